@@ -1,0 +1,51 @@
+# `make` alone lists the targets. The first one that needs it makes .venv (Python 3.13).
+PYTHON ?= python3.13
+PORT ?= 3001
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.requirements-dev
+export SAM_CLI_TELEMETRY = 0
+# sam build looks for python3.13 on the PATH.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint types build format lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: $(STAMP) ## run the backend on this machine (PORT=3001)
+	@exec $(BIN)/python -m local --port $(PORT)
+
+test: $(STAMP) ## run all tests, with coverage
+	$(BIN)/python -m pytest --cov --cov-report=term $(TESTS)
+
+lint: $(STAMP) ## ruff, and sam validate --lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/sam validate --lint
+
+types: $(STAMP) ## mypy, strict
+	$(BIN)/mypy
+
+build: $(STAMP) ## sam build, as for a deployment
+	$(BIN)/sam build
+
+format: $(STAMP) ## let ruff rewrite what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: $(STAMP) ## pin the newest versions in requirements-dev.txt
+	$(BIN)/pip-compile --quiet --upgrade --extra dev --strip-extras --no-header \
+		--no-emit-index-url --no-emit-find-links --output-file requirements-dev.txt pyproject.toml
+
+clean: ## remove everything that these targets made
+	rm -rf $(VENV) .aws-sam .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.*
+
+$(STAMP): requirements-dev.txt
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.13 is needed: install it, or say where it is: make PYTHON=/path/to/python3.13"; exit 1; }
+	@echo "Setting up $(VENV) (about a minute, once) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
