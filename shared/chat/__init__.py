@@ -1,0 +1,22 @@
+"""The chat's rules, and the few AWS calls they need.
+
+A handler names its collaborators and makes one call. What happens then is here:
+
+==============  ==============================================================
+module          what it knows
+==============  ==============================================================
+`websocket`     API Gateway's event in, the reply out, and errors as frames
+`frames`        how a field of a client's frame is read and checked
+`identity`      what a user id is, and who is connecting
+`chats`         what a chat id is, and who belongs to the chat
+`connections`   the table ``ChatConnections``
+`messages`      a message, and the table ``ChatMessages``
+`push`          one frame to one connection
+`delivery`      a message's way: stored, pushed, acknowledged
+`files`         uploads: what may be sent, and the presigned link
+`errors`        everything a client can be told went wrong
+`aws`           the clients: one session a container, short timeouts
+`settings`      the environment variables, and who reads which
+`telemetry`     the logger and the metrics
+==============  ==============================================================
+"""

@@ -1,0 +1,109 @@
+"""The AWS clients: one botocore session a container, and a client for each service in use.
+
+botocore and not boto3, because boto3 adds a tenth to the time a cold container needs, and
+nothing here would use what it adds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import TYPE_CHECKING, cast
+
+import botocore.session
+from botocore.config import Config
+from botocore.exceptions import ClientError, HTTPClientError
+
+from chat.errors import Unavailable
+
+if TYPE_CHECKING:
+    from mypy_boto3_apigatewaymanagementapi import ApiGatewayManagementApiClient
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_s3 import S3Client
+
+PARALLEL_CALLS = 32
+"""How many calls one invocation makes side by side, and so how many sockets a client keeps."""
+
+# An attempt lasts at most 1.5 s, so that three of them, the pauses of botocore's `standard` mode
+# between them included (up to 1 s, then up to 2 s), end within 7.5 s. The longest chain of calls,
+# in send_message, is three of DynamoDB and one push of two attempts: 26.5 s of its 28 s.
+_CALM = Config(
+    connect_timeout=0.5,
+    read_timeout=1.0,
+    max_pool_connections=PARALLEL_CALLS,
+    retries={"mode": "standard", "total_max_attempts": 3},
+    tcp_keepalive=True,
+)
+_BRIEF = _CALM.merge(Config(retries={"mode": "standard", "total_max_attempts": 2}))
+# Without all three, links are signed with Signature Version 2, name the global host, or do so in
+# us-east-1 only. The global host redirects for hours after a bucket was made elsewhere, and a
+# redirect breaks a browser's CORS preflight:
+# https://repost.aws/knowledge-center/s3-http-307-response
+_SIGNING = _CALM.merge(
+    Config(
+        signature_version="s3v4",
+        s3={"addressing_style": "virtual", "us_east_1_regional_endpoint": "regional"},
+    )
+)
+
+# What DynamoDB answers when it is overloaded rather than asked wrongly:
+# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html
+_OVERLOADED = {
+    "InternalServerError",
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "ServiceUnavailable",
+    "ThrottlingException",
+}
+
+
+@cache
+def _session() -> botocore.session.Session:
+    return botocore.session.get_session()
+
+
+@cache
+def dynamodb() -> DynamoDBClient:
+    """Make this container's DynamoDB client."""
+    return cast("DynamoDBClient", _session().create_client("dynamodb", config=_CALM))
+
+
+@cache
+def s3() -> S3Client:
+    """Make this container's S3 client, which signs links for the regional host."""
+    return cast("S3Client", _session().create_client("s3", config=_SIGNING))
+
+
+@cache
+def management_api() -> ApiGatewayManagementApiClient:
+    """Make this container's API Gateway Management API client.
+
+    botocore takes the endpoint from ``AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI``.
+    """
+    return cast(
+        "ApiGatewayManagementApiClient",
+        _session().create_client("apigatewaymanagementapi", config=_BRIEF),
+    )
+
+
+@contextmanager
+def overload_as_unavailable() -> Iterator[None]:
+    """Turn an overloaded or unreachable service into something the client can act on.
+
+    Raises:
+        Unavailable: The service throttled us, failed inside, or did not answer in time, and did so
+            again each time botocore tried.
+        ClientError: Anything else that the service said: a mistake of ours.
+    """
+    try:
+        yield
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in _OVERLOADED:
+            raise
+        raise Unavailable(_TRY_AGAIN) from error
+    except HTTPClientError as error:
+        raise Unavailable(_TRY_AGAIN) from error
+
+
+_TRY_AGAIN = "The service is busy. Send the same again in a moment."

@@ -1,0 +1,48 @@
+"""A chat: two users, and an id that is the same whichever of them wrote it down."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+from chat.errors import Forbidden, InvalidRequest
+from chat.frames import Frame
+from chat.identity import UserId, is_user_id
+
+_LONGEST_ID = 128 + 1 + 128
+
+
+@dataclass(frozen=True, slots=True)
+class Chat:
+    """Two different users, in sorted order."""
+
+    members: tuple[UserId, UserId]
+
+    @classmethod
+    def named_in(cls, frame: Frame) -> Self:
+        """Read ``chatId``: two different user ids joined by ``#``, in either order.
+
+        Raises:
+            InvalidRequest: It is missing or not of that form.
+        """
+        parts = frame.string("chatId", longest=_LONGEST_ID).split("#")
+        if len(parts) != 2 or not all(map(is_user_id, parts)) or parts[0] == parts[1]:  # noqa: PLR2004
+            raise InvalidRequest("`chatId` must be two different user ids joined by `#`.")
+        first, second = sorted(parts)
+        return cls((UserId(first), UserId(second)))
+
+    @property
+    def id(self) -> str:
+        """The id under which the chat is stored and sent."""
+        return "#".join(self.members)
+
+    def partner_of(self, user_id: UserId) -> UserId:
+        """Name the other side.
+
+        Raises:
+            Forbidden: The user is on neither side.
+        """
+        if user_id not in self.members:
+            raise Forbidden("You are not in this chat: `chatId` must hold your own user id.")
+        first, second = self.members
+        return second if user_id == first else first

@@ -1,0 +1,74 @@
+"""Everything a client can be told went wrong.
+
+The leaves carry the wire's ``code`` and the status that mirrors it::
+
+    ChatError
+    ├── InvalidRequest    invalid_request   400
+    ├── Unauthorized      unauthorized      401
+    ├── Forbidden         forbidden         403
+    ├── TooLarge          too_large         413
+    ├── UnsupportedType   unsupported_type  415
+    └── Unavailable       unavailable       503, with retryAfterMs
+
+Whatever is not one of these is ours, not the client's: it propagates, is logged with its
+traceback, and reaches the client as ``internal`` (500). See `chat.websocket.handler`.
+"""
+
+from typing import ClassVar, Final
+
+
+class ChatError(Exception):
+    """A refusal that the client hears of.
+
+    The exception's only argument is a sentence for a person that says what to change.
+    """
+
+    code: ClassVar[str]
+    status: ClassVar[int]
+
+
+class InvalidRequest(ChatError):
+    """The request is not of the agreed form."""
+
+    code = "invalid_request"
+    status = 400
+
+
+class Unauthorized(ChatError):
+    """It is not known who is asking."""
+
+    code = "unauthorized"
+    status = 401
+
+
+class Forbidden(ChatError):
+    """It is known who is asking, and they may not."""
+
+    code = "forbidden"
+    status = 403
+
+
+class TooLarge(ChatError):
+    """More bytes than this deployment takes."""
+
+    code = "too_large"
+    status = 413
+
+
+class UnsupportedType(ChatError):
+    """A content type that this deployment does not take."""
+
+    code = "unsupported_type"
+    status = 415
+
+
+class Unavailable(ChatError):
+    """An AWS service did not do its part in time. The same request may succeed later.
+
+    Attributes:
+        retry_after_ms: How long the client should wait, in milliseconds.
+    """
+
+    code = "unavailable"
+    status = 503
+    retry_after_ms: Final = 1000

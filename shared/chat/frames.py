@@ -1,0 +1,91 @@
+"""A client's frame, and how its fields are read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from chat.errors import InvalidRequest
+
+
+class Frame:
+    """One JSON object that a client sent.
+
+    Fields that the protocol does not know are left alone, so that clients can be newer.
+    """
+
+    def __init__(self, fields: Mapping[str, object]) -> None:
+        self._fields = fields
+
+    @classmethod
+    def parse(cls, body: str) -> Frame:
+        """Read a frame from the text that arrived.
+
+        Raises:
+            InvalidRequest: It is not a JSON object.
+        """
+        try:
+            fields = json.loads(body, parse_constant=_refuse_constant)
+        except (ValueError, RecursionError) as error:
+            raise InvalidRequest("The frame must be JSON.") from error
+        if not isinstance(fields, dict):
+            raise InvalidRequest("The frame must be a JSON object.")
+        return cls(fields)
+
+    def __contains__(self, field: str) -> bool:
+        return field in self._fields
+
+    def string(self, field: str, *, longest: int) -> str:
+        """Read a text that must be there.
+
+        Args:
+            field: The field's name.
+            longest: The most characters (code points) it may have; the least is 1.
+
+        Raises:
+            InvalidRequest: It is missing, not a string, empty, too long, or not valid Unicode.
+        """
+        if field not in self._fields:
+            raise InvalidRequest(f"`{field}` is missing.")
+        value = self._fields[field]
+        if not isinstance(value, str):
+            raise InvalidRequest(f"`{field}` must be a string.")
+        if not 1 <= len(value) <= longest:
+            raise InvalidRequest(f"`{field}` must have 1 to {longest} characters.")
+        if not _is_unicode(value):
+            raise InvalidRequest(
+                f"`{field}` must be valid Unicode: half of a surrogate pair is missing."
+            )
+        return value
+
+    def optional_string(self, field: str, *, longest: int) -> str | None:
+        """Read a text that may be absent, as `string` does."""
+        return self.string(field, longest=longest) if field in self._fields else None
+
+    def optional_whole_number(self, field: str) -> int | None:
+        """Read a number that may be absent.
+
+        Raises:
+            InvalidRequest: It is there, and is not a whole number of 0 or more.
+        """
+        if field not in self._fields:
+            return None
+        value = self._fields[field]
+        # JSON's true is Python's True, which is an int.
+        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+            raise InvalidRequest(f"`{field}` must be a whole number, 0 or more.")
+        return value
+
+
+def _refuse_constant(name: str) -> None:
+    # Python reads NaN and Infinity, which JSON does not have.
+    raise ValueError(name)
+
+
+def _is_unicode(value: str) -> bool:
+    # JSON can spell half of a surrogate pair ("\ud800"); UTF-8, and so DynamoDB, cannot.
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

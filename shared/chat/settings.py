@@ -1,0 +1,34 @@
+"""The environment variables. `template-python.yaml` gives each function only those that it uses.
+
+Each raises `KeyError` where the template did not set it.
+"""
+
+import os
+
+
+def connections_table() -> str:
+    """Name ``ChatConnections``, as deployed. Read by every function."""
+    return os.environ["CONNECTIONS_TABLE"]
+
+
+def messages_table() -> str:
+    """Name ``ChatMessages``, as deployed. Read by send_message."""
+    return os.environ["MESSAGES_TABLE"]
+
+
+def files_bucket() -> str:
+    """Name the bucket of the files. Read by send_file."""
+    return os.environ["FILES_BUCKET"]
+
+
+def allowed_content_types() -> frozenset[str]:
+    """List the content types that may be uploaded, in lower case. Read by send_file."""
+    return frozenset(
+        content_type.strip().lower()
+        for content_type in os.environ["ALLOWED_CONTENT_TYPES"].split(",")
+    )
+
+
+def max_file_bytes() -> int:
+    """Say how large a file may be, in bytes. Read by send_file."""
+    return int(os.environ["MAX_FILE_BYTES"])

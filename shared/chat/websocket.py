@@ -1,0 +1,139 @@
+"""API Gateway's event in, the reply out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+
+from chat.connections import ConnectionId
+from chat.errors import ChatError, Unavailable
+from chat.frames import Frame
+from chat.telemetry import count, logger, metrics
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+type Event = Mapping[str, Any]
+type Reply = dict[str, object]
+
+_OUR_FAULT = "Something went wrong on our side. Try again, or report the `requestId`."
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """An event of an API Gateway WebSocket API.
+
+    The event's shape:
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-mapping-template-reference.html
+    """
+
+    event: Event
+
+    @property
+    def _context(self) -> Mapping[str, Any]:
+        return self.event.get("requestContext") or {}
+
+    @property
+    def connection_id(self) -> ConnectionId:
+        """The connection it came on."""
+        return ConnectionId(self._context["connectionId"])
+
+    @property
+    def request_id(self) -> str | None:
+        """API Gateway's id of the request."""
+        return self._context.get("requestId")
+
+    @property
+    def action(self) -> str | None:
+        """What the client asked for; none when it connects or disconnects."""
+        return self._context.get("routeKey") if "messageId" in self._context else None
+
+    @property
+    def connected_at(self) -> int:
+        """When the connection was opened, in milliseconds since 1970."""
+        return int(self._context["connectedAt"])
+
+    @property
+    def received_at(self) -> int:
+        """When API Gateway received the request, in milliseconds since 1970."""
+        return int(self._context["requestTimeEpoch"])
+
+    @property
+    def query(self) -> Mapping[str, str]:
+        """The query string of the handshake; absent from the event where the URL has none."""
+        return self.event.get("queryStringParameters") or {}
+
+    @property
+    def close_code(self) -> int | None:
+        """The close code, when the client has disconnected."""
+        return self._context.get("disconnectStatusCode")
+
+    @property
+    def close_reason(self) -> str | None:
+        """The close reason, when the client has disconnected."""
+        return self._context.get("disconnectReason")
+
+    def frame(self) -> Frame:
+        """Read what the client sent.
+
+        Raises:
+            InvalidRequest: It is not a JSON object.
+        """
+        return Frame.parse(self.event.get("body") or "")
+
+
+def handler(
+    answer: Callable[[Request], Mapping[str, object] | None],
+) -> Callable[[Event, LambdaContext], Reply]:
+    """Make a Lambda handler out of a function that answers a request.
+
+    The handler gives every log line the ids of the request, turns what `answer` returns or raises
+    into API Gateway's reply, and flushes the metrics.
+
+    Args:
+        answer: Takes the request and returns the frame for the client, or nothing.
+    """
+
+    @logger.inject_lambda_context(clear_state=True)
+    @wraps(answer)
+    def lambda_handler(event: Event, _context: LambdaContext) -> Reply:
+        request = Request(event)
+        try:
+            logger.append_keys(connection_id=request.connection_id, request_id=request.request_id)
+            return _reply(200, answer(request))
+        except ChatError as error:
+            logger.info("refused", code=error.code, action=request.action)
+            count("Refusals")
+            return _refusal(request, error)
+        except Exception:  # noqa: BLE001 -- see the comment
+            # The last line of defence: without it API Gateway would answer in its own words, which
+            # do not say what the client's request was.
+            logger.exception("unexpected error")
+            count("InternalErrors")
+            return _error(request, 500, code="internal", message=_OUR_FAULT)
+        finally:
+            if metrics.provider.metric_set:
+                metrics.flush_metrics()
+
+    return lambda_handler
+
+
+def _reply(status: int, frame: Mapping[str, object] | None) -> Reply:
+    # Exactly these keys: others make API Gateway answer "Internal server error".
+    reply: Reply = {"statusCode": status}
+    if frame is not None:
+        reply["body"] = json.dumps(frame, ensure_ascii=False)
+    return reply
+
+
+def _refusal(request: Request, error: ChatError) -> Reply:
+    more = {"retryAfterMs": error.retry_after_ms} if isinstance(error, Unavailable) else {}
+    return _error(request, error.status, code=error.code, message=str(error), **more)
+
+
+def _error(request: Request, status: int, **fields: object) -> Reply:
+    frame = {"type": "error", "action": request.action, **fields, "requestId": request.request_id}
+    return _reply(status, {name: value for name, value in frame.items() if value is not None})
