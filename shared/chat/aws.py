@@ -59,20 +59,21 @@ _OVERLOADED = {
 
 
 @cache
-def _session() -> botocore.session.Session:
+def session() -> botocore.session.Session:
+    """Make this container's session."""
     return botocore.session.get_session()
 
 
 @cache
 def dynamodb() -> DynamoDBClient:
     """Make this container's DynamoDB client."""
-    return cast("DynamoDBClient", _session().create_client("dynamodb", config=_CALM))
+    return cast("DynamoDBClient", session().create_client("dynamodb", config=_CALM))
 
 
 @cache
 def s3() -> S3Client:
     """Make this container's S3 client, which signs links for the regional host."""
-    return cast("S3Client", _session().create_client("s3", config=_SIGNING))
+    return cast("S3Client", session().create_client("s3", config=_SIGNING))
 
 
 @cache
@@ -83,7 +84,7 @@ def management_api() -> ApiGatewayManagementApiClient:
     """
     return cast(
         "ApiGatewayManagementApiClient",
-        _session().create_client("apigatewaymanagementapi", config=_BRIEF),
+        session().create_client("apigatewaymanagementapi", config=_BRIEF),
     )
 
 

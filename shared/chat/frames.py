@@ -32,9 +32,6 @@ class Frame:
             raise InvalidRequest("The frame must be a JSON object.")
         return cls(fields)
 
-    def __contains__(self, field: str) -> bool:
-        return field in self._fields
-
     def string(self, field: str, *, longest: int) -> str:
         """Read a text that must be there.
 

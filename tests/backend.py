@@ -1,0 +1,130 @@
+"""The four functions on embedded tables: an event in, a reply out, and what is stored."""
+
+import importlib.util
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+from unittest.mock import patch
+from uuid import uuid4
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from tests import events
+from tests.fakes import ManagementApi
+
+type Logs = Callable[[], list[dict[str, Any]]]
+
+ROOT = Path(__file__).parent.parent
+
+
+class Context(LambdaContext):
+    """What Lambda tells a function about its invocation."""
+
+    def __init__(self, function_name: str) -> None:
+        self._function_name = function_name
+        self._aws_request_id = str(uuid4())
+        self._memory_limit_in_mb = 512
+        self._invoked_function_arn = (
+            f"arn:aws:lambda:us-east-1:123456789012:function:{function_name}"
+        )
+
+
+class Container:
+    """A cold container of one function: its own modules, the layer's included, and environment.
+
+    Attributes:
+        modules: The modules of the layer, as this container imported them.
+    """
+
+    def __init__(self, folder: str, environment: Mapping[str, str]) -> None:
+        self._folder = folder
+        path = ROOT / folder / "lambda_function.py"
+        spec = importlib.util.spec_from_file_location(f"{folder}_{uuid4().hex}", path)
+        assert spec is not None
+        assert spec.loader is not None
+        self.module = importlib.util.module_from_spec(spec)
+        others = _take_layer()
+        with patch.dict(os.environ, environment, clear=True):
+            spec.loader.exec_module(self.module)
+        self.modules = _take_layer()
+        sys.modules.update(others)
+
+    def __call__(self, event: object) -> dict[str, Any]:
+        reply: dict[str, Any] = self.module.lambda_handler(event, Context(self._folder))
+        return reply
+
+
+def _take_layer() -> dict[str, ModuleType]:
+    """Make Python forget the layer's modules, so that the next import makes new ones."""
+    names = [name for name in sys.modules if name.partition(".")[0] == "chat"]
+    return {name: sys.modules.pop(name) for name in names}
+
+
+@dataclass(frozen=True)
+class Backend:
+    """Everything that one deployment has."""
+
+    on_connect: Container
+    on_disconnect: Container
+    send_message: Container
+    send_file: Container
+    api: ManagementApi
+    dynamodb: Any
+
+    def connect(self, user_id: str, *, connected_at: int | None = None, **query: str) -> str:
+        """Open a connection, as API Gateway does, and return its id."""
+        connection_id = events.new_id()
+        event = events.connect(
+            connection_id, {"userId": user_id, **query}, connected_at=connected_at
+        )
+        assert self.on_connect(event) == {"statusCode": 200}
+        self.api.open.add(connection_id)
+        return connection_id
+
+    def send(self, connection_id: str, frame: object, *, at: int | None = None) -> dict[str, Any]:
+        """Send a frame and return the one that came back."""
+        return self.frame_of(self.reply_to(connection_id, frame, at=at))
+
+    def say(self, connection_id: str, chat_id: str, text: str, **more: Any) -> dict[str, Any]:
+        """Send a text and return the ack."""
+        at = more.pop("at", None)
+        frame = {"action": "sendmessage", "chatId": chat_id, "text": text, **more}
+        ack = self.send(connection_id, frame, at=at)
+        assert ack["type"] == "ack", ack
+        return ack
+
+    def reply_to(
+        self, connection_id: str, frame: object, *, at: int | None = None
+    ) -> dict[str, Any]:
+        """Send a frame and return the function's result."""
+        action = frame.get("action") if isinstance(frame, dict) else "sendmessage"
+        function = self.send_file if action == "sendfile" else self.send_message
+        return function(events.message(connection_id, frame, at=at))
+
+    @staticmethod
+    def frame_of(reply: dict[str, Any]) -> dict[str, Any]:
+        frame: dict[str, Any] = json.loads(reply["body"])
+        return frame
+
+    def containers(self) -> list[Container]:
+        return [self.on_connect, self.on_disconnect, self.send_message, self.send_file]
+
+    def rows(self, table: str) -> list[dict[str, Any]]:
+        """List a whole table, its attributes as plain values, in no order."""
+        items = self.dynamodb.scan(TableName=table, ConsistentRead=True)["Items"]
+        return [
+            {name: int(value["N"]) if "N" in value else value["S"] for name, value in item.items()}
+            for item in items
+        ]
+
+    def messages(self) -> list[dict[str, Any]]:
+        return sorted(self.rows("ChatMessages"), key=lambda row: (row["chatId"], row["timestamp"]))
+
+    def connections(self) -> dict[str, str]:
+        """Map the known connections to their users."""
+        return {row["connectionId"]: row["userId"] for row in self.rows("ChatConnections")}

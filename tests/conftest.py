@@ -1,0 +1,128 @@
+"""Fixtures that several kinds of test share."""
+
+import json
+import sys
+from collections.abc import Iterator
+from types import SimpleNamespace
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from local.stack import Function, Stack
+from local.template import load
+from tests.backend import ROOT, Backend, Container, Logs
+from tests.fakes import ManagementApi, management_api
+from tests.network import Network, network
+
+_ENDPOINT = "AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI"
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Stack:
+    """The template, transformed and resolved."""
+    return load(
+        ROOT / "template-python.yaml",
+        overrides={},
+        region="us-east-1",
+        api=None,
+        scratch=tmp_path_factory.mktemp("scratch"),
+    )
+
+
+@pytest.fixture(scope="session")
+def _api() -> Iterator[ManagementApi]:
+    with management_api() as api:
+        yield api
+
+
+@pytest.fixture
+def api(_api: ManagementApi) -> ManagementApi:
+    """The other ends of the connections."""
+    _api.forget()
+    return _api
+
+
+@pytest.fixture
+def wire() -> Iterator[Network]:
+    """The network between the functions and AWS."""
+    with network() as between:
+        yield between
+
+
+@pytest.fixture(scope="session")
+def _containers(stack: Stack, _api: ManagementApi) -> dict[str, Container]:
+    with mock_aws():
+        return containers(stack, _api)
+
+
+@pytest.fixture
+def backend(
+    stack: Stack,
+    api: ManagementApi,
+    wire: Network,  # noqa: ARG001 -- it has to be there before the first call
+    _containers: dict[str, Container],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Backend]:
+    """A deployment with empty tables. Its containers are warm, but know none of its connections."""
+    # Pauses between attempts are botocore's business, and no test's.
+    monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None))
+    with mock_aws():
+        create_storage(stack)
+        yield Backend(**_containers, api=api, dynamodb=boto3.client("dynamodb", stack.region))
+
+
+@pytest.fixture
+def logs(
+    backend: Backend, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Logs:
+    """Read what has been logged since the last time."""
+    for container in backend.containers():
+        handler = container.modules["chat.telemetry"].logger.registered_handler
+        monkeypatch.setattr(handler, "stream", _StandardOutput())
+    return lambda: [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+class _StandardOutput:
+    """Whatever standard output is by now: pytest changes it, and a logger would hold on to it."""
+
+    def write(self, text: str) -> int:
+        return sys.stdout.write(text)
+
+    def flush(self) -> None:
+        sys.stdout.flush()
+
+
+def create_storage(stack: Stack) -> None:
+    """Create the template's tables and bucket."""
+    template = {
+        "Resources": {
+            f"Storage{number}": {"Type": storage.kind, "Properties": storage.properties}
+            for number, storage in enumerate(stack.storage)
+        }
+    }
+    cloudformation = boto3.client("cloudformation", stack.region)
+    cloudformation.create_stack(StackName="chat", TemplateBody=json.dumps(template))
+
+
+def containers(stack: Stack, api: ManagementApi) -> dict[str, Container]:
+    """Make a cold container of each function."""
+    made = {}
+    for function in stack.functions.values():
+        environment = environment_of(function, stack.region)
+        if _ENDPOINT in environment:
+            environment[_ENDPOINT] = api.url
+        made[function.code.name] = Container(function.code.name, environment)
+    return made
+
+
+def environment_of(function: Function, region: str) -> dict[str, str]:
+    """Give what the template sets for a function, and what Lambda sets for all."""
+    return {
+        "AWS_REGION": region,
+        "AWS_DEFAULT_REGION": region,
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_SESSION_TOKEN": "testing",
+        **dict(function.environment),
+    }

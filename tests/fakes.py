@@ -1,0 +1,90 @@
+"""Stand-ins, asserted by their state."""
+
+import json
+import threading
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import unquote
+
+
+class ManagementApi:
+    """API Gateway's ``@connections``, over real HTTP: moto's accepts every connection id.
+
+    Attributes:
+        open: The connections that exist. A post to any other is answered 410.
+        broken: Statuses to answer with in place of 200, by connection.
+        gates: Posts to these connections wait for the event.
+        attempts: How many posts came for each connection.
+        concurrent: The most posts that were under way at once.
+    """
+
+    def __init__(self) -> None:
+        self.url = ""
+        self._lock = threading.Lock()
+        self.forget()
+
+    def forget(self) -> None:
+        self.open: set[str] = set()
+        self.broken: dict[str, int] = {}
+        self.gates: dict[str, threading.Event | threading.Barrier] = {}
+        self.attempts: dict[str, int] = defaultdict(int)
+        self._received: dict[str, list[dict[str, Any]]] = defaultdict(list)
+
+    def received(self, connection_id: str) -> list[dict[str, Any]]:
+        """List the frames that reached a connection."""
+        return self._received[connection_id]
+
+    def post(self, connection_id: str, data: bytes) -> int:
+        with self._lock:
+            self.attempts[connection_id] += 1
+        if gate := self.gates.get(connection_id):
+            gate.wait(10)
+        if status := self.broken.get(connection_id):
+            return status
+        if connection_id not in self.open:
+            return 410
+        with self._lock:
+            self._received[connection_id].append(json.loads(data))
+        return 200
+
+
+_ERRORS = {
+    403: "ForbiddenException",
+    410: "GoneException",
+    413: "PayloadTooLargeException",
+    429: "LimitExceededException",
+}
+
+
+@contextmanager
+def management_api() -> Iterator[ManagementApi]:
+    """Serve a `ManagementApi` on a port of its own."""
+    api = ManagementApi()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            data = self.rfile.read(int(self.headers["Content-Length"]))
+            status = api.post(unquote(self.path.rpartition("/")[2]), data)
+            self.send_response(status)
+            if status in _ERRORS:
+                self.send_header("x-amzn-ErrorType", _ERRORS[status])
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    api.url = f"http://127.0.0.1:{server.server_port}/prod"
+    yield api
+    server.shutdown()
+    server.server_close()
+    thread.join()

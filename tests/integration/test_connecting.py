@@ -1,0 +1,98 @@
+import json
+import time
+
+import pytest
+
+from tests import events
+from tests.backend import Backend, Logs
+from tests.network import Fault, Network, Strike, denied, failing, lost_on_its_way, throttled
+
+
+def refused(backend: Backend, query: dict[str, str]) -> tuple[int, str]:
+    reply = backend.on_connect(events.connect(events.new_id(), query))
+    return reply["statusCode"], json.loads(reply["body"])["code"]
+
+
+def test_a_connection_is_remembered_for_24_hours(backend: Backend) -> None:
+    connection_id = backend.connect("user123", connected_at=1764000000123)
+    assert backend.rows("ChatConnections") == [
+        {
+            "connectionId": connection_id,
+            "userId": "user123",
+            "connectedAt": 1764000000123,
+            "ttl": 1764000000 + 24 * 60 * 60,
+        }
+    ]
+
+
+def test_one_user_may_have_many_connections(backend: Backend) -> None:
+    phone, laptop = backend.connect("user123"), backend.connect("user123")
+    assert backend.connections() == {phone: "user123", laptop: "user123"}
+
+
+@pytest.mark.parametrize("query", [{}, {"userId": ""}, {"user": "user123"}])
+def test_nobody_is_refused_with_401(backend: Backend, query: dict[str, str]) -> None:
+    assert refused(backend, query) == (401, "unauthorized")
+    assert backend.connections() == {}
+
+
+@pytest.mark.parametrize("user_id", ["a#b", "x" * 129, "ünal", "a b"])
+def test_a_malformed_user_id_is_refused_with_400(backend: Backend, user_id: str) -> None:
+    assert refused(backend, {"userId": user_id}) == (400, "invalid_request")
+    assert backend.connections() == {}
+
+
+@pytest.mark.parametrize("fault", [throttled, failing, lost_on_its_way])
+def test_a_handshake_is_refused_with_503_while_the_table_is_not_there(
+    backend: Backend, wire: Network, fault: Strike
+) -> None:
+    with wire.broken(Fault("dynamodb.PutItem", fault)):
+        assert refused(backend, {"userId": "user123"}) == (503, "unavailable")
+    assert wire.calls.count("dynamodb.PutItem") == 3
+
+
+def test_a_short_disturbance_goes_unnoticed(backend: Backend, wire: Network) -> None:
+    with wire.broken(Fault("dynamodb.PutItem", throttled, times=2)):
+        connection_id = backend.connect("user123")
+    assert backend.connections() == {connection_id: "user123"}
+
+
+def test_our_own_mistake_is_refused_with_500(backend: Backend, wire: Network) -> None:
+    with wire.broken(Fault("dynamodb.PutItem", denied)):
+        assert refused(backend, {"userId": "user123"}) == (500, "internal")
+
+
+def test_connecting_costs_one_write(backend: Backend, wire: Network) -> None:
+    wire.calls.clear()
+    backend.connect("user123")
+    assert wire.calls == ["dynamodb.PutItem"]
+
+
+def test_a_connection_that_ends_is_forgotten(backend: Backend, wire: Network) -> None:
+    phone, laptop = backend.connect("user123"), backend.connect("user123")
+    wire.calls.clear()
+    assert backend.on_disconnect(events.disconnect(phone)) == {"statusCode": 200}
+    assert wire.calls == ["dynamodb.DeleteItem"]
+    assert backend.connections() == {laptop: "user123"}
+
+
+def test_an_end_may_be_told_twice_or_of_a_stranger(backend: Backend) -> None:
+    phone = backend.connect("user123")
+    for connection_id in (phone, phone, events.new_id()):
+        assert backend.on_disconnect(events.disconnect(connection_id)) == {"statusCode": 200}
+
+
+def test_the_close_code_and_reason_are_logged(backend: Backend, logs: Logs) -> None:
+    phone = backend.connect("user123")
+    logs()
+    backend.on_disconnect(events.disconnect(phone, code=1001, reason="Going away"))
+    (line,) = (line for line in logs() if line.get("message") == "disconnected")
+    assert (line["close_code"], line["close_reason"]) == (1001, "Going away")
+
+
+def test_an_expired_row_does_not_count_as_a_connection(backend: Backend) -> None:
+    day_before_yesterday = int(time.time() - 2 * 24 * 60 * 60) * 1000
+    stale = backend.connect("user456", connected_at=day_before_yesterday)
+    sender = backend.connect("user123")
+    assert backend.say(sender, "user123#user456", "Hello!")["delivered"] == 0
+    assert backend.api.attempts[stale] == 0

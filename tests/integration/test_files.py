@@ -1,0 +1,203 @@
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+from uuid import UUID
+
+import pytest
+from moto import mock_aws
+
+from local.stack import Stack
+from tests.backend import Backend, Container, Logs
+from tests.conftest import environment_of
+from tests.events import message
+from tests.network import Network
+
+CHAT = "user123#user456"
+REQUEST = {
+    "action": "sendfile",
+    "chatId": CHAT,
+    "fileName": "image.jpg",
+    "contentType": "image/jpeg",
+}
+
+
+def link_of(frame: dict[str, Any]) -> tuple[str, str, dict[str, str]]:
+    """Take an upload link apart: its host, its path and its query."""
+    url = urlsplit(frame["uploadUrl"])
+    return str(url.hostname), unquote(url.path), {k: v for k, [v] in parse_qs(url.query).items()}
+
+
+def refused(backend: Backend, **changes: object) -> dict[str, Any]:
+    sender = backend.connect("user123")
+    reply = backend.reply_to(sender, REQUEST | changes)
+    error = backend.frame_of(reply)
+    assert (error["type"], error["action"]) == ("error", "sendfile")
+    return error | {"statusCode": reply["statusCode"]}
+
+
+def test_an_upload_link_is_handed_out(backend: Backend) -> None:
+    sender = backend.connect("user123")
+    frame = backend.send(sender, REQUEST | {"chatId": "user456#user123"})
+    file_key, url = frame.pop("fileKey"), frame.pop("uploadUrl")
+    assert frame == {
+        "type": "upload",
+        "action": "sendfile",
+        "chatId": CHAT,
+        "method": "PUT",
+        "headers": {"Content-Type": "image/jpeg"},
+        "expiresIn": 900,
+    }
+    chat_id, folder, name = file_key.split("/")
+    assert (chat_id, name) == (CHAT, "image.jpg")
+    assert str(UUID(folder)) == folder
+    assert url.startswith("https://")
+
+
+def test_a_link_is_signed_with_version_4_for_15_minutes_on_the_regional_host(
+    backend: Backend, stack: Stack
+) -> None:
+    frame = backend.send(backend.connect("user123"), REQUEST)
+    host, path, query = link_of(frame)
+    (bucket,) = (each.name for each in stack.storage if each.kind == "AWS::S3::Bucket")
+    assert host == f"{bucket}.s3.us-east-1.amazonaws.com"
+    assert path == f"/{frame['fileKey']}"
+    assert query["X-Amz-Algorithm"] == "AWS4-HMAC-SHA256"
+    assert query["X-Amz-Expires"] == "900"
+    assert "/us-east-1/s3/" in query["X-Amz-Credential"]
+
+
+def test_the_content_type_is_signed_and_the_size_where_it_is_known(backend: Backend) -> None:
+    sender = backend.connect("user123")
+    _, _, query = link_of(backend.send(sender, REQUEST))
+    assert query["X-Amz-SignedHeaders"] == "content-type;host"
+    _, _, query = link_of(backend.send(sender, REQUEST | {"size": 48213}))
+    assert query["X-Amz-SignedHeaders"] == "content-length;content-type;host"
+
+
+@pytest.fixture
+def elsewhere(stack: Stack) -> Iterator[Container]:
+    """send_file in another region."""
+    (function,) = (each for each in stack.functions.values() if each.code.name == "send_file")
+    region = {"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-west-1"}
+    with mock_aws():
+        yield Container("send_file", environment_of(function, stack.region) | region)
+
+
+def test_in_another_region_the_host_is_that_regions(elsewhere: Container) -> None:
+    elsewhere.module.connections.user_of = lambda _: "user123"
+    frame = Backend.frame_of(elsewhere(message("AbCdEfGhIjKlMno=", REQUEST)))
+    host, _, query = link_of(frame)
+    assert host.endswith(".s3.eu-west-1.amazonaws.com")
+    assert "/eu-west-1/s3/" in query["X-Amz-Credential"]
+
+
+def test_no_two_uploads_share_a_key(backend: Backend) -> None:
+    sender = backend.connect("user123")
+    assert backend.send(sender, REQUEST)["fileKey"] != backend.send(sender, REQUEST)["fileKey"]
+
+
+def test_either_side_may_upload_and_no_one_else(backend: Backend) -> None:
+    for user_id in ("user123", "user456"):
+        assert backend.send(backend.connect(user_id), REQUEST)["type"] == "upload"
+    assert backend.send(backend.connect("user789"), REQUEST)["code"] == "forbidden"
+
+
+@pytest.mark.parametrize("content_type", ["image/jpeg", "IMAGE/JPEG", "Image/Jpeg"])
+def test_the_case_of_a_content_type_does_not_matter(backend: Backend, content_type: str) -> None:
+    frame = backend.send(backend.connect("user123"), REQUEST | {"contentType": content_type})
+    assert frame["headers"] == {"Content-Type": "image/jpeg"}
+
+
+@pytest.mark.parametrize(
+    "content_type", ["text/html", "image/svg+xml", "image", "image/jpeg; charset=x", "image/jpeg "]
+)
+def test_a_type_that_is_not_allowed_is_refused(backend: Backend, content_type: str) -> None:
+    error = refused(backend, contentType=content_type)
+    assert (error["statusCode"], error["code"]) == (415, "unsupported_type")
+    assert "image/jpeg" in error["message"]
+
+
+def test_the_largest_file_is_taken_and_a_byte_more_is_refused(backend: Backend) -> None:
+    assert backend.send(backend.connect("user123"), REQUEST | {"size": 26214400})["fileKey"]
+    error = refused(backend, size=26214401)
+    assert (error["statusCode"], error["code"]) == (413, "too_large")
+    assert "26214400" in error["message"]
+
+
+def test_an_empty_file_may_be_sent(backend: Backend) -> None:
+    assert backend.send(backend.connect("user123"), REQUEST | {"size": 0})["fileKey"]
+
+
+@pytest.mark.parametrize(
+    "name", ["a", "x" * 255, "😀" * 200, "naïve café.txt", "שלום.pdf", "a b%23#?.txt", "..a", "'\""]
+)
+def test_a_name_may_be_in_any_script(backend: Backend, name: str) -> None:
+    frame = backend.send(backend.connect("user123"), REQUEST | {"fileName": name})
+    assert frame["fileKey"].endswith(f"/{name}")
+    assert link_of(frame)[1] == f"/{frame['fileKey']}"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "x" * 256, "a/b", "../a", "a\\b", "a\x00", "a\n", "\x7f", "\x85", ".", "..", None, 7],
+)
+def test_a_name_that_could_lead_elsewhere_is_refused(backend: Backend, name: object) -> None:
+    error = refused(backend, fileName=name)
+    assert (error["statusCode"], error["code"]) == (400, "invalid_request")
+    assert "`fileName`" in error["message"]
+
+
+def test_a_name_that_s3_could_not_hold_is_refused(backend: Backend) -> None:
+    error = refused(backend, fileName="😀" * 255)
+    assert error["code"] == "invalid_request"
+    assert "Shorten it" in error["message"]
+
+
+@pytest.mark.parametrize("missing", ["chatId", "fileName", "contentType"])
+def test_a_missing_field_is_named(backend: Backend, missing: str) -> None:
+    sender = backend.connect("user123")
+    frame = {name: value for name, value in REQUEST.items() if name != missing}
+    error = backend.send(sender, frame)
+    assert (error["code"], error["message"]) == ("invalid_request", f"`{missing}` is missing.")
+
+
+@pytest.mark.parametrize("size", [-1, 1.5, "5", True, None])
+def test_a_size_that_is_no_whole_number_is_refused(backend: Backend, size: object) -> None:
+    assert refused(backend, size=size)["code"] == "invalid_request"
+
+
+def test_a_file_is_sent_by_its_key(backend: Backend) -> None:
+    sender, recipient = backend.connect("user123"), backend.connect("user456")
+    file_key = backend.send(sender, REQUEST)["fileKey"]
+    frame = {"action": "sendmessage", "chatId": CHAT, "fileKey": file_key}
+    assert backend.send(sender, frame)["delivered"] == 1
+    (received,) = backend.api.received(recipient)
+    assert received["fileKey"] == file_key
+    assert "text" not in received
+    assert backend.messages()[0]["fileKey"] == file_key
+
+
+def test_a_file_of_another_chat_cannot_be_sent(backend: Backend) -> None:
+    theirs = backend.send(backend.connect("user456"), REQUEST | {"chatId": "user456#user789"})
+    sender = backend.connect("user123")
+    frame = {"action": "sendmessage", "chatId": CHAT, "fileKey": theirs["fileKey"]}
+    assert backend.send(sender, frame)["code"] == "forbidden"
+    assert backend.messages() == []
+
+
+def test_a_link_costs_no_call_in_a_warm_container(backend: Backend, wire: Network) -> None:
+    sender = backend.connect("user123")
+    backend.send(sender, REQUEST)
+    wire.calls.clear()
+    backend.send(sender, REQUEST)
+    assert wire.calls == []
+
+
+def test_neither_link_nor_name_is_logged(backend: Backend, logs: Logs) -> None:
+    sender = backend.connect("user123")
+    logs()
+    frame = backend.send(sender, REQUEST | {"fileName": "diagnosis.jpg"})
+    logged = str(logs())
+    assert "upload link made" in logged
+    for secret in ("diagnosis", "X-Amz", frame["fileKey"]):
+        assert secret not in logged

@@ -1,0 +1,155 @@
+"""What lies between the functions and AWS: every call passes here, and can be made to fail here."""
+
+import json
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, cast
+from unittest.mock import patch
+
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.compat import HTTPHeaders
+from botocore.exceptions import ReadTimeoutError
+from moto.core.botocore_stubber import BotocoreStubber
+
+type Carry = Callable[[], AWSResponse | None]
+"""Does the real thing. Returns nothing where moto does not stand in, and real HTTP does."""
+type Strike = Callable[[AWSPreparedRequest, Carry], AWSResponse | None]
+"""Is given a request and the real thing, and does what it likes with them."""
+
+
+class RawBody:
+    """What botocore reads a response's body from."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+
+    def stream(self, **_: object) -> Iterator[bytes]:
+        yield self._body
+
+
+def answer(request: AWSPreparedRequest, status: int, code: str) -> AWSResponse:
+    """Make an error that DynamoDB, or any service that speaks JSON, answers with."""
+    body = json.dumps({"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": "injected"})
+    headers = HTTPHeaders.from_dict({"x-amzn-ErrorType": code})
+    return AWSResponse(request.url, status, headers, RawBody(body.encode()))
+
+
+class Killed(BaseException):
+    """Lambda ended the function here. No `except Exception` gets to know of it."""
+
+
+@dataclass
+class Fault:
+    """Something that goes wrong with calls of one operation.
+
+    Attributes:
+        operation: ``DynamoDB.PutItem``, say; of botocore's event, in its spelling.
+        strike: What goes wrong.
+        after: How many calls pass unharmed before.
+        times: How many calls it strikes.
+    """
+
+    operation: str
+    strike: Strike
+    after: int = 0
+    times: int = 1_000_000
+
+
+def throttled(request: AWSPreparedRequest, _: Carry) -> AWSResponse | None:
+    return answer(request, 400, "ThrottlingException")
+
+
+def failing(request: AWSPreparedRequest, _: Carry) -> AWSResponse | None:
+    return answer(request, 500, "InternalServerError")
+
+
+def denied(request: AWSPreparedRequest, _: Carry) -> AWSResponse | None:
+    return answer(request, 400, "AccessDeniedException")
+
+
+def lost_on_its_way(request: AWSPreparedRequest, _: Carry) -> AWSResponse | None:
+    raise ReadTimeoutError(endpoint_url=request.url)
+
+
+def answer_lost(request: AWSPreparedRequest, carry: Carry) -> AWSResponse | None:
+    """The service does it, and we never hear."""
+    carry()
+    raise ReadTimeoutError(endpoint_url=request.url)
+
+
+def killed_before(_: AWSPreparedRequest, __: Carry) -> AWSResponse | None:
+    raise Killed
+
+
+def killed_after(_: AWSPreparedRequest, carry: Carry) -> AWSResponse | None:
+    carry()
+    raise Killed
+
+
+class Network:
+    """Carries the calls, and remembers them.
+
+    Attributes:
+        calls: The operations asked for, in order, each attempt of botocore's counted.
+        bodies: What DynamoDB was asked, by operation.
+    """
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+        self.bodies: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        self._faults: list[Fault] = []
+        # moto's tables are plain dicts: without a lock two conditional writes could both succeed.
+        self._lock = threading.RLock()
+
+    @contextmanager
+    def broken(self, *faults: Fault) -> Iterator[None]:
+        """Let things go wrong for a while."""
+        self._faults += faults
+        try:
+            yield
+        finally:
+            for fault in faults:
+                self._faults.remove(fault)
+
+    def carry(self, operation: str, request: AWSPreparedRequest, carry: Carry) -> Any:
+        with self._lock:
+            self.calls.append(operation)
+            if operation.startswith("dynamodb."):
+                self.bodies[operation].append(json.loads(cast("bytes", request.body)))
+            fault = self._next_fault(operation)
+
+        def one_at_a_time() -> AWSResponse | None:
+            with self._lock:
+                return carry()
+
+        return fault.strike(request, one_at_a_time) if fault else one_at_a_time()
+
+    def _next_fault(self, operation: str) -> Fault | None:
+        for fault in self._faults:
+            if fault.operation == operation and fault.times > 0:
+                if fault.after == 0:
+                    fault.times -= 1
+                    return fault
+                fault.after -= 1
+        return None
+
+
+@contextmanager
+def network() -> Iterator[Network]:
+    """Put a `Network` between botocore and moto."""
+    real = BotocoreStubber.__call__
+    between = Network()
+
+    def call(
+        self: BotocoreStubber, event_name: str, request: AWSPreparedRequest, **more: Any
+    ) -> Any:
+        _, service, operation = event_name.split(".")
+        return between.carry(
+            f"{service}.{operation}", request, lambda: real(self, event_name, request, **more)
+        )
+
+    with patch.object(BotocoreStubber, "__call__", call):
+        yield between
