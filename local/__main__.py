@@ -1,0 +1,86 @@
+"""`python -m local`: run a SAM template's WebSocket API on this machine."""
+
+import argparse
+import asyncio
+import sys
+from pathlib import Path
+
+from local.errors import LocalError
+from local.parameters import parse_overrides
+from local.runner import Options, listen, run
+from local.server import Lifetimes
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run until Ctrl-C; return the exit status."""
+    try:
+        options = _options(_parser().parse_args(arguments))
+        with listen(options.port) as listener:
+            asyncio.run(run(options, listener))
+    except LocalError as error:
+        print(f"Error: {error}", file=sys.stderr, flush=True)
+        return 1
+    except KeyboardInterrupt:  # before the loop took over
+        return 0
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m local",
+        description="Run a SAM or CloudFormation template's WebSocket API on this machine.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--template", type=Path, default=Path("template-python.yaml"), help="the template to run")
+    add("--port", type=int, default=3001, help="where to listen; 0 takes a free port")
+    add(
+        "--parameter-overrides",
+        nargs="+",
+        default=[],
+        metavar="KEY=VALUE",
+        help="values for the template's parameters",
+    )
+    add("--region", default="us-east-1", help="the AWS region to pretend to be in")
+    add("--api", metavar="LOGICAL_ID", help="which API, if the template has several")
+    add(
+        "--aws-endpoint",
+        metavar="URL",
+        help="a DynamoDB and S3 to use in place of the embedded moto",
+    )
+    add("--idle-timeout", type=float, default=600, metavar="SECONDS", help="closes a silent client")
+    add(
+        "--max-duration",
+        type=float,
+        default=7200,
+        metavar="SECONDS",
+        help="closes any client",
+    )
+    add(
+        "--retry-delays",
+        default="60,120",
+        metavar="SECONDS,SECONDS",
+        help="before the retries of failed asynchronous invocations",
+    )
+    return parser
+
+
+def _options(arguments: argparse.Namespace) -> Options:
+    try:
+        retry_delays = [float(delay) for delay in arguments.retry_delays.split(",") if delay]
+    except ValueError:
+        raise LocalError("--retry-delays takes numbers of seconds, like 60,120") from None
+    return Options(
+        template=arguments.template,
+        port=arguments.port,
+        overrides=parse_overrides(arguments.parameter_overrides),
+        region=arguments.region,
+        api=arguments.api,
+        aws_endpoint=arguments.aws_endpoint,
+        lifetimes=Lifetimes(arguments.idle_timeout, arguments.max_duration),
+        retry_delays=retry_delays,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

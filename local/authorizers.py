@@ -1,0 +1,59 @@
+"""Lambda authorizers: who may open a connection.
+
+Rules: https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-lambda-auth.html
+"""
+
+import fnmatch
+from typing import Any
+
+from local.events import Handshake
+from local.results import Outcome
+from local.stack import Authorizer
+
+
+def has_identity(authorizer: Authorizer, handshake: Handshake) -> bool:
+    """Tell whether every identity source is there and not empty. If not, AWS refuses with 401."""
+    for source in authorizer.identity_sources:
+        where, _, name = source.removeprefix("route.request.").partition(".")
+        if where == "header" and not handshake.header(name):
+            return False
+        if where == "querystring" and not any(handshake.query.get(name, [])):
+            return False
+    return True
+
+
+def decide(outcome: Outcome, method_arn: str) -> int | dict[str, Any]:
+    """Return the status to refuse with, or the context that later events carry.
+
+    "Unauthorized", raised, means 401; Deny, or nothing that allows, 403 (serverless-offline's
+    tests, which run against AWS too); any other error or shape 500 (serverless/examples#557).
+    """
+    if outcome.is_error:
+        message = outcome.payload.get("errorMessage") if isinstance(outcome.payload, dict) else ""
+        return 401 if message == "Unauthorized" else 500
+    try:
+        principal = outcome.payload["principalId"]
+        statements = outcome.payload["policyDocument"]["Statement"]
+        effects = [
+            statement["Effect"]
+            for statement in (statements if isinstance(statements, list) else [statements])
+            if _covers(statement, method_arn)
+        ]
+        context = dict(outcome.payload.get("context") or {})
+    except (KeyError, TypeError, ValueError):
+        return 500
+    if "Deny" in effects or "Allow" not in effects:
+        return 403
+    # The mapping reference says that values become text; whether the Lambda event keeps numbers
+    # is not known, so text it is: https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-mapping-template-reference.html
+    return {"principalId": str(principal), **{key: _text(value) for key, value in context.items()}}
+
+
+def _covers(statement: dict[str, Any], method_arn: str) -> bool:
+    resources = statement["Resource"]
+    patterns = resources if isinstance(resources, list) else [resources]
+    return any(fnmatch.fnmatchcase(method_arn, pattern) for pattern in patterns)
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,211 @@
+"""The Lambda runtime, inside a worker process: it loads a handler, and runs it event by event.
+
+Run as a script, on its own: nothing else of `local` can be imported in here, nor anything that
+Lambda would not have. Requests come as lines of JSON on standard input, answers go as lines of JSON
+to a file descriptor of their own, and standard output and error are the function's log.
+
+    python -I -u bootstrap.py RESULT_FD PATH...
+
+The end of standard input ends the process, whatever the handler is doing: so no worker outlives
+the runner, however that ends.
+"""
+
+import importlib
+import json
+import logging
+import os
+import queue
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+# A response may have 6 MB: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+MAX_RESPONSE_BYTES = 6 * 1024 * 1024
+
+type Handler = Callable[[Any, "Context"], Any]
+
+
+@dataclass(frozen=True)
+class Identity:
+    """The Cognito identity of a mobile client; nobody has one here."""
+
+    cognito_identity_id: None = None
+    cognito_identity_pool_id: None = None
+
+
+class Context:
+    """What a handler is told about its invocation.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/python-context.html
+    """
+
+    def __init__(self, request: dict[str, Any]) -> None:
+        self.aws_request_id: str = request["requestId"]
+        self.invoked_function_arn: str = request["arn"]
+        self.function_name = os.environ["AWS_LAMBDA_FUNCTION_NAME"]
+        self.function_version = os.environ["AWS_LAMBDA_FUNCTION_VERSION"]
+        self.memory_limit_in_mb = os.environ["AWS_LAMBDA_FUNCTION_MEMORY_SIZE"]
+        self.log_group_name = os.environ["AWS_LAMBDA_LOG_GROUP_NAME"]
+        self.log_stream_name = os.environ["AWS_LAMBDA_LOG_STREAM_NAME"]
+        self.identity = Identity()
+        self.client_context: Any = request.get("clientContext")
+        self._deadline: float = request["deadline"]
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Return the milliseconds until the function times out."""
+        return max(0, int((self._deadline - time.time()) * 1000))
+
+
+class _LogHandler(logging.Handler):
+    """Writes log records as Lambda's runtime does, in the function's log format.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/python-logging.html
+    """
+
+    request_id = ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+        message = self.format(record)
+        if os.environ["AWS_LAMBDA_LOG_FORMAT"] == "JSON":
+            line = {
+                "timestamp": f"{stamp}Z",
+                "level": record.levelname,
+                "message": message,
+                "logger": record.name,
+                "requestId": self.request_id,
+            }
+            print(json.dumps(line))
+        else:
+            milliseconds = f"{int(record.msecs):03d}"
+            print(f"[{record.levelname}]\t{stamp}.{milliseconds}Z\t{self.request_id}\t{message}")
+
+
+def load_handler(name: str) -> Handler:
+    """Import the handler's module and return the handler.
+
+    Raises:
+        LookupError: If the module has no such function.
+
+    """
+    module_name, _, attribute = name.rpartition(".")
+    module = importlib.import_module(module_name.replace("/", "."))
+    handler = getattr(module, attribute, None)
+    if handler is None:
+        raise LookupError(f"Handler '{attribute}' missing on module '{module_name}'")
+    return handler  # type: ignore[no-any-return]  # whatever it is, it is the user's
+
+
+def describe(error: BaseException, request_id: str = "") -> dict[str, Any]:
+    """Describe an error as Lambda does to the caller of a function.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/python-exceptions.html
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    return {
+        "errorMessage": str(error),
+        "errorType": type(error).__name__,
+        "requestId": request_id,
+        "stackTrace": [line for line in traceback.format_list(frames) if __file__ not in line],
+    }
+
+
+def initialize_client_plugin(client: Any) -> None:  # noqa: ANN401 - a client of botocore
+    """Lead botocore's requests for the API's own host name to the gateway on this machine.
+
+    Handlers often build the endpoint from the event's domain name, which only AWS's DNS knows.
+    Botocore calls this for every client, by its experimental plug-in mechanism
+    (`BOTOCORE_EXPERIMENTAL__PLUGINS`).
+    """
+    domain, gateway = os.environ["LOCAL_GATEWAY"].split(" ")
+
+    def redirect(request: Any, **_: object) -> None:  # noqa: ANN401 - a request of botocore
+        url = urlsplit(request.url)
+        if url.hostname == domain:
+            request.url = urlunsplit(("http", gateway, url.path, url.query, ""))
+
+    client.meta.events.register("before-send.apigatewaymanagementapi", redirect)
+
+
+def _requests() -> "queue.SimpleQueue[dict[str, Any]]":
+    """Read requests in a thread, which notices the end of input while a handler runs."""
+    requests: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+    # The handler and the processes that it starts get an empty standard input instead.
+    lines = os.fdopen(os.dup(sys.stdin.fileno()), "rb")
+    os.dup2(os.open(os.devnull, os.O_RDONLY), sys.stdin.fileno())
+
+    def read() -> None:
+        for line in lines:
+            requests.put(json.loads(line))
+        os._exit(0)
+
+    threading.Thread(target=read, daemon=True).start()
+    return requests
+
+
+def _invoke(handler: Handler, request: dict[str, Any]) -> dict[str, Any]:
+    context = Context(request)
+    try:
+        result = handler(request["event"], context)
+        text = json.dumps(result, default=_encode)
+    except Exception as error:  # noqa: BLE001 - whatever a handler raises is its answer
+        description = describe(error, context.aws_request_id)
+        _log_error(description)
+        return {"error": description}
+    if len(text) > MAX_RESPONSE_BYTES:
+        message = (
+            f"Response payload size exceeded maximum allowed payload size ({len(text)} bytes)."
+        )
+        return {"error": {"errorMessage": message, "errorType": "Function.ResponseSizeTooLarge"}}
+    return {"result": result if result is None else json.loads(text)}
+
+
+def _encode(value: object) -> float:
+    # The one type beyond JSON's that the runtime turns into it.
+    if isinstance(value, Decimal):
+        return float(value)
+    raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
+
+
+def _log_error(description: dict[str, Any]) -> None:
+    print(f"[ERROR] {description['errorType']}: {description['errorMessage']}")
+    if description.get("stackTrace"):
+        print("Traceback (most recent call last):")
+        print("".join(description["stackTrace"]), end="")
+
+
+def main() -> None:
+    """Load the handler, say so, and serve."""
+    os.set_inheritable(int(sys.argv[1]), False)
+    results = os.fdopen(int(sys.argv[1]), "w", buffering=1)
+    sys.path[:0] = sys.argv[2:]
+    requests = _requests()
+    logs = _LogHandler()
+    logging.getLogger().addHandler(logs)
+    # What botocore has to say about this machine's endpoints and credentials is no news.
+    for name in ("botocore.configprovider", "botocore.credentials"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    if os.environ["AWS_LAMBDA_LOG_FORMAT"] == "JSON":
+        logging.getLogger().setLevel(os.environ["AWS_LAMBDA_LOG_LEVEL"])
+    try:
+        handler = load_handler(os.environ["_HANDLER"])
+    except BaseException as error:  # noqa: BLE001 - a module may raise anything, SystemExit too
+        results.write(json.dumps({"initError": describe(error)}) + "\n")
+        return
+    results.write("{}\n")
+    while True:
+        request = requests.get()
+        logs.request_id = request["requestId"]
+        answer = _invoke(handler, request)
+        sys.stdout.flush()
+        results.write(json.dumps(answer) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,270 @@
+"""Lambda: a pool of processes for each function, and their environment variables."""
+
+import asyncio
+import contextlib
+import os
+import uuid
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from local.results import Outcome
+from local.stack import Function
+from local.worker import Log, Worker
+
+# AWS starts up to a thousand; a laptop has fewer cores. Beyond this, invocations wait.
+MAX_PROCESSES = 8
+# Starting Python takes a core for a good half second.
+_STARTING_AT_ONCE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoints:
+    """Where a function finds AWS: everything, API Gateway's `@connections`, and Lambda.
+
+    `api_domain` is the host name that AWS would serve the API at.
+    """
+
+    aws: str
+    gateway: str
+    stage: str
+    api_domain: str
+
+    def variables(self) -> dict[str, str]:
+        """Return the variables that botocore reads, and what `bootstrap.py` needs."""
+        return {
+            "AWS_ENDPOINT_URL": self.aws,
+            "AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI": f"http://{self.gateway}/{self.stage}",
+            "AWS_ENDPOINT_URL_LAMBDA": f"http://{self.gateway}",
+            "LOCAL_GATEWAY": f"{self.api_domain} {self.gateway}",
+            "BOTOCORE_EXPERIMENTAL__PLUGINS": "local_gateway=__main__",
+        }
+
+
+def environment(function: Function, endpoints: Endpoints, region: str) -> dict[str, str]:
+    """Return a process's variables: the function's own, and those that Lambda sets.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
+    """
+    return {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "LANG": "en_US.UTF-8",
+        "TZ": ":UTC",
+        **dict(function.environment),
+        "AWS_REGION": region,
+        "AWS_DEFAULT_REGION": region,
+        "AWS_ACCESS_KEY_ID": "local",
+        "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_SESSION_TOKEN": "local",
+        "AWS_EXECUTION_ENV": "AWS_Lambda_python3.13",
+        "AWS_LAMBDA_FUNCTION_NAME": function.name,
+        "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory),
+        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+        "AWS_LAMBDA_LOG_GROUP_NAME": function.log_group,
+        "AWS_LAMBDA_LOG_STREAM_NAME": f"[$LATEST]{uuid.uuid4().hex}",
+        "AWS_LAMBDA_LOG_FORMAT": function.log_format,
+        "AWS_LAMBDA_LOG_LEVEL": function.log_level,
+        "LAMBDA_TASK_ROOT": str(function.code),
+        "_HANDLER": function.handler,
+        # The person's own profile must not reach in here.
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        **endpoints.variables(),
+    }
+
+
+class Pool:
+    """The processes of one function.
+
+    Idle ones are used again, the most recent first; with none idle another is started, while the
+    invocation waits for whichever is free first.
+    """
+
+    def __init__(self, function: Function, variables: Mapping[str, str], log: Log) -> None:
+        self._function = function
+        self._variables = variables
+        self._log = log
+        self._idle: list[Worker] = []
+        self._workers: set[Worker] = set()
+        self._waiting: deque[asyncio.Future[Worker | Outcome]] = deque()
+        self._starting: set[asyncio.Task[None]] = set()
+        self._ending: set[asyncio.Task[None]] = set()
+        self._closed = False
+
+    async def start(self) -> Outcome | None:
+        """Start one process; return the error if the handler cannot be imported."""
+        worker = await self._new_worker()
+        if isinstance(worker, Outcome):
+            return worker
+        self._free(worker)
+        return None
+
+    async def invoke(self, event: Any, request_id: str, client_context: Any = None) -> Outcome:  # noqa: ANN401 - any JSON
+        """Run the function, in a process that does nothing else meanwhile."""
+        worker = await self._acquire()
+        if isinstance(worker, Outcome):
+            return worker
+        try:
+            return await worker.invoke(event, request_id, client_context)
+        finally:
+            self._free(worker)
+
+    def retire(self) -> None:
+        """End the idle processes now, and the busy ones after their invocation."""
+        self._closed = True
+        for worker in self._idle:
+            self._end(worker)
+        self._idle.clear()
+
+    async def close(self) -> None:
+        """End all processes and wait until they are gone."""
+        self._closed = True
+        for starting in self._starting:
+            starting.cancel()
+        await asyncio.gather(*self._starting, return_exceptions=True)
+        for worker in list(self._workers):
+            self._end(worker)
+        await asyncio.gather(*self._ending)
+
+    async def _acquire(self) -> Worker | Outcome:
+        while self._idle:
+            worker = self._idle.pop()
+            if worker.is_alive:
+                return worker
+            self._end(worker)
+        waiting: asyncio.Future[Worker | Outcome] = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiting)
+        self._grow()
+        try:
+            return await waiting
+        except asyncio.CancelledError:
+            if waiting.done() and not waiting.cancelled():
+                result = waiting.result()
+                if isinstance(result, Worker):
+                    self._free(result)
+            raise
+
+    def _grow(self) -> None:
+        self._waiting = deque(each for each in self._waiting if not each.done())
+        wanted = len(self._waiting) - len(self._starting)
+        room = min(MAX_PROCESSES - len(self._workers), _STARTING_AT_ONCE - len(self._starting))
+        for _ in range(min(wanted, room)):
+            task = asyncio.create_task(self._add_worker())
+            self._starting.add(task)
+            task.add_done_callback(self._starting.discard)
+
+    async def _add_worker(self) -> None:
+        worker = await self._new_worker()
+        if isinstance(worker, Worker):
+            self._free(worker)
+        elif self._waiting:
+            # The invocation gets what its own process would have said.
+            self._hand_over(worker)
+
+    async def _new_worker(self) -> Worker | Outcome:
+        worker = Worker(self._function, self._variables, self._log)
+        self._workers.add(worker)
+        error = await worker.start()
+        if error is not None:
+            self._end(worker)
+            return error
+        return worker
+
+    def _free(self, worker: Worker) -> None:
+        if not worker.is_alive or (self._closed and not self._waiting):
+            self._end(worker)
+        elif not self._hand_over(worker):
+            self._idle.append(worker)
+        self._grow()
+
+    def _end(self, worker: Worker) -> None:
+        worker.kill()
+        self._workers.discard(worker)
+        task = asyncio.create_task(worker.ended())
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+
+    def _hand_over(self, worker: Worker | Outcome) -> bool:
+        while self._waiting:
+            waiting = self._waiting.popleft()
+            if not waiting.done():
+                waiting.set_result(worker)
+                return True
+        return False
+
+
+class Functions:
+    """All functions of a stack.
+
+    Args:
+        log: Takes a function's name and a line that it wrote.
+
+    """
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._pools: dict[str, Pool] = {}
+        self._functions: dict[str, Function] = {}
+        self._retired: list[Pool] = []
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._pools
+
+    def retries(self, name: str) -> int:
+        """Return how often a failed asynchronous invocation is tried again."""
+        return self._functions[name].retries
+
+    async def use(
+        self,
+        functions: Iterable[Function],
+        endpoints: Endpoints,
+        region: str,
+        changed: Iterable[str] = (),
+    ) -> dict[str, Outcome]:
+        """Serve these functions from now on; return the errors of handlers that cannot be loaded.
+
+        A function that is the same as before keeps its processes, unless it is named as changed.
+        """
+        new = {function.name: function for function in functions}
+        for name in self._pools.keys() - new.keys():
+            self._retire(name)
+        fresh = []
+        for name, function in new.items():
+            if self._functions.get(name) == function and name not in changed:
+                continue
+            self._retire(name)
+            variables = environment(function, endpoints, region)
+            self._pools[name] = Pool(function, variables, self._log)
+            self._functions[name] = function
+            fresh.append(name)
+        started = await asyncio.gather(*(self._pools[name].start() for name in fresh))
+        return {name: error for name, error in zip(fresh, started, strict=True) if error}
+
+    async def invoke(
+        self,
+        name: str,
+        event: Any,  # noqa: ANN401 - any JSON
+        *,
+        request_id: str | None = None,
+        client_context: Any = None,  # noqa: ANN401 - any JSON
+    ) -> Outcome:
+        """Invoke a function and wait for its end."""
+        return await self._pools[name].invoke(
+            event, request_id or str(uuid.uuid4()), client_context
+        )
+
+    async def close(self) -> None:
+        """End all processes."""
+        pools = [*self._pools.values(), *self._retired]
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.gather(*(pool.close() for pool in pools))
+
+    def _retire(self, name: str) -> None:
+        if name in self._pools:
+            pool = self._pools.pop(name)
+            del self._functions[name]
+            pool.retire()
+            self._retired.append(pool)

@@ -1,0 +1,139 @@
+"""What `Ref` and `Fn::GetAtt` give for a resource: the names, ARNs and ids that AWS would choose.
+
+Where AWS makes up a random id, a digest of the logical id stands in, so that names stay the same
+from run to run. Source of each: the "Return values" section of the resource's page under
+https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-template-resource-type-ref.html
+"""
+
+import hashlib
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from local.errors import Unresolvable
+
+# The account number of AWS's own examples; moto's default account too.
+ACCOUNT_ID = "123456789012"
+STACK_NAME = "local"
+
+type Properties = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Names of resources in one region."""
+
+    region: str
+
+    @property
+    def pseudo_parameters(self) -> dict[str, Any]:
+        """The values of `AWS::Region` and its like."""
+        # The stack's id ends in a UUID, whose parts some templates take for names.
+        stack_uuid = uuid.uuid5(uuid.NAMESPACE_URL, STACK_NAME)
+        return {
+            "AWS::AccountId": ACCOUNT_ID,
+            "AWS::NotificationARNs": [],
+            "AWS::Partition": "aws",
+            "AWS::Region": self.region,
+            "AWS::StackId": self.arn("cloudformation", f"stack/{STACK_NAME}/{stack_uuid}"),
+            "AWS::StackName": STACK_NAME,
+            "AWS::URLSuffix": "amazonaws.com",
+        }
+
+    def ref(self, logical_id: str, kind: str, properties: Properties) -> str:
+        """Return what `Ref` gives for a resource whose properties are resolved."""
+        if kind == "AWS::SNS::Topic" or kind in _REF_IS_ARN:
+            return self.attribute(logical_id, kind, properties, "Arn")
+        if kind == "AWS::SQS::Queue":
+            name = self._name(logical_id, kind, properties)
+            return f"https://sqs.{self.region}.amazonaws.com/{ACCOUNT_ID}/{name}"
+        return self._name(logical_id, kind, properties)
+
+    def attribute(self, logical_id: str, kind: str, properties: Properties, name: str) -> str:
+        """Return what `Fn::GetAtt` gives.
+
+        Raises:
+            Unresolvable: If the attribute is not known here.
+
+        """
+        own_name = self._name(logical_id, kind, properties)
+        if name in {"Arn", "LayerVersionArn", "TopicArn"} and kind in _ARNS:
+            return _ARNS[kind](self, own_name, properties)
+        others = {
+            "AWS::ApiGatewayV2::Api.ApiId": own_name,
+            "AWS::ApiGatewayV2::Api.ApiEndpoint": (
+                f"wss://{own_name}.execute-api.{self.region}.amazonaws.com"
+            ),
+            "AWS::S3::Bucket.DomainName": f"{own_name}.s3.amazonaws.com",
+            "AWS::S3::Bucket.RegionalDomainName": f"{own_name}.s3.{self.region}.amazonaws.com",
+            "AWS::SQS::Queue.QueueName": own_name,
+        }
+        if f"{kind}.{name}" in others:
+            return others[f"{kind}.{name}"]
+        raise Unresolvable(f"Fn::GetAtt {logical_id}.{name} ({kind}) is known only to AWS")
+
+    def _name(self, logical_id: str, kind: str, properties: Properties) -> str:
+        if kind == "AWS::ApiGatewayV2::Stage":
+            return str(properties["StageName"])
+        if kind.startswith("AWS::ApiGatewayV2::"):
+            return _id(logical_id)
+        if kind == "AWS::S3::Bucket":
+            return str(properties.get("BucketName") or f"{STACK_NAME}-{logical_id}".lower())
+        if kind == "AWS::Lambda::LayerVersion":
+            return str(properties.get("LayerName") or logical_id)
+        for key in _NAME_PROPERTIES:
+            if properties.get(key):
+                return str(properties[key])
+        return f"{STACK_NAME}-{logical_id}"
+
+    def arn(self, service: str, resource: str) -> str:
+        """Return the ARN of a resource of this account and region."""
+        return f"arn:aws:{service}:{self.region}:{ACCOUNT_ID}:{resource}"
+
+    def function_arn(self, name: str) -> str:
+        """Return the ARN of a function."""
+        return self.arn("lambda", f"function:{name}")
+
+
+# Of each kind that has a name of its own, the property that gives it.
+_NAME_PROPERTIES = (
+    "FunctionName", "TableName", "RoleName", "LogGroupName", "QueueName", "TopicName",
+)  # fmt: skip
+_REF_IS_ARN = {"AWS::Lambda::LayerVersion", "AWS::Lambda::Alias", "AWS::Lambda::Version"}
+
+# A function and its version or alias: the latter's own properties carry the function.
+_ARNS: dict[str, Callable[[Names, str, Properties], str]] = {
+    "AWS::DynamoDB::Table": lambda names, name, _: names.arn("dynamodb", f"table/{name}"),
+    "AWS::IAM::Role": lambda _names, name, _: f"arn:aws:iam::{ACCOUNT_ID}:role/{name}",
+    "AWS::Lambda::Function": lambda names, name, _: names.function_arn(name),
+    "AWS::Lambda::LayerVersion": lambda names, name, _: names.arn("lambda", f"layer:{name}:1"),
+    "AWS::Lambda::Alias": lambda names, _name, own: (
+        f"{names.function_arn(_function_name(own))}:{own['Name']}"
+    ),
+    "AWS::Lambda::Version": lambda names, _name, own: (
+        f"{names.function_arn(_function_name(own))}:1"
+    ),
+    "AWS::Logs::LogGroup": lambda names, name, _: names.arn("logs", f"log-group:{name}:*"),
+    "AWS::S3::Bucket": lambda _names, name, _: f"arn:aws:s3:::{name}",
+    "AWS::SNS::Topic": lambda names, name, _: names.arn("sns", name),
+    "AWS::SQS::Queue": lambda names, name, _: names.arn("sqs", name),
+}
+
+
+def _function_name(properties: Properties) -> str:
+    return function_of_arn(str(properties["FunctionName"])) or str(properties["FunctionName"])
+
+
+def function_of_arn(arn: str) -> str | None:
+    """Return the name of the function in an ARN (with or without a version or alias)."""
+    match arn.split(":"):
+        case ["arn", _, "lambda", _, _, "function", name, *_]:
+            return name
+    return None
+
+
+def _id(logical_id: str) -> str:
+    """Make up an id as API Gateway does: ten letters and digits."""
+    digest = hashlib.sha256(logical_id.encode()).hexdigest()
+    return f"a{digest[:9]}"

@@ -1,0 +1,75 @@
+"""What a function's result means for the client."""
+
+import json
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+# Whatever else a result has makes it malformed: middy#1219.
+_KEYS = {"statusCode", "body", "headers", "multiValueHeaders", "isBase64Encoded"}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an invocation ended: with the handler's result, or with an error.
+
+    The payload of an error is what Lambda gives its caller: `errorMessage`, `errorType` and more.
+    """
+
+    payload: Any
+    is_error: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The handshake ends with an HTTP status."""
+
+    status: int
+    body: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A well-formed result of a Lambda proxy integration."""
+
+    status: int
+    body: str
+    headers: dict[str, str]
+
+
+def parse(outcome: Outcome) -> Result | None:
+    """Return the result, or `None` if the function failed or returned something malformed.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/services-apigateway-errors.html
+    """
+    payload = outcome.payload
+    if outcome.is_error or not isinstance(payload, dict) or not payload.keys() <= _KEYS:
+        return None
+    status, body = payload.get("statusCode"), payload.get("body")
+    headers = payload.get("headers") or {}
+    if isinstance(status, str) and status.isdecimal():
+        status = int(status)
+    if isinstance(status, bool) or not isinstance(status, int) or not 100 <= status <= 599:  # noqa: PLR2004
+        return None
+    if not isinstance(body, str | None) or not isinstance(headers, dict):
+        return None
+    return Result(status, body or "", {str(key): str(value) for key, value in headers.items()})
+
+
+def is_success(status: int) -> bool:
+    """Tell whether a status is one of 2xx."""
+    return 200 <= status <= 299  # noqa: PLR2004
+
+
+def error_frame(message: str, connection_id: str, request_id: str) -> str:
+    """Write a frame in which API Gateway itself reports an error to the client."""
+    return json.dumps({"message": message, "connectionId": connection_id, "requestId": request_id})
+
+
+def refusal(status: int, connection_id: str, request_id: str) -> Refused:
+    """Refuse a handshake. What body AWS sends with it is not known; browsers cannot read it."""
+    try:
+        phrase = HTTPStatus(status).phrase
+    except ValueError:
+        phrase = "Refused"
+    return Refused(status, error_frame(phrase, connection_id, request_id))

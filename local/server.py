@@ -1,0 +1,227 @@
+"""The thin server: sockets and HTTP on the outside, the gateway's and Lambda's rules inside."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Coroutine, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.types import Message
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from local.connections import Connection
+from local.events import Handshake
+from local.gateway import MAX_MESSAGE_BYTES, STAGE_FORBIDDEN, Answer, Gateway
+from local.invocations import InvokeApi
+from local.results import Refused
+from local.sockets import HttpProtocol, Outbox, WebSocketProtocol
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetimes:
+    """How long a connection may be idle, and how long it may last, in seconds.
+
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-execution-service-websocket-limits-table.html
+    """
+
+    idle: float = 10 * 60
+    total: float = 2 * 60 * 60
+
+
+class Application:
+    """The ASGI application: one endpoint for clients, one for `@connections`, one for Invoke."""
+
+    def __init__(self, gateway: Gateway, invoke_api: InvokeApi, lifetimes: Lifetimes) -> None:
+        self._gateway = gateway
+        self._invoke_api = invoke_api
+        self._lifetimes = lifetimes
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.asgi = Starlette(
+            routes=[
+                WebSocketRoute("/{path:path}", self._websocket),
+                Route(
+                    "/{stage}/@connections/{connection_id}",
+                    self._connections,
+                    methods=["POST", "GET", "DELETE"],
+                ),
+                Route(
+                    "/2015-03-31/functions/{function}/invocations", self._invoke, methods=["POST"]
+                ),
+                Route("/{path:path}", self._elsewhere),
+            ]
+        )
+
+    # --- clients ------------------------------------------------------------------------------
+
+    async def _websocket(self, websocket: WebSocket) -> None:
+        if websocket.path_params["path"].removesuffix("/") != self._gateway.api.stage:
+            # aws-sdk-php#1955.
+            await websocket.send_denial_response(_response(STAGE_FORBIDDEN))
+            return
+        decision = await self._gateway.connect(_handshake(websocket))
+        if isinstance(decision, Refused):
+            refusal = Response(decision.body, decision.status, media_type="application/json")
+            with contextlib.suppress(WebSocketDisconnect):
+                await websocket.send_denial_response(refusal)
+            return
+        connection = decision.connection
+        outbox = Outbox()
+        try:
+            await websocket.accept(decision.subprotocol)
+        except WebSocketDisconnect:  # the client did not wait
+            await self._gateway.disconnect(connection, 1006, "")
+            return
+        self._gateway.opened(connection, outbox)
+        writer = asyncio.create_task(_write(outbox, websocket))
+        code, reason = await self._receive_all(websocket, connection)
+        writer.cancel()
+        await self._gateway.disconnect(connection, code, reason)
+
+    async def _receive_all(self, websocket: WebSocket, connection: Connection) -> tuple[int, str]:
+        """Take messages until the connection ends, and return how it ended."""
+        while True:
+            message = await self._receive(websocket, connection)
+            if message["type"] == "websocket.disconnect":
+                return _how_it_ended(message)
+            if message.get("bytes") is not None:
+                # API Gateway takes no binary frames:
+                # https://docs.aws.amazon.com/apigateway/latest/developerguide/websocket-api-develop-binary-media-types.html
+                connection.close(1003, "")
+            elif connection.closed_by_us is None:
+                self._start(self._answer(connection, message["text"]))
+
+    async def _receive(self, websocket: WebSocket, connection: Connection) -> Message:
+        """Return what comes next; close a connection that is idle or old meanwhile."""
+        while connection.closed_by_us is None:
+            ends_at = min(
+                connection.last_active_at / 1000 + self._lifetimes.idle,
+                connection.connected_at / 1000 + self._lifetimes.total,
+            )
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(max(0, ends_at - time.time())):
+                    return await websocket.receive()
+            if ends_at <= time.time() and connection.last_active_at / 1000 < ends_at:
+                # serverless-offline closes so; AWS does not document its code.
+                connection.close(1001, "Going away")
+        return await websocket.receive()
+
+    async def _answer(self, connection: Connection, text: str) -> None:
+        frame = await self._gateway.message(connection, text)
+        if frame is None or connection.socket is None:
+            return
+        if len(frame.encode()) > MAX_MESSAGE_BYTES:
+            # Too large in either direction (the page on limits, see Lifetimes).
+            connection.close(1009, "")
+            return
+        connection.socket.send(frame)
+        connection.last_active_at = time.time_ns() // 1_000_000
+
+    def _start(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # --- functions that call back -------------------------------------------------------------
+
+    async def _connections(self, request: Request) -> Response:
+        if request.path_params["stage"] != self._gateway.api.stage:
+            return _response(STAGE_FORBIDDEN)
+        connection_id = request.path_params["connection_id"]
+        match request.method:
+            case "POST":
+                answer = self._gateway.post_to_connection(connection_id, await request.body())
+            case "DELETE":
+                answer = self._gateway.delete_connection(connection_id)
+            case _:
+                answer = self._gateway.get_connection(connection_id)
+        return _response(answer)
+
+    async def _invoke(self, request: Request) -> Response:
+        response = await self._invoke_api.invoke(
+            request.path_params["function"],
+            await request.body(),
+            request.headers.get("x-amz-invocation-type", "RequestResponse"),
+            request.headers.get("x-amz-client-context"),
+        )
+        return Response(response.body, response.status, response.headers)
+
+    async def _elsewhere(self, request: Request) -> Response:
+        if request.path_params["path"].removesuffix("/") == self._gateway.api.stage:
+            # What AWS says to plain HTTP is not documented; this is HTTP's own word for it.
+            return JSONResponse({"message": "Upgrade Required"}, 426, {"Upgrade": "websocket"})
+        return _response(STAGE_FORBIDDEN)
+
+
+class Server(uvicorn.Server):
+    """Uvicorn, which tells when it serves, and leaves signals to the runner."""
+
+    def __init__(self, application: Application) -> None:
+        super().__init__(
+            uvicorn.Config(
+                application.asgi,
+                http=HttpProtocol,
+                ws=WebSocketProtocol,
+                ws_ping_interval=None,  # AWS sends no pings of its own
+                lifespan="off",
+                log_config=None,
+                log_level="error",
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=1,
+                timeout_keep_alive=60,
+            )
+        )
+        self.serves = asyncio.Event()
+
+    async def startup(self, sockets: Any = None) -> None:  # noqa: ANN401 - uvicorn's own type
+        """Start, and tell."""
+        await super().startup(sockets)
+        self.serves.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none."""
+        yield
+
+
+async def _write(outbox: Outbox, websocket: WebSocket) -> None:
+    with contextlib.suppress(WebSocketDisconnect):
+        await outbox.write_to(websocket)
+
+
+def _handshake(websocket: WebSocket) -> Handshake:
+    headers = [
+        (name.decode("latin-1"), value.decode("latin-1"))
+        for name, value in websocket.scope["headers"]
+    ]
+    client = websocket.client
+    server = websocket.scope.get("server") or ("", 443)
+    return Handshake(
+        source_ip=client.host if client else "127.0.0.1",
+        headers=headers,
+        query_string=websocket.scope["query_string"].decode("latin-1"),
+        port=server[1],
+    )
+
+
+def _how_it_ended(message: Message) -> tuple[int, str]:
+    if "reason" not in message:  # no close frame came
+        return 1006, ""
+    code = int(message["code"])
+    if code == 1005:  # noqa: PLR2004
+        # The text of AWS's own event, from Powertools' apiGatewayWebSocketApiDisconnect.json.
+        return code, "Client-side close frame status not set"
+    return code, message["reason"] or ""
+
+
+def _response(answer: Answer) -> Response:
+    headers = {"x-amzn-ErrorType": answer.error} if answer.error else {}
+    if answer.body is None:
+        return Response(status_code=answer.status, headers=headers)
+    return JSONResponse(answer.body, answer.status, headers)

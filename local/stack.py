@@ -1,0 +1,99 @@
+"""What a template comes to on this machine: functions, a WebSocket API, storage."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A Lambda function.
+
+    `code` is the folder that holds its handler; `layers` are the folders that Python finds its
+    layers' packages in. `timeout` is in seconds, `memory` in MiB. `retries` is how often an
+    asynchronous invocation is tried again.
+    """
+
+    name: str
+    arn: str
+    handler: str
+    code: Path
+    layers: tuple[Path, ...] = ()
+    environment: tuple[tuple[str, str], ...] = ()
+    timeout: float = 3
+    memory: int = 128
+    log_group: str = ""
+    log_format: str = "Text"
+    log_level: str = "INFO"
+    retries: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Authorizer:
+    """A Lambda authorizer: what decides about a handshake, before `$connect` does."""
+
+    function: str
+    identity_sources: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Throttle:
+    """How many requests a second may come, and how many at once."""
+
+    rate: float
+    burst: int
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A route: its key, and the function behind it (`None`: it has none that runs here).
+
+    `replies` tells whether the function's body goes back to the client: whether there is a route
+    response. `timeout` is the integration's, in seconds.
+    """
+
+    key: str
+    function: str | None
+    replies: bool = False
+    timeout: float = 29
+    authorizer: Authorizer | None = None
+    throttle: Throttle | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """A WebSocket API with its one stage."""
+
+    id: str
+    stage: str
+    region: str
+    routes: Mapping[str, Route]
+    selection: str = "$request.body.action"
+    throttle: Throttle | None = None
+    stage_variables: Mapping[str, str] | None = None
+
+    @property
+    def domain_name(self) -> str:
+        """The host name that AWS would serve the API at."""
+        return f"{self.id}.execute-api.{self.region}.amazonaws.com"
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """A table or a bucket: its name, and its properties as the template has them, resolved."""
+
+    kind: str
+    name: str
+    properties: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """All that a run needs of a template. `notices` name what cannot be honoured here."""
+
+    region: str
+    api: Api
+    functions: Mapping[str, Function]
+    storage: tuple[Storage, ...]
+    notices: tuple[str, ...] = ()

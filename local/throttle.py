@@ -1,0 +1,33 @@
+"""Throttling by token buckets, as API Gateway does it.
+
+https://docs.aws.amazon.com/apigateway/latest/developerguide/websocket-api-protect.html
+"""
+
+from local.stack import Throttle
+
+
+class TokenBucket:
+    """Lets `burst` requests through at once, and `rate` a second in the long run.
+
+    Args:
+        limits: The rate and the burst; `None` lets everything through.
+        now: The time, in seconds, by any clock that `take` is asked with as well.
+
+    """
+
+    def __init__(self, limits: Throttle | None, now: float) -> None:
+        self._limits = limits
+        self._tokens = float(limits.burst) if limits else 0.0
+        self._filled_at = now
+
+    def take(self, now: float) -> bool:
+        """Let one request through, or not."""
+        if self._limits is None:
+            return True
+        gained = (now - self._filled_at) * self._limits.rate
+        self._tokens = min(float(self._limits.burst), self._tokens + gained)
+        self._filled_at = now
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
