@@ -6,7 +6,7 @@ A handler names its collaborators and makes one call. What happens then is here:
 module          what it knows
 ==============  ==============================================================
 `websocket`     API Gateway's event in, the reply out, and errors as frames
-`frames`        how a field of a client's frame is read and checked
+`frames`        how a client's fields are read, and ours written
 `identity`      what a user id is, and who is connecting
 `chats`         what a chat id is, and who belongs to the chat
 `connections`   the table ``ChatConnections``

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final
@@ -10,6 +9,7 @@ from typing import Final
 from chat import aws
 from chat.connections import Connection, ConnectionId, Connections
 from chat.errors import Unavailable
+from chat.frames import to_json
 from chat.messages import Message, Messages
 from chat.push import Outcome, Push
 from chat.telemetry import count, logger
@@ -52,7 +52,7 @@ class Delivery:
 
         theirs = _found(recipient)
         own = [device for device in _found(sender) if device.connection_id != came_from]
-        data = json.dumps(stored.as_frame(), ensure_ascii=False).encode()
+        data = to_json(stored.as_frame()).encode()
         outcomes = list(
             self._side_by_side.map(lambda device: self._push_to(device, data), theirs + own)
         )

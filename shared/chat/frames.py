@@ -1,4 +1,4 @@
-"""A client's frame, and how its fields are read."""
+"""Frames: how the fields of a client's are read, and how ours are written."""
 
 from __future__ import annotations
 
@@ -72,6 +72,11 @@ class Frame:
         if not isinstance(value, int) or isinstance(value, bool) or value < 0:
             raise InvalidRequest(f"`{field}` must be a whole number, 0 or more.")
         return value
+
+
+def to_json(frame: Mapping[str, object]) -> str:
+    """Write a frame for a client, in as few bytes as it takes: API Gateway bills by size."""
+    return json.dumps(frame, ensure_ascii=False, separators=(",", ":"))
 
 
 def _refuse_constant(name: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from chat.connections import ConnectionId
 from chat.errors import ChatError, Unavailable
-from chat.frames import Frame
+from chat.frames import Frame, to_json
 from chat.telemetry import count, logger, metrics
 
 if TYPE_CHECKING:
@@ -125,7 +124,7 @@ def _reply(status: int, frame: Mapping[str, object] | None) -> Reply:
     # Exactly these keys: others make API Gateway answer "Internal server error".
     reply: Reply = {"statusCode": status}
     if frame is not None:
-        reply["body"] = json.dumps(frame, ensure_ascii=False)
+        reply["body"] = to_json(frame)
     return reply
 
 

@@ -1,0 +1,82 @@
+"""The README's own way to try it: the real wscat, in two terminals."""
+
+import json
+import os
+import pty
+import re
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+
+from tests.e2e.conftest import Pair
+
+WSCAT = ["npx", "--yes", "wscat@6.1.0"]
+
+
+class Terminal:
+    """A terminal that runs wscat."""
+
+    def __init__(self, screen: int) -> None:
+        self._screen = screen
+        self._unread = ""
+
+    def wait_for(self, pattern: str) -> str:
+        """Read on until the pattern shows, and return its first group."""
+        while not (match := re.search(pattern, self._unread)):
+            self._unread += os.read(self._screen, 65536).decode()
+        self._unread = self._unread[match.end() :]
+        return match[1]
+
+    def type(self, line: str) -> None:
+        os.write(self._screen, f"{line}\r".encode())
+
+    def frame(self) -> dict[str, Any]:
+        frame: dict[str, Any] = json.loads(self.wait_for(r"< (\{.*\})"))
+        return frame
+
+
+@contextmanager
+def wscat(url: str, user_id: str) -> Iterator[Terminal]:
+    screen, keyboard = pty.openpty()
+    with subprocess.Popen(
+        [*WSCAT, "-c", f"{url}?userId={user_id}"],
+        stdin=keyboard,
+        stdout=keyboard,
+        stderr=keyboard,
+        start_new_session=True,
+        env=os.environ | {"COLUMNS": "5000"},
+    ) as process:
+        os.close(keyboard)
+        terminal = Terminal(screen)
+        terminal.wait_for(r"(Connected)")
+        try:
+            yield terminal
+        finally:
+            process.terminate()
+            process.wait(20)
+            os.close(screen)
+
+
+def test_two_terminals_exchange_a_text_and_a_file(chat_url: str, pair: Pair) -> None:
+    with wscat(chat_url, pair.first) as here, wscat(chat_url, pair.second) as there:
+        message = {"action": "sendmessage", "chatId": pair.chat_id, "text": "Hello!"}
+        here.type(json.dumps(message))
+        assert there.frame()["text"] == "Hello!"
+        assert here.frame()["delivered"] == 1
+
+        upload = {
+            "action": "sendfile",
+            "chatId": pair.chat_id,
+            "fileName": "image.jpg",
+            "contentType": "image/jpeg",
+        }
+        here.type(json.dumps(upload))
+        link = here.frame()
+        answer = httpx.put(link["uploadUrl"], headers=link["headers"], content=b"a picture")
+        assert answer.status_code == 200
+        file = {"action": "sendmessage", "chatId": pair.chat_id, "fileKey": link["fileKey"]}
+        here.type(json.dumps(file))
+        assert there.frame()["fileKey"] == link["fileKey"]
