@@ -3,18 +3,22 @@
 import argparse
 import asyncio
 import sys
+import tempfile
 from pathlib import Path
 
 from local.errors import LocalError
 from local.parameters import parse_overrides
-from local.runner import Options, listen, run
+from local.runner import Options, listen, load_stack, run
 from local.server import Lifetimes
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run until Ctrl-C; return the exit status."""
     try:
-        options = _options(_parser().parse_args(arguments))
+        parsed = _parser().parse_args(arguments)
+        options = _options(parsed)
+        if parsed.lint:
+            return _lint(options)
         with listen(options.port) as listener:
             asyncio.run(run(options, listener))
     except LocalError as error:
@@ -23,6 +27,15 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:  # before the loop took over
         return 0
     return 0
+
+
+def _lint(options: Options) -> int:
+    """Print what is wrong with the template; return the exit status."""
+    with tempfile.TemporaryDirectory() as scratch:
+        stack = load_stack(options, Path(scratch))
+    for warning in stack.warnings:
+        print(f"{options.template}: {warning}")
+    return 1 if stack.warnings else 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -62,6 +75,8 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SECONDS,SECONDS",
         help="before the retries of failed asynchronous invocations",
     )
+    add("--no-reload", action="store_true", help="do not watch for edits")
+    add("--lint", action="store_true", help="only look for mistakes; exit 1 if there are any")
     return parser
 
 
@@ -79,6 +94,7 @@ def _options(arguments: argparse.Namespace) -> Options:
         aws_endpoint=arguments.aws_endpoint,
         lifetimes=Lifetimes(arguments.idle_timeout, arguments.max_duration),
         retry_delays=retry_delays,
+        reload=not arguments.no_reload,
     )
 
 

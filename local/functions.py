@@ -208,6 +208,7 @@ class Functions:
         self._log = log
         self._pools: dict[str, Pool] = {}
         self._functions: dict[str, Function] = {}
+        self._endpoints: Endpoints | None = None
         self._retired: list[Pool] = []
 
     def __contains__(self, name: str) -> bool:
@@ -232,8 +233,10 @@ class Functions:
         for name in self._pools.keys() - new.keys():
             self._retire(name)
         fresh = []
+        moved = endpoints != self._endpoints
+        self._endpoints = endpoints
         for name, function in new.items():
-            if self._functions.get(name) == function and name not in changed:
+            if self._functions.get(name) == function and name not in changed and not moved:
                 continue
             self._retire(name)
             variables = environment(function, endpoints, region)

@@ -1,22 +1,22 @@
-"""All of it together: from a template to a WebSocket API that answers."""
+"""All of it together: from a template to a WebSocket API that answers, until it is stopped."""
 
 import asyncio
 import contextlib
+import errno
 import logging
 import signal
 import socket
-import sys
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from local import backends
+from local import backends, terminal
+from local.deployment import Deployment
 from local.errors import LocalError
-from local.functions import Endpoints, Functions
+from local.functions import Functions
 from local.gateway import Gateway
 from local.invocations import RETRY_DELAYS, InvokeApi
-from local.results import Outcome
 from local.server import Application, Lifetimes, Server
 from local.stack import Stack
 
@@ -35,6 +35,7 @@ class Options:
     aws_endpoint: str | None = None
     lifetimes: Lifetimes = field(default_factory=Lifetimes)
     retry_delays: Sequence[float] = RETRY_DELAYS
+    reload: bool = True
 
 
 def listen(port: int) -> socket.socket:
@@ -46,9 +47,30 @@ def listen(port: int) -> socket.socket:
     """
     try:
         return socket.create_server((HOST, port), backlog=1024)
-    except (OSError, OverflowError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "0 to 65535 are possible"
-        raise LocalError(f"cannot use port {port}: {reason}; choose another with --port") from error
+    except OverflowError:
+        raise LocalError(f"there is no port {port}: choose one from 1 to 65535") from None
+    except OSError as error:
+        reason = "is in use" if error.errno == errno.EADDRINUSE else "is not allowed"
+        raise LocalError(f"port {port} {reason}: choose another with --port") from error
+
+
+def load_stack(options: Options, scratch: Path) -> Stack:
+    """Read the template.
+
+    Raises:
+        LocalError: If it is broken, or nothing of it runs here.
+
+    """
+    # The transform takes most of a second to import: time in which moto starts.
+    from local.template import load  # noqa: PLC0415
+
+    return load(
+        options.template,
+        overrides=options.overrides,
+        region=options.region,
+        api=options.api,
+        scratch=scratch,
+    )
 
 
 async def run(options: Options, listener: socket.socket) -> None:
@@ -58,45 +80,38 @@ async def run(options: Options, listener: socket.socket) -> None:
         LocalError: If it cannot start.
 
     """
-    stop = asyncio.Event()
+    serving = asyncio.create_task(_serve(options, listener))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    serving = asyncio.create_task(_serve(options, listener, stop))
-    stopping = asyncio.create_task(stop.wait())
-    await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    stopping.cancel()
-    if not serving.done():
-        serving.cancel()
+        loop.add_signal_handler(number, serving.cancel)
     with contextlib.suppress(asyncio.CancelledError):
         await serving
 
 
-async def _serve(options: Options, listener: socket.socket, stop: asyncio.Event) -> None:
-    port = listener.getsockname()[1]
-    async with contextlib.AsyncExitStack() as stack_of_contexts:
-        enter = stack_of_contexts.enter_async_context
-        scratch = stack_of_contexts.enter_context(tempfile.TemporaryDirectory())
+async def _serve(options: Options, listener: socket.socket) -> None:
+    async with contextlib.AsyncExitStack() as opened:
+        scratch = Path(opened.enter_context(tempfile.TemporaryDirectory()))
         aws = options.aws_endpoint
         if aws is None:
-            aws = await enter(backends.embedded())
-        stack = await asyncio.to_thread(_load, options, Path(scratch))
-        functions = Functions(_log_line)
-        stack_of_contexts.push_async_callback(functions.close)
+            aws = await opened.enter_async_context(backends.embedded())
+        stack = await asyncio.to_thread(load_stack, options, scratch)
+        functions = Functions(terminal.log)
+        opened.push_async_callback(functions.close)
         gateway = Gateway(stack.api, functions.invoke)
-        endpoints = Endpoints(aws, f"{HOST}:{port}", stack.api.stage, stack.api.domain_name)
-        errors, _ = await asyncio.gather(
-            functions.use(stack.functions.values(), endpoints, stack.region),
-            asyncio.to_thread(backends.create, stack.storage, aws, stack.region),
-        )
+        address = f"{HOST}:{listener.getsockname()[1]}"
+        deployment = Deployment(stack, gateway, functions, address, aws)
+        errors = await deployment.deploy(stack)
         if errors:
-            raise LocalError("\n".join(_import_error(name, each) for name, each in errors.items()))
-        application = Application(
-            gateway, InvokeApi(functions, options.retry_delays), options.lifetimes
-        )
-        await enter(_running(Server(application), listener))
-        _print_ready(stack, port, aws)
-        await stop.wait()
+            raise LocalError("\n".join(errors))
+        invoke_api = InvokeApi(functions, options.retry_delays)
+        server = Server(Application(gateway, invoke_api, options.lifetimes))
+        await opened.enter_async_context(_running(server, listener))
+        terminal.say_remarks(stack)
+        terminal.say_ready(stack, deployment.url, aws)
+        if options.reload:
+            await _reload_after_edits(options, scratch, deployment)
+        else:
+            await asyncio.Event().wait()
 
 
 @contextlib.asynccontextmanager
@@ -112,48 +127,24 @@ async def _running(server: Server, listener: socket.socket) -> AsyncIterator[Non
         await serving
 
 
-def _load(options: Options, scratch: Path) -> Stack:
-    # The transform takes most of a second to import: time in which moto starts.
-    from local.template import load  # noqa: PLC0415
+async def _reload_after_edits(options: Options, scratch: Path, deployment: Deployment) -> None:
+    from local.reload import Watcher  # noqa: PLC0415 - only now, when everything answers
 
-    return load(
-        options.template,
-        overrides=options.overrides,
-        region=options.region,
-        api=options.api,
-        scratch=scratch,
-    )
+    async def on_template() -> None:
+        url = deployment.url
+        try:
+            stack = await asyncio.to_thread(load_stack, options, scratch)
+            errors = await deployment.deploy(stack)
+        except LocalError as error:
+            terminal.say(f"Error: {error} (what ran before runs on)")
+            return
+        terminal.say_remarks(stack)
+        terminal.say_reloaded([options.template.name], errors)
+        if deployment.url != url:
+            terminal.say(f"Ready: {deployment.url}")
 
+    async def on_code(names: set[str]) -> None:
+        terminal.say_reloaded(names, await deployment.redeploy(names))
 
-def _print_ready(stack: Stack, port: int, aws: str) -> None:
-    for notice in stack.notices:
-        say(f"Not imitated: {notice}")
-    url = f"ws://{HOST}:{port}/{stack.api.stage}"
-    say(f"Ready: {url}")
-    say(f"AWS endpoint: {aws}")
-    say("")
-    if "1_on_connect" in stack.functions:
-        say("Chat in two terminals:")
-        say(f'  npx wscat -c "{url}?userId=user123"')
-        say(f'  npx wscat -c "{url}?userId=user456"')
-    else:
-        say(f'  npx wscat -c "{url}"')
-    say("")
-
-
-def say(line: str) -> None:
-    """Print a line at once, also into a pipe."""
-    print(line, flush=True)
-
-
-def _log_line(function: str, line: str) -> None:
-    # A function may write what the terminal's encoding has no letters for.
-    encoding = sys.stdout.encoding
-    say(f"[{function}] {line}".encode(encoding, "replace").decode(encoding))
-
-
-def _import_error(name: str, error: Outcome) -> str:
-    payload = error.payload
-    return (
-        f"{name}: the handler cannot be imported: {payload['errorType']}: {payload['errorMessage']}"
-    )
+    functions = lambda: deployment.stack.functions  # noqa: E731 - as it is at each moment
+    await Watcher(options.template, functions, on_template, on_code).run()

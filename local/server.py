@@ -22,6 +22,8 @@ from local.invocations import InvokeApi
 from local.results import Refused
 from local.sockets import HttpProtocol, Outbox, WebSocketProtocol
 
+_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+
 
 @dataclass(frozen=True, slots=True)
 class Lifetimes:
@@ -53,7 +55,7 @@ class Application:
                 Route(
                     "/2015-03-31/functions/{function}/invocations", self._invoke, methods=["POST"]
                 ),
-                Route("/{path:path}", self._elsewhere),
+                Route("/{path:path}", self._elsewhere, methods=_METHODS),
             ]
         )
 

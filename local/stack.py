@@ -90,10 +90,15 @@ class Storage:
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """All that a run needs of a template. `notices` name what cannot be honoured here."""
+    """All that a run needs of a template.
+
+    `notices` name what cannot be honoured here; `warnings` what AWS would accept without a word,
+    and is a mistake all the same.
+    """
 
     region: str
     api: Api
     functions: Mapping[str, Function]
     storage: tuple[Storage, ...]
     notices: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()

@@ -1,5 +1,6 @@
 """Read a template into a `Stack`: what runs here, and a notice for all that does not."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 from local.apis import read_api
 from local.errors import LocalError, Unresolvable
 from local.intrinsics import Resolver
+from local.lint import findings
 from local.resources import Names
 from local.stack import Function, Stack, Storage
 from local.transform import LOCAL_BUCKET, to_cloudformation
@@ -82,7 +84,10 @@ def load(
         kind = resource["Type"]
         if kind not in _STORAGE and not kind.startswith(_WITHOUT_EFFECT):
             template.notices.append(f"{logical_id} ({kind}) does not exist here")
-    return Stack(region, websocket_api, functions, storage, tuple(template.notices))
+    warnings = findings(template, websocket_api, functions)
+    return Stack(
+        region, websocket_api, functions, storage, tuple(template.notices), tuple(warnings)
+    )
 
 
 def _storage(template: Template) -> list[Storage]:
@@ -143,7 +148,9 @@ def _code(
 ) -> Path | None:
     code = template.resolve(logical_id, properties.get("Code") or {})
     if "ZipFile" in code:
-        folder = scratch / logical_id
+        # A folder of its own for each text, so that an edit is seen as one.
+        digest = hashlib.sha256(code["ZipFile"].encode()).hexdigest()
+        folder = scratch / f"{logical_id}-{digest[:8]}"
         folder.mkdir(parents=True, exist_ok=True)
         # Code in the template becomes index.py:
         # https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-code.html

@@ -46,6 +46,9 @@ def read(path: Path) -> dict[str, Any]:
         document = yaml_parse(path.read_text())  # type: ignore[no-untyped-call]  # the library's
     except OSError as error:
         raise LocalError(f"cannot read {path}: {error.strerror}") from error
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise LocalError(f"{path}, line {line}: not valid YAML: {error.problem}") from error
     except (yaml.YAMLError, ValueError) as error:
         raise LocalError(f"{path} is not valid YAML: {_one_line(error)}") from error
     if not isinstance(document, dict) or not isinstance(document.get("Resources"), dict):

@@ -1,0 +1,76 @@
+"""Bring a stack into service, and what becomes of it after an edit."""
+
+import asyncio
+from pathlib import Path
+
+from local import backends
+from local.functions import Endpoints, Functions
+from local.gateway import Gateway
+from local.results import Outcome
+from local.stack import Stack
+
+
+class Deployment:
+    """What serves now: a stack, on a gateway and functions that outlive it.
+
+    Args:
+        stack: The first stack.
+        gateway: Serves its API.
+        functions: Run its functions.
+        address: Host and port of the gateway.
+        aws: The URL of DynamoDB and S3.
+
+    """
+
+    def __init__(
+        self, stack: Stack, gateway: Gateway, functions: Functions, address: str, aws: str
+    ) -> None:
+        self.stack = stack
+        self._gateway = gateway
+        self._functions = functions
+        self._address = address
+        self._aws = aws
+
+    @property
+    def url(self) -> str:
+        """Where clients connect."""
+        return f"ws://{self._address}/{self.stack.api.stage}"
+
+    async def deploy(self, stack: Stack) -> list[str]:
+        """Serve a stack; return a line for each function that cannot be imported.
+
+        Raises:
+            LocalError: If its tables or buckets cannot be made.
+
+        """
+        # Functions may not start before their tables exist: some look for them at import.
+        await asyncio.to_thread(backends.create, stack.storage, self._aws, stack.region)
+        self.stack = stack
+        self._gateway.use(stack.api)
+        return await self._use_functions(set())
+
+    async def redeploy(self, names: set[str]) -> list[str]:
+        """Start functions anew, with the code as it is now."""
+        return await self._use_functions(names)
+
+    async def _use_functions(self, changed: set[str]) -> list[str]:
+        api = self.stack.api
+        errors = await self._functions.use(
+            self.stack.functions.values(),
+            Endpoints(self._aws, self._address, api.stage, api.domain_name),
+            self.stack.region,
+            changed,
+        )
+        return [_import_error(name, error) for name, error in errors.items()]
+
+
+def _import_error(name: str, error: Outcome) -> str:
+    payload = error.payload
+    message = " ".join(payload["errorMessage"].split())
+    where = ""
+    for line in payload.get("stackTrace", []):
+        path = Path(line.partition('"')[2].partition('"')[0])
+        number = line.partition(", line ")[2].partition(",")[0]
+        if path.is_file() and not path.is_relative_to("/usr"):
+            where = f" ({path.name}, line {number})"
+    return f"{name}: the handler cannot be imported: {payload['errorType']}: {message}{where}"

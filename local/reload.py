@@ -1,0 +1,78 @@
+"""Edits take effect while the run goes on: watch the template and the code, tell what changed."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from pathlib import Path
+
+from watchfiles import PythonFilter, awatch
+
+from local.stack import Function
+
+type Functions = Mapping[str, Function]
+
+
+def affected(functions: Functions, changed: Iterable[Path]) -> set[str]:
+    """Return the names of the functions whose code or layers hold a changed file."""
+    files = list(changed)
+    return {
+        name
+        for name, function in functions.items()
+        for root in (function.code, *function.layers)
+        if any(file.is_relative_to(root) for file in files)
+    }
+
+
+class Watcher:
+    """Watches a template and the code of its functions.
+
+    Args:
+        template: The template.
+        functions: Gives the functions of the template as it is now.
+        on_template: Called when the template has changed.
+        on_code: Called with the names of functions whose code has changed.
+
+    """
+
+    def __init__(
+        self,
+        template: Path,
+        functions: Callable[[], Functions],
+        on_template: Callable[[], Awaitable[None]],
+        on_code: Callable[[set[str]], Awaitable[None]],
+    ) -> None:
+        self._template = template.resolve()
+        self._functions = functions
+        self._on_template = on_template
+        self._on_code = on_code
+        self._turn = asyncio.Lock()
+        self._moved = asyncio.Event()
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._watch_template())
+            tasks.create_task(self._watch_code())
+
+    async def _watch_template(self) -> None:
+        # Its folder, since editors put a new file in a file's place; but nothing below.
+        async for _ in awatch(
+            self._template.parent,
+            watch_filter=lambda _, path: Path(path) == self._template,
+            recursive=False,
+        ):
+            async with self._turn:
+                await self._on_template()
+            self._moved.set()  # the code may be elsewhere now
+
+    async def _watch_code(self) -> None:
+        while True:
+            self._moved.clear()
+            functions = self._functions().values()
+            roots = {root for each in functions for root in (each.code, *each.layers)}
+            existing = [root for root in roots if root.is_dir()]
+            async for batch in awatch(
+                *existing, watch_filter=PythonFilter(), stop_event=self._moved
+            ):
+                names = affected(self._functions(), (Path(path) for _, path in batch))
+                async with self._turn:
+                    await self._on_code(names)

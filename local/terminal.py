@@ -1,0 +1,49 @@
+"""What the person at the terminal reads."""
+
+import sys
+from collections.abc import Iterable
+
+from local.stack import Stack
+
+
+def say(line: str) -> None:
+    """Print a line at once, also into a pipe."""
+    # A function may log what the terminal's encoding has no letters for.
+    encoding = sys.stdout.encoding
+    print(line.encode(encoding, "replace").decode(encoding), flush=True)
+
+
+def log(function: str, line: str) -> None:
+    """Print a line that a function wrote."""
+    say(f"[{function}] {line}")
+
+
+def say_remarks(stack: Stack) -> None:
+    """Print what is wrong with the template, and what of it does not run here."""
+    for warning in stack.warnings:
+        say(f"Warning: {warning}")
+    for notice in stack.notices:
+        say(f"Not imitated: {notice}")
+
+
+def say_ready(stack: Stack, url: str, aws: str) -> None:
+    """Print where everything is, and how to try it."""
+    say(f"Ready: {url}")
+    say(f"AWS endpoint: {aws}")
+    say("\nTry it in another terminal:")
+    for query in _queries(stack):
+        say(f'  npx wscat -c "{url}{query}"')
+    say("")
+
+
+def say_reloaded(names: Iterable[str], errors: Iterable[str]) -> None:
+    """Print what an edit has led to."""
+    for error in errors:
+        say(f"Error: {error}")
+    say(f"Reloaded: {', '.join(sorted(names)) or 'nothing'}")
+
+
+def _queries(stack: Stack) -> list[str]:
+    # This project's own chat wants a user, and two of them have more to say.
+    is_chat = any(function.endswith("1_on_connect") for function in stack.functions)
+    return ["?userId=user123", "?userId=user456"] if is_chat else [""]

@@ -1,0 +1,35 @@
+"""Where the tests find their two APIs: on AWS if told so, else on this machine.
+
+    CHAT_URL=wss://….amazonaws.com/test CHAT_URL_GUARDED=wss://….amazonaws.com/guarded \\
+        pytest tests/conformance
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.local.running import running
+
+TEMPLATE = Path(__file__).with_name("template.yaml")
+
+
+@pytest.fixture(scope="session")
+def url() -> Iterator[str]:
+    if "CHAT_URL" in os.environ:
+        yield os.environ["CHAT_URL"]
+        return
+    with running(TEMPLATE, "--api", "Api") as run:
+        yield run.url
+
+
+@pytest.fixture(scope="session")
+def guarded_url() -> Iterator[str]:
+    if "CHAT_URL" in os.environ:
+        if "CHAT_URL_GUARDED" not in os.environ:
+            pytest.skip("needs CHAT_URL_GUARDED")
+        yield os.environ["CHAT_URL_GUARDED"]
+        return
+    with running(TEMPLATE, "--api", "GuardedApi") as run:
+        yield run.url

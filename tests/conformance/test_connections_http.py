@@ -1,0 +1,60 @@
+"""`@connections` on the wire. AWS wants these requests signed, so they are asked here only."""
+
+from urllib.parse import quote
+
+import httpx
+import pytest
+
+from tests.conformance.client import connection_id, local_only, opening, receive_text
+
+pytestmark = local_only
+
+
+@pytest.fixture
+def http(url: str) -> str:
+    return url.replace("ws://", "http://", 1)
+
+
+@pytest.mark.parametrize("marker", ["@connections", "%40connections"])
+@pytest.mark.parametrize("quoted", [True, False])
+async def test_both_encodings_of_the_path_work(
+    url: str, http: str, marker: str, quoted: bool
+) -> None:
+    # botocore escapes the id's "=", AWS's own example for awscurl the "@":
+    # https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-how-to-call-websocket-api-connections.html
+    async with opening(url) as client, httpx.AsyncClient() as caller:
+        own_id = await connection_id(client)
+        target = f"{http}/{marker}/{quote(own_id, safe='') if quoted else own_id}"
+        answer = await caller.post(target, content="hello")
+        assert (answer.status_code, answer.content) == (200, b"")
+        assert await receive_text(client) == "hello"
+        shown = await caller.get(target)
+        assert shown.status_code == 200
+        assert set(shown.json()) == {"connectedAt", "identity", "lastActiveAt"}
+        assert shown.json()["connectedAt"].endswith("Z")
+        deleted = await caller.delete(target)
+        assert (deleted.status_code, deleted.content) == (204, b"")
+
+
+@pytest.mark.parametrize("method", ["POST", "GET", "DELETE"])
+async def test_errors_name_their_type_in_a_header(http: str, method: str) -> None:
+    # Without it botocore raises a plain ClientError.
+    async with httpx.AsyncClient() as caller:
+        answer = await caller.request(method, f"{http}/@connections/AAAAAAAAAAAAAAA=")
+    assert answer.status_code == 410
+    assert answer.headers["x-amzn-ErrorType"] == "GoneException"
+
+
+async def test_a_path_without_the_stage_is_forbidden(http: str) -> None:
+    # aws-sdk-php#1955.
+    host = http.rpartition("/")[0]
+    async with httpx.AsyncClient() as caller:
+        for path in ("@connections/AAAAAAAAAAAAAAA=", "other/@connections/AAAAAAAAAAAAAAA="):
+            answer = await caller.post(f"{host}/{path}")
+            assert (answer.status_code, answer.json()) == (403, {"message": "Forbidden"})
+            assert answer.headers["x-amzn-ErrorType"] == "ForbiddenException"
+
+
+async def test_plain_http_is_told_to_upgrade(http: str) -> None:
+    async with httpx.AsyncClient() as caller:
+        assert (await caller.get(http)).status_code == 426

@@ -1,0 +1,49 @@
+"""Limits on frames and messages.
+
+https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-execution-service-websocket-limits-table.html
+"""
+
+import json
+
+from tests.conformance.client import close_code, opening, receive
+
+FRAME = 32 * 1024
+MESSAGE = 128 * 1024
+
+
+def frames(size: int) -> list[str]:
+    """Make a message of this size, in frames as large as may be."""
+    empty = len(json.dumps({"action": "answer", "padding": ""}))
+    message = json.dumps({"action": "answer", "padding": "x" * (size - empty)})
+    return [message[start : start + FRAME] for start in range(0, size, FRAME)]
+
+
+async def test_a_message_may_have_128_kib_in_frames_of_32(url: str) -> None:
+    async with opening(url) as client:
+        await client.send(frames(MESSAGE))
+        assert await receive(client) == MESSAGE
+
+
+async def test_a_larger_message_closes_with_1009(url: str) -> None:
+    async with opening(url) as client:
+        await client.send(frames(MESSAGE + 1))
+        assert await close_code(client) == 1009
+
+
+async def test_a_larger_frame_closes_with_1009(url: str) -> None:
+    async with opening(url) as client:
+        await client.send("x" * (FRAME + 1))
+        assert await close_code(client) == 1009
+
+
+async def test_a_binary_frame_closes_with_1003(url: str) -> None:
+    # https://docs.aws.amazon.com/apigateway/latest/developerguide/websocket-api-develop-routes.html
+    async with opening(url) as client:
+        await client.send(b"\x00")
+        assert await close_code(client) == 1003
+
+
+async def test_no_compression_is_agreed_upon(url: str) -> None:
+    async with opening(url) as client:
+        assert client.response is not None
+        assert "Sec-WebSocket-Extensions" not in client.response.headers

@@ -1,0 +1,56 @@
+"""From a frame to its route.
+
+https://docs.aws.amazon.com/apigateway/latest/developerguide/websocket-api-develop-routes.html
+"""
+
+import json
+
+import pytest
+
+from tests.conformance.client import ask, opening, receive
+
+
+async def test_the_selection_expression_finds_the_route_by_its_exact_key(url: str) -> None:
+    async with opening(url) as client:
+        assert (await ask(client, "answer"))["requestContext"]["routeKey"] == "answer"
+        assert (await ask(client, "Answer"))["message"] == "Forbidden"
+
+
+async def test_a_number_selects_by_its_text(url: str) -> None:
+    async with opening(url) as client:
+        await client.send('{"action": 7}')
+        assert (await receive(client))["requestContext"]["routeKey"] == "7"
+
+
+@pytest.mark.parametrize("frame", ['{"action": "nowhere"}', "{}", "not JSON", "[]", ""])
+async def test_without_a_route_and_without_default_it_is_forbidden(url: str, frame: str) -> None:
+    # simple-websockets-chat-app#24.
+    async with opening(url) as client:
+        await client.send(frame)
+        error = await receive(client)
+        assert set(error) == {"message", "connectionId", "requestId"}
+        assert error["message"] == "Forbidden"
+        # The socket stays open, and the id is the client's own.
+        context = (await ask(client))["requestContext"]
+        assert context["connectionId"] == error["connectionId"]
+
+
+@pytest.mark.parametrize("frame", ['{"action": "nowhere"}', "{}", "not JSON", "[]", ""])
+async def test_what_has_no_route_goes_to_default(guarded_url: str, frame: str) -> None:
+    # "non-JSON input is directed to $default" (above); an empty frame too:
+    # https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-route-response.html
+    async with opening(guarded_url, token="allow") as client:
+        await client.send(frame)
+        event = await receive(client)
+    assert event["requestContext"]["routeKey"] == "$default"
+    assert event["body"] == frame
+
+
+async def test_messages_of_one_connection_are_handled_side_by_side(url: str) -> None:
+    # "responses are not necessarily in the order of the requests":
+    # https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-overview.html
+    async with opening(url) as client:
+        await client.send(json.dumps({"action": "answer", "sleep": 2, "name": "slow"}))
+        await client.send(json.dumps({"action": "answer", "name": "quick"}))
+        names = [json.loads((await receive(client))["body"])["name"] for _ in range(2)]
+    assert names == ["quick", "slow"]
