@@ -1,17 +1,41 @@
-"""``sendmessage``: store a message, push it to both sides' devices, acknowledge it."""
+"""``sendmessage``: store a message, push it to both sides' devices, acknowledge it.
 
+This function owns delivery, so it also replays to a new connection what its user missed, when
+on_connect asks for that.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chat.catch_up import CatchUp
 from chat.connections import Connections
 from chat.delivery import Delivery
 from chat.messages import Message, Messages
 from chat.push import Push
-from chat.websocket import Request, handler
+from chat.replay import Replay
+from chat.telemetry import instrumented, logger
+from chat.websocket import Event, Reply, Request, handler
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
 
 connections = Connections.from_environment()
-delivery = Delivery(connections, Messages.from_environment(), Push.from_environment())
+messages = Messages.from_environment()
+push = Push.from_environment()
+delivery = Delivery(connections, messages, push)
+replay = Replay(connections, messages, push)
+
+
+def lambda_handler(event: Event, context: LambdaContext) -> Reply | None:
+    """Answer API Gateway, or on_connect."""
+    if wanted := CatchUp.in_event(event):
+        return catch_up(wanted, context)
+    return send(event, context)
 
 
 @handler
-def lambda_handler(request: Request) -> dict[str, object]:
+def send(request: Request) -> dict[str, object]:
     """Answer with the ``ack``."""
     message = Message.draft(
         request.frame(),
@@ -19,3 +43,10 @@ def lambda_handler(request: Request) -> dict[str, object]:
         received_at=request.received_at,
     )
     return delivery.send(message, came_from=request.connection_id)
+
+
+@instrumented
+def catch_up(wanted: CatchUp, _context: LambdaContext) -> None:
+    """Replay; an exception makes Lambda run it again."""
+    logger.append_keys(connection_id=wanted.connection_id)
+    replay.run(wanted)

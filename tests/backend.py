@@ -16,6 +16,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from tests import events
 from tests.fakes import ManagementApi
+from tests.network import Network
 
 type Logs = Callable[[], list[dict[str, Any]]]
 
@@ -38,6 +39,7 @@ class Container:
     """A cold container of one function: its own modules, the layer's included, and environment.
 
     Attributes:
+        module: The handler's own.
         modules: The modules of the layer, as this container imported them.
     """
 
@@ -47,7 +49,7 @@ class Container:
         spec = importlib.util.spec_from_file_location(f"{folder}_{uuid4().hex}", path)
         assert spec is not None
         assert spec.loader is not None
-        self.module = importlib.util.module_from_spec(spec)
+        self.module: Any = importlib.util.module_from_spec(spec)
         others = _take_layer()
         with patch.dict(os.environ, environment, clear=True):
             spec.loader.exec_module(self.module)
@@ -74,6 +76,7 @@ class Backend:
     send_message: Container
     send_file: Container
     api: ManagementApi
+    wire: Network
     dynamodb: Any
 
     def connect(self, user_id: str, *, connected_at: int | None = None, **query: str) -> str:
@@ -84,6 +87,24 @@ class Backend:
         )
         assert self.on_connect(event) == {"statusCode": 200}
         self.api.open.add(connection_id)
+        return connection_id
+
+    def run_queue(self) -> None:
+        """Run what was invoked asynchronously, as Lambda does: up to three times."""
+        while self.wire.queue:
+            event = self.wire.queue.pop(0)
+            for attempts_left in (2, 1, 0):
+                try:
+                    self.send_message(event)
+                    break
+                except Exception:
+                    if not attempts_left:
+                        raise
+
+    def catch_up(self, user_id: str, since: int) -> str:
+        """Connect and catch up; return the connection's id."""
+        connection_id = self.connect(user_id, since=str(since))
+        self.run_queue()
         return connection_id
 
     def send(self, connection_id: str, frame: object, *, at: int | None = None) -> dict[str, Any]:

@@ -60,16 +60,21 @@ def _containers(stack: Stack, _api: ManagementApi) -> dict[str, Container]:
 def backend(
     stack: Stack,
     api: ManagementApi,
-    wire: Network,  # noqa: ARG001 -- it has to be there before the first call
+    wire: Network,
     _containers: dict[str, Container],
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Backend]:
     """A deployment with empty tables. Its containers are warm, but know none of its connections."""
     # Pauses between attempts are botocore's business, and no test's.
     monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None))
+    monkeypatch.setattr(_containers["send_message"].modules["chat.messages"], "PATIENCE_S", 0.5)
+    # Clients that are made only when they are needed are made now.
+    monkeypatch.setenv("AWS_DEFAULT_REGION", stack.region)
     with mock_aws():
         create_storage(stack)
-        yield Backend(**_containers, api=api, dynamodb=boto3.client("dynamodb", stack.region))
+        yield Backend(
+            **_containers, api=api, wire=wire, dynamodb=boto3.client("dynamodb", stack.region)
+        )
 
 
 @pytest.fixture

@@ -16,6 +16,8 @@ class ManagementApi:
     Attributes:
         open: The connections that exist. A post to any other is answered 410.
         broken: Statuses to answer with in place of 200, by connection.
+        leaves_after: How many posts a connection takes before it is gone.
+        fails_after: How many posts a connection takes before two fail.
         gates: Posts to these connections wait for the event.
         attempts: How many posts came for each connection.
         concurrent: The most posts that were under way at once.
@@ -29,6 +31,8 @@ class ManagementApi:
     def forget(self) -> None:
         self.open: set[str] = set()
         self.broken: dict[str, int] = {}
+        self.leaves_after: dict[str, int] = {}
+        self.fails_after: dict[str, int] = {}
         self.gates: dict[str, threading.Event | threading.Barrier] = {}
         self.attempts: dict[str, int] = defaultdict(int)
         self._received: dict[str, list[dict[str, Any]]] = defaultdict(list)
@@ -44,6 +48,13 @@ class ManagementApi:
             gate.wait(10)
         if status := self.broken.get(connection_id):
             return status
+        taken = len(self._received[connection_id])
+        if taken == self.leaves_after.get(connection_id):
+            return 410
+        if taken == self.fails_after.get(connection_id):
+            if self.attempts[connection_id] == taken + 2:
+                del self.fails_after[connection_id]
+            return 500
         if connection_id not in self.open:
             return 410
         with self._lock:

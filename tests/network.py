@@ -95,11 +95,13 @@ class Network:
     Attributes:
         calls: The operations asked for, in order, each attempt of botocore's counted.
         bodies: What DynamoDB was asked, by operation.
+        queue: Asynchronous invocations of functions, not run yet.
     """
 
     def __init__(self) -> None:
         self.calls: list[str] = []
         self.bodies: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        self.queue: list[dict[str, Any]] = []
         self._faults: list[Fault] = []
         # moto's tables are plain dicts: without a lock two conditional writes could both succeed.
         self._lock = threading.RLock()
@@ -123,9 +125,14 @@ class Network:
 
         def one_at_a_time() -> AWSResponse | None:
             with self._lock:
-                return carry()
+                return self._enqueue(request) if operation == "lambda.Invoke" else carry()
 
         return fault.strike(request, one_at_a_time) if fault else one_at_a_time()
+
+    def _enqueue(self, request: AWSPreparedRequest) -> AWSResponse:
+        assert request.headers["X-Amz-Invocation-Type"] == b"Event"
+        self.queue.append(json.loads(cast("bytes", request.body)))
+        return AWSResponse(request.url, 202, HTTPHeaders(), RawBody(b""))
 
     def _next_fault(self, operation: str) -> Fault | None:
         for fault in self._faults:

@@ -13,6 +13,8 @@ module          what it knows
 `messages`      a message, and the table ``ChatMessages``
 `push`          one frame to one connection
 `delivery`      a message's way: stored, pushed, acknowledged
+`catch_up`      asking for what was missed
+`replay`        pushing what was missed
 `files`         uploads: what may be sent, and the presigned link
 `errors`        everything a client can be told went wrong
 `aws`           the clients: one session a container, short timeouts

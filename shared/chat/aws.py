@@ -20,22 +20,25 @@ from chat.errors import Unavailable
 if TYPE_CHECKING:
     from mypy_boto3_apigatewaymanagementapi import ApiGatewayManagementApiClient
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_s3 import S3Client
+
+TRY_AGAIN = "The service is busy. Send the same again in a moment."
 
 PARALLEL_CALLS = 32
 """How many calls one invocation makes side by side, and so how many sockets a client keeps."""
 
-# An attempt lasts at most 1.5 s, so that three of them, the pauses of botocore's `standard` mode
-# between them included (up to 1 s, then up to 2 s), end within 7.5 s. The longest chain of calls,
-# in send_message, is three of DynamoDB and one push of two attempts: 26.5 s of its 28 s.
+# An attempt lasts at most 1.5 s, so that two of them, with botocore's pause of up to 1 s between
+# them, end within 4 s. The longest chain of calls, in send_message, is four of those (who sends,
+# what was sent first, the push, a dead connection's row) and `messages.PATIENCE_S` of attempts to
+# store, the last of which may take 4 s more: 26 s of its 28 s.
 _CALM = Config(
     connect_timeout=0.5,
     read_timeout=1.0,
     max_pool_connections=PARALLEL_CALLS,
-    retries={"mode": "standard", "total_max_attempts": 3},
+    retries={"mode": "standard", "total_max_attempts": 2},
     tcp_keepalive=True,
 )
-_BRIEF = _CALM.merge(Config(retries={"mode": "standard", "total_max_attempts": 2}))
 # Without all three, links are signed with Signature Version 2, name the global host, or do so in
 # us-east-1 only. The global host redirects for hours after a bucket was made elsewhere, and a
 # redirect breaks a browser's CORS preflight:
@@ -47,7 +50,7 @@ _SIGNING = _CALM.merge(
     )
 )
 
-# What DynamoDB answers when it is overloaded rather than asked wrongly:
+# What a service answers when it is overloaded rather than asked wrongly. DynamoDB's words:
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html
 _OVERLOADED = {
     "InternalServerError",
@@ -55,6 +58,12 @@ _OVERLOADED = {
     "RequestLimitExceeded",
     "ServiceUnavailable",
     "ThrottlingException",
+    # Not overload, but as passing: another transaction holds the row.
+    "TransactionConflictException",
+    "TransactionInProgressException",
+    # Lambda's word for it: https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
+    "ServiceException",
+    "TooManyRequestsException",
 }
 
 
@@ -84,8 +93,14 @@ def management_api() -> ApiGatewayManagementApiClient:
     """
     return cast(
         "ApiGatewayManagementApiClient",
-        session().create_client("apigatewaymanagementapi", config=_BRIEF),
+        session().create_client("apigatewaymanagementapi", config=_CALM),
     )
+
+
+@cache
+def lambda_api() -> LambdaClient:
+    """Make this container's Lambda client."""
+    return cast("LambdaClient", session().create_client("lambda", config=_CALM))
 
 
 @contextmanager
@@ -102,9 +117,6 @@ def overload_as_unavailable() -> Iterator[None]:
     except ClientError as error:
         if error.response["Error"]["Code"] not in _OVERLOADED:
             raise
-        raise Unavailable(_TRY_AGAIN) from error
+        raise Unavailable(TRY_AGAIN) from error
     except HTTPClientError as error:
-        raise Unavailable(_TRY_AGAIN) from error
-
-
-_TRY_AGAIN = "The service is busy. Send the same again in a moment."
+        raise Unavailable(TRY_AGAIN) from error

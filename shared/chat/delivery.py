@@ -10,16 +10,14 @@ from chat import aws
 from chat.connections import Connection, ConnectionId, Connections
 from chat.errors import Unavailable
 from chat.frames import to_json
-from chat.messages import Message, Messages
+from chat.messages import Message, Messages, Stored
 from chat.push import Outcome, Push
 from chat.telemetry import count, logger
 
-# A post to a connection is answered 410 until its $connect has returned, which API Gateway waits
-# for at most 29 s: https://repost.aws/knowledge-center/410-gone-api-gateway
+# API Gateway waits for $connect for at most 29 s, and answers 410 until it has returned.
 _LONGEST_HANDSHAKE_MS: Final = 30_000
-# How long a push waits for a handshake to end: 0.75 s in all. The row is the last thing on_connect
-# writes before it returns, so more would be waiting for the dead.
-_HANDSHAKE_PAUSES_S: Final = (0.05, 0.1, 0.2, 0.4)
+# on_connect writes the row just before it returns, so to wait longer would be to wait for the dead.
+_HANDSHAKE_PATIENCE_S: Final = 0.75
 
 
 class Delivery:
@@ -36,7 +34,8 @@ class Delivery:
         """Store a message, push it, and give the ``ack`` for its sender.
 
         The connections are looked up while the message is being stored. Once it is stored nothing
-        that fails undoes it: who was not reached reads it later.
+        that fails undoes it: who was not reached reads it later. A resend is pushed again, because
+        the first attempt may have ended before it pushed; devices know messages by their ids.
 
         Args:
             message: What to send.
@@ -48,11 +47,11 @@ class Delivery:
         recipient = self._side_by_side.submit(self._connections.of, message.recipient_id)
         sender = self._side_by_side.submit(self._connections.of, message.sender_id)
         stored = self._messages.store(message)
-        count("MessagesStored")
+        count("Resends" if stored.duplicate else "MessagesStored")
 
         theirs = _found(recipient)
         own = [device for device in _found(sender) if device.connection_id != came_from]
-        data = to_json(stored.as_frame()).encode()
+        data = to_json(stored.message.as_frame()).encode()
         outcomes = list(
             self._side_by_side.map(lambda device: self._push_to(device, data), theirs + own)
         )
@@ -62,25 +61,22 @@ class Delivery:
         count("MessagesWaiting", int(delivered == 0))
         logger.info(
             "message sent",
-            message_id=stored.message_id,
+            message_id=stored.message.message_id,
+            duplicate=stored.duplicate,
             devices=len(outcomes),
             delivered=delivered,
         )
         return _ack(stored, delivered)
 
     def _push_to(self, device: Connection, data: bytes) -> Outcome:
+        if time.time() * 1000 - device.connected_at < _LONGEST_HANDSHAKE_MS:
+            # Even after that a 410 is no proof. A later push will know.
+            return self._push.post_while_opening(
+                device.connection_id, data, patience_s=_HANDSHAKE_PATIENCE_S
+            )
         outcome = self._push.post(device.connection_id, data)
-        if outcome is not Outcome.GONE:
-            return outcome
-        if time.time() * 1000 - device.connected_at > _LONGEST_HANDSHAKE_MS:
+        if outcome is Outcome.GONE:
             self._forget(device)
-            return outcome
-        for pause in _HANDSHAKE_PAUSES_S:
-            time.sleep(pause)
-            outcome = self._push.post(device.connection_id, data)
-            if outcome is not Outcome.GONE:
-                break
-        # Still 410: it may yet come to life, so it is left for a later push to remove.
         return outcome
 
     def _forget(self, device: Connection) -> None:
@@ -103,8 +99,9 @@ def _found(devices: Future[list[Connection]]) -> list[Connection]:
         return []
 
 
-def _ack(message: Message, delivered: int) -> dict[str, object]:
-    return {
+def _ack(stored: Stored, delivered: int) -> dict[str, object]:
+    message = stored.message
+    ack: dict[str, object] = {
         "type": "ack",
         "action": "sendmessage",
         "messageId": message.message_id,
@@ -112,3 +109,8 @@ def _ack(message: Message, delivered: int) -> dict[str, object]:
         "timestamp": message.timestamp,
         "delivered": delivered,
     }
+    if message.client_message_id is not None:
+        ack["clientMessageId"] = message.client_message_id
+    if stored.duplicate:
+        ack["duplicate"] = True
+    return ack

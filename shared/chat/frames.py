@@ -32,6 +32,15 @@ class Frame:
             raise InvalidRequest("The frame must be a JSON object.")
         return cls(fields)
 
+    @property
+    def client_message_id(self) -> str | None:
+        """The client's own id of a message, where it gave one: 1 to 128 characters.
+
+        Raises:
+            InvalidRequest: It is not of that form.
+        """
+        return self.optional_string("clientMessageId", longest=128)
+
     def string(self, field: str, *, longest: int) -> str:
         """Read a text that must be there.
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import random
+import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self, cast
 from uuid import uuid4
@@ -19,6 +22,14 @@ if TYPE_CHECKING:
 _LONGEST_TEXT = 4096
 _LONGEST_FILE_KEY = 1024
 _MOST_CLASHES = 50
+_PAGE_SIZE = 100
+
+PATIENCE_S = 6.0
+"""For how long a message is tried to be stored, in seconds."""
+
+# What a transaction is cancelled for that would go through a moment later:
+# https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
+_PASSING = {"ProvisionedThroughputExceeded", "ThrottlingError", "TransactionConflict"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +40,8 @@ class Message:
         timestamp: When API Gateway received it, in milliseconds since 1970; unique within its chat.
         text: What it says, if it says anything.
         file_key: The key of the file that goes with it, if one does.
+        client_message_id: The sender's own id of it, where the sender gave one. It is not stored
+            with the message.
     """
 
     message_id: str
@@ -38,6 +51,7 @@ class Message:
     timestamp: int
     text: str | None
     file_key: str | None
+    client_message_id: str | None = None
 
     @classmethod
     def draft(cls, frame: Frame, *, sender_id: UserId, received_at: int) -> Self:
@@ -70,6 +84,7 @@ class Message:
             timestamp=received_at,
             text=text,
             file_key=file_key,
+            client_message_id=frame.client_message_id,
         )
 
     def as_frame(self) -> dict[str, object]:
@@ -89,6 +104,18 @@ class Message:
         return frame
 
 
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A message that is in the table.
+
+    Attributes:
+        duplicate: It was there already: what was sent is a resend of it.
+    """
+
+    message: Message
+    duplicate: bool = False
+
+
 class Messages:
     """The rows of ``ChatMessages``."""
 
@@ -101,30 +128,60 @@ class Messages:
         """Open the deployed table."""
         return cls(aws.dynamodb(), settings.messages_table())
 
-    def store(self, message: Message) -> Message:
+    def store(self, message: Message) -> Stored:
         """Write a message where nothing is yet, and say where that was.
 
         Two messages of a chat that arrive in one millisecond want the same key; the later one takes
-        the next free millisecond.
-
-        Returns:
-            The message, with the timestamp under which it is stored.
+        the next free millisecond. One with a `client_message_id` is written at most once, for ever:
+        a resend finds the first.
 
         Raises:
-            Unavailable: DynamoDB is overloaded or out of reach, or the chat is busier than a
-                message a millisecond.
+            Unavailable: DynamoDB is overloaded or out of reach, and was so for `PATIENCE_S`, or the
+                chat is busier than a message a millisecond.
         """
-        for _ in range(_MOST_CLASHES):
-            in_the_way = self._put_if_free(message)
-            # botocore tries again where an answer was lost on its way. If the write itself was not
-            # lost, the second attempt finds the first one's row.
-            if in_the_way in {None, message.message_id}:
-                return message
+        give_up_at = time.monotonic() + PATIENCE_S
+        clashes = 0
+        write = self._put if message.client_message_id is None else self._put_once
+        while clashes < _MOST_CLASHES:
+            try:
+                stored = write(message)
+            except Unavailable:
+                if time.monotonic() > give_up_at:
+                    raise
+                # Not all at once: those who collided would collide again.
+                time.sleep(random.uniform(0.02, 0.2))  # noqa: S311 -- no secret
+                continue
+            if stored:
+                return stored
+            clashes += 1
             message = replace(message, timestamp=message.timestamp + 1)
         raise Unavailable("This chat is very busy. Send the same again in a moment.")
 
-    def _put_if_free(self, message: Message) -> str | None:
-        """Write the row unless its key is taken; return the id of the message that has the key."""
+    def sent_to(self, user_id: UserId, *, since: int) -> Iterator[Message]:
+        """Read a user's messages, oldest first, page by page.
+
+        Args:
+            user_id: Their recipient.
+            since: The first millisecond of interest, since 1970.
+
+        Raises:
+            Unavailable: DynamoDB is overloaded or out of reach. May come after the first messages.
+        """
+        pages = self._dynamodb.get_paginator("query").paginate(
+            TableName=self._table,
+            IndexName="recipientId-index",
+            # `timestamp` is a reserved word of DynamoDB's.
+            KeyConditionExpression="recipientId = :userId AND #timestamp >= :since",
+            ExpressionAttributeNames={"#timestamp": "timestamp"},
+            ExpressionAttributeValues={":userId": {"S": user_id}, ":since": {"N": str(since)}},
+            PaginationConfig={"PageSize": _PAGE_SIZE},
+        )
+        with aws.overload_as_unavailable():
+            for page in pages:
+                yield from map(_from_item, page["Items"])
+
+    def _put(self, message: Message) -> Stored | None:
+        """Write a message; none if its key is taken."""
         try:
             with aws.overload_as_unavailable():
                 self._dynamodb.put_item(
@@ -136,9 +193,69 @@ class Messages:
                 )
         except self._dynamodb.exceptions.ConditionalCheckFailedException as taken:
             # The stubs do not know of the row that ALL_OLD asks for.
-            row = cast("dict[str, Any]", taken.response)["Item"]
-            return str(row["messageId"]["S"])
-        return None
+            in_the_way = cast("dict[str, Any]", taken.response)["Item"]
+            # An attempt whose answer was lost on its way may have written the row all the same.
+            is_ours = in_the_way["messageId"]["S"] == message.message_id
+            return Stored(message) if is_ours else None
+        return Stored(message)
+
+    def _put_once(self, message: Message) -> Stored | None:
+        """Write a message together with the mark of its sender's id; none if its key is taken."""
+        mark: dict[str, AttributeValueTypeDef] = {
+            **_mark_key(message),
+            "messageId": {"S": message.message_id},
+            "messageTimestamp": {"N": str(message.timestamp)},
+        }
+        try:
+            with aws.overload_as_unavailable():
+                self._dynamodb.transact_write_items(
+                    TransactItems=[
+                        {
+                            "Put": {
+                                "TableName": self._table,
+                                "Item": item,
+                                "ConditionExpression": "attribute_not_exists(chatId)",
+                                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+                            }
+                        }
+                        for item in (_to_item(message), mark)
+                    ]
+                )
+        except self._dynamodb.exceptions.TransactionCanceledException as cancelled:
+            for_message, for_mark = cancelled.response["CancellationReasons"]
+            if for_mark["Code"] == "ConditionalCheckFailed":
+                return self._first(message, for_mark["Item"])
+            if for_message["Code"] == "ConditionalCheckFailed":
+                return None
+            if {for_message["Code"], for_mark["Code"]} & _PASSING:
+                raise Unavailable(aws.TRY_AGAIN) from cancelled
+            raise
+        return Stored(message)
+
+    def _first(self, message: Message, mark: Mapping[str, Any]) -> Stored:
+        """Find what was stored when this message was sent first."""
+        timestamp = int(mark["messageTimestamp"]["N"])
+        if mark["messageId"]["S"] == message.message_id:
+            # That was us, a moment ago: the answer was lost on its way.
+            return Stored(replace(message, timestamp=timestamp))
+        with aws.overload_as_unavailable():
+            answer = self._dynamodb.get_item(
+                TableName=self._table,
+                Key={"chatId": {"S": message.chat_id}, "timestamp": {"N": str(timestamp)}},
+                ConsistentRead=True,
+            )
+        first = _from_item(answer["Item"])
+        return Stored(replace(first, client_message_id=message.client_message_id), duplicate=True)
+
+
+def _mark_key(message: Message) -> dict[str, AttributeValueTypeDef]:
+    """Give the key that one sender's id of a message has in one chat.
+
+    A chat's id holds one ``#``, this one three or more, so no chat has it; and as user ids hold
+    none, no two senders, chats and ids have the same.
+    """
+    mark = f"{message.chat_id}#{message.sender_id}#{message.client_message_id}"
+    return {"chatId": {"S": mark}, "timestamp": {"N": "0"}}
 
 
 def _to_item(message: Message) -> dict[str, AttributeValueTypeDef]:
@@ -154,3 +271,15 @@ def _to_item(message: Message) -> dict[str, AttributeValueTypeDef]:
     if message.file_key is not None:
         item["fileKey"] = {"S": message.file_key}
     return item
+
+
+def _from_item(item: Mapping[str, Any]) -> Message:
+    return Message(
+        message_id=item["messageId"]["S"],
+        chat_id=item["chatId"]["S"],
+        sender_id=UserId(item["senderId"]["S"]),
+        recipient_id=UserId(item["recipientId"]["S"]),
+        timestamp=int(item["timestamp"]["N"]),
+        text=item["text"]["S"] if "text" in item else None,
+        file_key=item["fileKey"]["S"] if "fileKey" in item else None,
+    )

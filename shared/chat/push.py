@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Self
 
@@ -23,6 +25,19 @@ class Outcome(Enum):
     """410: there is no such connection, or its handshake is not over yet."""
     FAILED = auto()
     """Anything else, after botocore tried again."""
+
+
+def pauses_s(*, most: float) -> Iterator[float]:
+    """Give the pauses between attempts, in seconds: 0.05, and each double the one before.
+
+    Args:
+        most: What they may come to, all together.
+    """
+    pause = 0.05
+    while pause <= most:
+        yield pause
+        most -= pause
+        pause *= 2
 
 
 class Push:
@@ -51,3 +66,24 @@ class Push:
             logger.warning("push failed", to=connection_id, reason=type(error).__name__)
             return Outcome.FAILED
         return Outcome.REACHED
+
+    def post_while_opening(
+        self, connection_id: ConnectionId, data: bytes, *, patience_s: float
+    ) -> Outcome:
+        """Send one frame to a connection whose handshake may not be over yet.
+
+        Until $connect has returned API Gateway answers 410, as for one that is gone:
+        https://repost.aws/knowledge-center/410-gone-api-gateway
+
+        Args:
+            connection_id: Where to.
+            data: The frame, at most 128 KB.
+            patience_s: For how long a 410 is not believed, in seconds.
+        """
+        outcome = self.post(connection_id, data)
+        for pause in pauses_s(most=patience_s):
+            if outcome is not Outcome.GONE:
+                break
+            time.sleep(pause)
+            outcome = self.post(connection_id, data)
+        return outcome

@@ -16,6 +16,11 @@ def messages_table() -> str:
     return os.environ["MESSAGES_TABLE"]
 
 
+def send_message_function() -> str:
+    """Name the function that catches up, as deployed. Read by on_connect."""
+    return os.environ["SEND_MESSAGE_FUNCTION"]
+
+
 def files_bucket() -> str:
     """Name the bucket of the files. Read by send_file."""
     return os.environ["FILES_BUCKET"]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from chat.connections import ConnectionId
 from chat.errors import ChatError, Unavailable
 from chat.frames import Frame, to_json
-from chat.telemetry import count, logger, metrics
+from chat.telemetry import count, instrumented, logger
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -83,20 +83,28 @@ class Request:
         """
         return Frame.parse(self.event.get("body") or "")
 
+    @property
+    def client_message_id(self) -> str | None:
+        """The client's own id of what it sent, if it can be read: an error names it."""
+        try:
+            return self.frame().client_message_id
+        except ChatError:
+            return None
+
 
 def handler(
     answer: Callable[[Request], Mapping[str, object] | None],
 ) -> Callable[[Event, LambdaContext], Reply]:
     """Make a Lambda handler out of a function that answers a request.
 
-    The handler gives every log line the ids of the request, turns what `answer` returns or raises
-    into API Gateway's reply, and flushes the metrics.
+    The handler gives every log line the ids of the request, and turns what `answer` returns or
+    raises into API Gateway's reply.
 
     Args:
         answer: Takes the request and returns the frame for the client, or nothing.
     """
 
-    @logger.inject_lambda_context(clear_state=True)
+    @instrumented
     @wraps(answer)
     def lambda_handler(event: Event, _context: LambdaContext) -> Reply:
         request = Request(event)
@@ -113,9 +121,6 @@ def handler(
             logger.exception("unexpected error")
             count("InternalErrors")
             return _error(request, 500, code="internal", message=_OUR_FAULT)
-        finally:
-            if metrics.provider.metric_set:
-                metrics.flush_metrics()
 
     return lambda_handler
 
@@ -134,5 +139,11 @@ def _refusal(request: Request, error: ChatError) -> Reply:
 
 
 def _error(request: Request, status: int, **fields: object) -> Reply:
-    frame = {"type": "error", "action": request.action, **fields, "requestId": request.request_id}
+    frame = {
+        "type": "error",
+        "action": request.action,
+        **fields,
+        "requestId": request.request_id,
+        "clientMessageId": request.client_message_id,
+    }
     return _reply(status, {name: value for name, value in frame.items() if value is not None})

@@ -113,7 +113,13 @@ def permissions(resources: Resources, role: str) -> set[tuple[str, str]]:
 @pytest.mark.parametrize(
     ("function", "allowed"),
     [
-        ("OnConnect", {("dynamodb:PutItem", "ConnectionsTable.Arn")}),
+        (
+            "OnConnect",
+            {
+                ("dynamodb:PutItem", "ConnectionsTable.Arn"),
+                ("lambda:InvokeFunction", "SendMessageFunction.Arn"),
+            },
+        ),
         ("OnDisconnect", {("dynamodb:DeleteItem", "ConnectionsTable.Arn")}),
         (
             "SendMessage",
@@ -122,6 +128,8 @@ def permissions(resources: Resources, role: str) -> set[tuple[str, str]]:
                 ("dynamodb:DeleteItem", "ConnectionsTable.Arn"),
                 ("dynamodb:Query", "${ConnectionsTable.Arn}/index/userId-index"),
                 ("dynamodb:PutItem", "MessagesTable.Arn"),
+                ("dynamodb:GetItem", "MessagesTable.Arn"),
+                ("dynamodb:Query", "${MessagesTable.Arn}/index/recipientId-index"),
                 (
                     "execute-api:ManageConnections",
                     f"{EXECUTE_API}:${{ChatApi}}/prod/POST/@connections/*",
@@ -163,7 +171,7 @@ def test_nothing_else_grants_anything(resources: Resources) -> None:
 @pytest.mark.parametrize(
     ("function", "variables"),
     [
-        ("OnConnect", {"CONNECTIONS_TABLE"}),
+        ("OnConnect", {"CONNECTIONS_TABLE", "SEND_MESSAGE_FUNCTION"}),
         ("OnDisconnect", {"CONNECTIONS_TABLE"}),
         (
             "SendMessage",
@@ -334,4 +342,4 @@ def test_a_function_ships_only_its_module(folder: str) -> None:
 def test_no_function_imports_another(folder: str) -> None:
     source = (ROOT / folder / "lambda_function.py").read_text()
     imported = set(re.findall(r"^(?:from|import) (\w+)", source, re.MULTILINE))
-    assert imported <= {"chat"}
+    assert imported <= {"__future__", "chat", "typing"}

@@ -1,0 +1,286 @@
+import threading
+from typing import Any
+
+import pytest
+
+from tests import events
+from tests.backend import Backend, Logs
+from tests.network import Fault, Network, failing, lost_on_its_way, throttled
+
+CHAT = "user123#user456"
+THEN = 1764000000000
+
+
+def texts(frames: list[dict[str, Any]]) -> list[str]:
+    return [frame["text"] for frame in frames if frame["type"] == "message"]
+
+
+def replay_with(backend: Backend, **bounds: float) -> None:
+    """Give send_message other bounds for its replays."""
+    module = backend.send_message.module
+    replay = module.replay
+    module.replay = type(replay)(module.connections, module.messages, module.push, **bounds)
+
+
+@pytest.fixture(autouse=True)
+def usual_bounds(backend: Backend) -> Any:
+    usual = backend.send_message.module.replay
+    yield
+    backend.send_message.module.replay = usual
+
+
+def test_who_was_away_gets_what_was_missed_and_synced(backend: Backend) -> None:
+    sender = backend.connect("user123")
+    acks = [backend.say(sender, CHAT, str(number), at=THEN + number) for number in range(5)]
+    back = backend.connect("user456", connected_at=THEN + 60_000, since="0")
+    assert backend.api.received(back) == []
+    backend.run_queue()
+    *messages, synced = backend.api.received(back)
+    assert [message["messageId"] for message in messages] == [ack["messageId"] for ack in acks]
+    assert messages[0] == {
+        "type": "message",
+        "messageId": acks[0]["messageId"],
+        "chatId": CHAT,
+        "senderId": "user123",
+        "recipientId": "user456",
+        "timestamp": THEN,
+        "text": "0",
+    }
+    assert synced == {
+        "type": "synced",
+        "since": 0,
+        "until": THEN + 60_000,
+        "count": 5,
+        "complete": True,
+    }
+
+
+def test_who_missed_nothing_gets_synced_alone(backend: Backend) -> None:
+    back = backend.catch_up("user456", since=0)
+    (synced,) = backend.api.received(back)
+    assert (synced["type"], synced["count"], synced["complete"]) == ("synced", 0, True)
+
+
+def test_without_since_nothing_is_replayed(backend: Backend, wire: Network) -> None:
+    backend.say(backend.connect("user123"), CHAT, "x")
+    back = backend.connect("user456")
+    assert wire.queue == []
+    assert backend.api.received(back) == []
+
+
+def test_messages_of_all_chats_come_in_order_of_time(backend: Backend) -> None:
+    first, second = backend.connect("user123"), backend.connect("user789")
+    for number in range(6):
+        sender, chat_id = ((first, CHAT), (second, "user456#user789"))[number % 2]
+        backend.say(sender, chat_id, str(number), at=THEN + number)
+    back = backend.catch_up("user456", since=THEN)
+    assert texts(backend.api.received(back)) == ["0", "1", "2", "3", "4", "5"]
+
+
+def test_only_what_was_sent_to_the_user_is_replayed(backend: Backend) -> None:
+    sender = backend.connect("user123")
+    backend.say(sender, CHAT, "to user456")
+    backend.say(sender, "user123#user789", "to user789")
+    back = backend.catch_up("user456", since=0)
+    assert texts(backend.api.received(back)) == ["to user456"]
+    again = backend.catch_up("user123", since=0)
+    assert texts(backend.api.received(again)) == []
+
+
+def test_what_arrived_up_to_30_seconds_before_is_included(backend: Backend) -> None:
+    sender = backend.connect("user123")
+    for age in (30_001, 30_000, 29_000, 0, -1):
+        backend.say(sender, CHAT, str(age), at=THEN - age)
+    back = backend.catch_up("user456", since=THEN)
+    assert texts(backend.api.received(back)) == ["30000", "29000", "0", "-1"]
+
+
+def test_a_message_is_replayed_with_its_file(backend: Backend) -> None:
+    sender = backend.connect("user123")
+    frame = {"action": "sendmessage", "chatId": CHAT, "fileKey": f"{CHAT}/1/a.jpg"}
+    backend.send(sender, frame)
+    message, _ = backend.api.received(backend.catch_up("user456", since=0))
+    assert message["fileKey"] == f"{CHAT}/1/a.jpg"
+
+
+def test_a_mark_of_a_resend_is_never_taken_for_a_message(backend: Backend) -> None:
+    sender = backend.connect("user123")
+    backend.say(sender, CHAT, "x", clientMessageId="1")
+    back = backend.catch_up("user456", since=0)
+    assert len(backend.api.received(back)) == 2
+
+
+def test_the_replay_waits_until_the_handshake_is_over(backend: Backend) -> None:
+    backend.say(backend.connect("user123"), CHAT, "x")
+    back = backend.connect("user456", since="0")
+    backend.api.open.remove(back)
+    opening = threading.Timer(0.3, backend.api.open.add, [back])
+    opening.start()
+    backend.run_queue()
+    opening.join()
+    assert texts(backend.api.received(back)) == ["x"]
+
+
+def test_a_connection_that_never_opens_is_given_up(backend: Backend, logs: Logs) -> None:
+    replay_with(backend, patience_s=0.1)
+    backend.say(backend.connect("user123"), CHAT, "x")
+    back = backend.connect("user456", since="0")
+    backend.api.open.remove(back)
+    backend.run_queue()
+    assert back not in backend.connections()
+    assert any(line.get("message") == "left while catching up" for line in logs())
+
+
+def test_a_connection_that_leaves_half_way_is_removed(backend: Backend) -> None:
+    sender = backend.connect("user123")
+    for number in range(3):
+        backend.say(sender, CHAT, str(number), at=THEN + number)
+    back = backend.connect("user456", since="0")
+    backend.api.leaves_after[back] = 1
+    backend.run_queue()
+    assert texts(backend.api.received(back)) == ["0"]
+    assert backend.api.attempts[back] == 2
+    assert back not in backend.connections()
+
+
+def test_past_the_bound_of_messages_the_client_goes_on_where_it_is_told(backend: Backend) -> None:
+    replay_with(backend, most_messages=3)
+    sender, other = backend.connect("user123"), backend.connect("user789")
+    backend.say(sender, CHAT, "0", at=THEN)
+    backend.say(sender, CHAT, "1", at=THEN + 1)
+    # The bound falls between two messages of one millisecond.
+    backend.say(sender, CHAT, "2", at=THEN + 2)
+    backend.say(other, "user456#user789", "2'", at=THEN + 2)
+    backend.say(sender, CHAT, "3", at=THEN + 3)
+    seen: set[str] = set()
+    since, complete = 0, False
+    for _ in range(4):
+        *messages, synced = backend.api.received(backend.catch_up("user456", since=since))
+        assert synced["count"] == len(messages) <= 3
+        seen.update(texts(messages))
+        assert synced["until"] > since
+        since, complete = synced["until"], synced["complete"]
+        if complete:
+            break
+    assert complete
+    assert seen == {"0", "1", "2", "2'", "3"}
+
+
+def test_past_the_bound_of_time_it_is_the_same(backend: Backend) -> None:
+    replay_with(backend, longest_s=-1)
+    backend.say(backend.connect("user123"), CHAT, "x")
+    (synced,) = backend.api.received(backend.catch_up("user456", since=THEN))
+    assert (synced["complete"], synced["count"]) == (False, 0)
+    assert synced["until"] == THEN
+
+
+def test_until_does_not_pass_over_what_may_still_be_stored(backend: Backend) -> None:
+    """The bound falls among the newest messages: older ones may still come up before them."""
+    replay_with(backend, most_messages=1)
+    sender = backend.connect("user123")
+    backend.say(sender, CHAT, "0", at=THEN - 2)
+    backend.say(sender, CHAT, "2", at=THEN)
+    back = backend.connect("user456", connected_at=THEN + 1, since=str(THEN - 10_000))
+    backend.run_queue()
+    synced = backend.api.received(back)[-1]
+    assert (synced["complete"], synced["until"]) == (False, THEN + 1)
+    backend.say(sender, CHAT, "1", at=THEN - 1)
+    replay_with(backend)
+    assert texts(backend.api.received(backend.catch_up("user456", since=THEN + 1))) == [
+        "0",
+        "1",
+        "2",
+    ]
+
+
+def test_many_pages_are_read(backend: Backend, wire: Network) -> None:
+    sender = backend.connect("user123")
+    for number in range(230):
+        backend.say(sender, CHAT, str(number), at=THEN + number)
+    before = wire.calls.count("dynamodb.Query")
+    back = backend.catch_up("user456", since=0)
+    assert texts(backend.api.received(back)) == [str(number) for number in range(230)]
+    assert wire.calls.count("dynamodb.Query") - before == 3
+
+
+@pytest.mark.parametrize("fault", [throttled, failing, lost_on_its_way])
+def test_a_replay_that_fails_is_run_again_by_lambda(
+    backend: Backend, wire: Network, fault: Any
+) -> None:
+    sender = backend.connect("user123")
+    for number in range(3):
+        backend.say(sender, CHAT, str(number), at=THEN + number)
+    back = backend.connect("user456", since="0")
+    with wire.broken(Fault("dynamodb.Query", fault, times=2)):
+        backend.run_queue()
+    assert texts(backend.api.received(back)) == ["0", "1", "2"]
+    assert backend.api.received(back)[-1]["type"] == "synced"
+
+
+def test_a_replay_that_is_cut_off_is_repeated_whole(backend: Backend) -> None:
+    replay_with(backend, patience_s=0)
+    sender = backend.connect("user123")
+    for number in range(3):
+        backend.say(sender, CHAT, str(number), at=THEN + number)
+    back = backend.connect("user456", since="0")
+    backend.api.fails_after[back] = 2
+    backend.run_queue()
+    assert texts(backend.api.received(back)) == ["0", "1", "0", "1", "2"]
+    assert backend.api.received(back)[-1]["type"] == "synced"
+
+
+def test_who_reads_slowly_is_waited_for(backend: Backend) -> None:
+    sender = backend.connect("user123")
+    for number in range(3):
+        backend.say(sender, CHAT, str(number), at=THEN + number)
+    back = backend.connect("user456", since="0")
+    # 429: the client's buffer is full.
+    backend.api.broken[back] = 429
+    reading = threading.Timer(0.2, backend.api.broken.pop, [back])
+    reading.start()
+    backend.run_queue()
+    reading.join()
+    assert texts(backend.api.received(back)) == ["0", "1", "2"]
+
+
+def test_nothing_is_called_synced_that_is_not(backend: Backend) -> None:
+    replay_with(backend, patience_s=0)
+    backend.say(backend.connect("user123"), CHAT, "x")
+    back = backend.connect("user456", since="0")
+    backend.api.broken[back] = 500
+    with pytest.raises(Exception, match="did not take"):
+        backend.run_queue()
+    assert backend.api.received(back) == []
+    assert back in backend.connections()
+
+
+def test_the_handshake_is_refused_where_nobody_can_be_asked_to_replay(
+    backend: Backend, wire: Network
+) -> None:
+
+    event = events.connect(events.new_id(), {"userId": "user456", "since": "0"})
+    with wire.broken(Fault("lambda.Invoke", throttled)):
+        reply = backend.on_connect(event)
+    assert reply["statusCode"] == 503
+
+
+@pytest.mark.parametrize("since", ["", "-1", "1.5", "abc", "1e3", " 1", "٣", "9" * 17, "0x1"])
+def test_a_since_that_is_no_whole_number_is_refused_with_400(backend: Backend, since: str) -> None:
+
+    reply = backend.on_connect(
+        events.connect(events.new_id(), {"userId": "user456", "since": since})
+    )
+    assert reply["statusCode"] == 400
+    assert backend.connections() == {}
+
+
+@pytest.mark.parametrize("since", [0, THEN, 10**16 - 1])
+def test_any_whole_number_will_do(backend: Backend, since: int) -> None:
+    (synced,) = backend.api.received(backend.catch_up("user456", since=since))
+    assert synced["since"] == since
+
+
+def test_catching_up_costs_one_call_more_to_connect(backend: Backend, wire: Network) -> None:
+    wire.calls.clear()
+    backend.connect("user456", since="0")
+    assert wire.calls == ["dynamodb.PutItem", "lambda.Invoke"]
