@@ -7,7 +7,7 @@ from local import backends
 from local.functions import Endpoints, Functions
 from local.gateway import Gateway
 from local.results import Outcome
-from local.stack import Stack
+from local.stack import Function, Stack
 
 
 class Deployment:
@@ -61,16 +61,17 @@ class Deployment:
             self.stack.region,
             changed,
         )
-        return [_import_error(name, error) for name, error in errors.items()]
+        functions = self.stack.functions
+        return [_import_error(functions[name], error) for name, error in errors.items()]
 
 
-def _import_error(name: str, error: Outcome) -> str:
+def _import_error(function: Function, error: Outcome) -> str:
     payload = error.payload
     message = " ".join(payload["errorMessage"].split())
     where = ""
-    for line in payload.get("stackTrace", []):
-        path = Path(line.partition('"')[2].partition('"')[0])
-        number = line.partition(", line ")[2].partition(",")[0]
-        if path.is_file() and not path.is_relative_to("/usr"):
-            where = f" ({path.name}, line {number})"
-    return f"{name}: the handler cannot be imported: {payload['errorType']}: {message}{where}"
+    for frame in payload.get("stackTrace", []):  # File "…", line 1, in …
+        path = Path(frame.partition('"')[2].partition('"')[0])
+        if any(path.is_relative_to(root) for root in (function.code, *function.layers)):
+            where = f" ({path.name}, line {frame.partition(', line ')[2].partition(',')[0]})"
+    kind = payload["errorType"]
+    return f"{function.name}: the handler cannot be imported: {kind}: {message}{where}"

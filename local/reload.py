@@ -1,7 +1,8 @@
 """Edits take effect while the run goes on: watch the template and the code, tell what changed."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 
 from watchfiles import PythonFilter, awatch
@@ -46,14 +47,36 @@ class Watcher:
         self._on_code = on_code
         self._turn = asyncio.Lock()
         self._moved = asyncio.Event()
+        self._starting = 2
+        self._started = asyncio.Event()
 
-    async def run(self) -> None:
-        """Watch until cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._watch_template())
-            tasks.create_task(self._watch_code())
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Watch while the block runs; no edit from its start on is missed."""
+        watching = [
+            asyncio.create_task(self._watch_template()),
+            asyncio.create_task(self._watch_code()),
+        ]
+        await self._started.wait()
+        try:
+            yield
+        finally:
+            for task in watching:
+                task.cancel()
+            await asyncio.gather(*watching, return_exceptions=True)
+
+    def _note_start(self) -> None:
+        """Note that a watch is about to be set up: it is once its task waits for changes."""
+
+        def is_set_up() -> None:
+            self._starting -= 1
+            if self._starting == 0:
+                self._started.set()
+
+        asyncio.get_running_loop().call_soon(is_set_up)
 
     async def _watch_template(self) -> None:
+        self._note_start()
         # Its folder, since editors put a new file in a file's place; but nothing below.
         async for _ in awatch(
             self._template.parent,
@@ -65,6 +88,7 @@ class Watcher:
             self._moved.set()  # the code may be elsewhere now
 
     async def _watch_code(self) -> None:
+        self._note_start()
         while True:
             self._moved.clear()
             functions = self._functions().values()

@@ -17,6 +17,7 @@ from local.errors import LocalError
 from local.functions import Functions
 from local.gateway import Gateway
 from local.invocations import RETRY_DELAYS, InvokeApi
+from local.reload import Watcher
 from local.server import Application, Lifetimes, Server
 from local.stack import Stack
 
@@ -106,12 +107,11 @@ async def _serve(options: Options, listener: socket.socket) -> None:
         invoke_api = InvokeApi(functions, options.retry_delays)
         server = Server(Application(gateway, invoke_api, options.lifetimes))
         await opened.enter_async_context(_running(server, listener))
+        if options.reload:
+            await opened.enter_async_context(_reloading(options, scratch, deployment))
         terminal.say_remarks(stack)
         terminal.say_ready(stack, deployment.url, aws)
-        if options.reload:
-            await _reload_after_edits(options, scratch, deployment)
-        else:
-            await asyncio.Event().wait()
+        await asyncio.Event().wait()  # until it is cancelled
 
 
 @contextlib.asynccontextmanager
@@ -127,9 +127,9 @@ async def _running(server: Server, listener: socket.socket) -> AsyncIterator[Non
         await serving
 
 
-async def _reload_after_edits(options: Options, scratch: Path, deployment: Deployment) -> None:
-    from local.reload import Watcher  # noqa: PLC0415 - only now, when everything answers
-
+def _reloading(
+    options: Options, scratch: Path, deployment: Deployment
+) -> contextlib.AbstractAsyncContextManager[None]:
     async def on_template() -> None:
         url = deployment.url
         try:
@@ -147,4 +147,4 @@ async def _reload_after_edits(options: Options, scratch: Path, deployment: Deplo
         terminal.say_reloaded(names, await deployment.redeploy(names))
 
     functions = lambda: deployment.stack.functions  # noqa: E731 - as it is at each moment
-    await Watcher(options.template, functions, on_template, on_code).run()
+    return Watcher(options.template, functions, on_template, on_code).running()

@@ -10,6 +10,7 @@ from local.apis import read_api
 from local.errors import LocalError, Unresolvable
 from local.intrinsics import Resolver
 from local.lint import findings
+from local.parameters import as_text
 from local.resources import Names
 from local.stack import Function, Stack, Storage
 from local.transform import LOCAL_BUCKET, to_cloudformation
@@ -69,6 +70,17 @@ def load(
         LocalError: If the template is broken, or nothing of it can run here.
 
     """
+    try:
+        return _load(path, overrides, region, api, scratch)
+    except KeyError as error:
+        raise LocalError(f"{path}: the property {error.args[0]} is missing somewhere") from error
+    except (AttributeError, TypeError, ValueError) as error:
+        raise LocalError(f"{path}: a property is not what it should be: {error}") from error
+
+
+def _load(
+    path: Path, overrides: Mapping[str, str], region: str, api: str | None, scratch: Path
+) -> Stack:
     document, values = to_cloudformation(path, overrides, region)
     names = Names(region)
     resolver = Resolver(document, values, names)
@@ -196,14 +208,15 @@ def _environment(
     variables = (properties.get("Environment") or {}).get("Variables") or {}
     for name, value in variables.items():
         try:
-            text = template.resolver.resolve({"Fn::Sub": ["${value}", {"value": value}]})
+            resolved = template.resolver.resolve({name: value})
         except Unresolvable as error:
             template.notices.append(f"{logical_id}: variable {name} is not set: {error}")
             continue
-        if "{{resolve:" in text:
-            template.notices.append(f"{logical_id}: variable {name} is not set: it names a secret")
-            continue
-        found.append((name, text))
+        for text in map(as_text, resolved.values()):  # none, if it is AWS::NoValue
+            if "{{resolve:" in text:
+                template.notices.append(f"{logical_id}: variable {name} is not set: it is a secret")
+            else:
+                found.append((name, text))
     return found
 
 

@@ -38,9 +38,9 @@ def say_ready(stack: Stack, url: str, aws: str) -> None:
 
 def say_reloaded(names: Iterable[str], errors: Iterable[str]) -> None:
     """Print what an edit has led to."""
+    say(f"Reloaded: {', '.join(sorted(names))}")
     for error in errors:
         say(f"Error: {error}")
-    say(f"Reloaded: {', '.join(sorted(names)) or 'nothing'}")
 
 
 def _queries(stack: Stack) -> list[str]:

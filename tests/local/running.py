@@ -59,8 +59,9 @@ def running(template: Path | str, *flags: str, reload: bool = False) -> Iterator
             run.url = run.wait_for("Ready: ").removeprefix("Ready: ")
             run.aws = run.wait_for("AWS endpoint: ").removeprefix("AWS endpoint: ")
             yield run
-            process.send_signal(signal.SIGINT)
-            assert process.wait(timeout=20) == 0
+            if process.poll() is None:
+                process.send_signal(signal.SIGINT)
+                assert process.wait(timeout=20) == 0
         finally:
             process.kill()
             reader.join()

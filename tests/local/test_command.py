@@ -1,0 +1,242 @@
+"""`python -m local`, as a person meets it."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import boto3
+import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+
+from tests.local.running import ROOT, running
+
+HANDLER = (
+    "import os\ndef handler(event, context): return {'statusCode': 200, 'body': str(os.getpid())}\n"
+)
+TEMPLATE = """
+Transform: AWS::Serverless-2016-10-31
+Parameters:
+  Stage: {Type: String, Default: prod}
+Resources:
+  Api:
+    Type: AWS::Serverless::WebSocketApi
+    Properties:
+      StageName: !Ref Stage
+      RouteSelectionExpression: $request.body.action
+      Routes: {$default: {FunctionArn: !GetAtt F.Arn, RouteResponseSelectionExpression: $default}}
+  Response:
+    Type: AWS::ApiGatewayV2::RouteResponse
+    Properties: {ApiId: !Ref Api, RouteId: !Ref ApiDefaultRoute, RouteResponseKey: $default}
+  F:
+    Type: AWS::Serverless::Function
+    Properties: {Runtime: python3.13, Handler: app.handler, CodeUri: code}
+  Table:
+    Type: AWS::Serverless::SimpleTable
+    Properties: {TableName: things}
+"""
+
+
+@pytest.fixture
+def template(tmp_path: Path) -> Path:
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "app.py").write_text(HANDLER)
+    path = tmp_path / "template.yaml"
+    path.write_text(TEMPLATE)
+    return path
+
+
+def run_to_its_end(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "local", *map(str, arguments)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def fails_with(text: str, *arguments: object) -> None:
+    ended = run_to_its_end(*arguments)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("Error: ")
+    assert ended.stderr.count("\n") == 1
+    assert text in ended.stderr
+    assert "Ready" not in ended.stdout
+
+
+def is_gone(pid: int) -> bool:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def worker_pid(url: str) -> int:
+    with connect(url) as client:
+        client.send("{}")
+        return int(client.recv())
+
+
+def test_a_port_in_use_is_one_line(template: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        fails_with(f"port {port} is in use", "--template", template, "--port", port)
+
+
+def test_a_broken_template_is_one_line(template: Path) -> None:
+    template.write_text("Resources: [")
+    fails_with("not valid YAML", "--template", template, "--port", 0)
+
+
+def test_a_missing_template_is_one_line(tmp_path: Path) -> None:
+    fails_with("cannot read", "--template", tmp_path / "none.yaml", "--port", 0)
+
+
+def test_a_handler_that_cannot_be_imported_is_one_line(template: Path) -> None:
+    (template.parent / "code" / "app.py").write_text("\nimport nothing_like_it\n")
+    fails_with(
+        "local-F: the handler cannot be imported: ModuleNotFoundError:"
+        " No module named 'nothing_like_it' (app.py, line 2)",
+        "--template",
+        template,
+        "--port",
+        0,
+    )
+
+
+def test_an_endpoint_that_does_not_answer_is_one_line(template: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    fails_with("cannot create things", "--template", template, "--port", 0, "--aws-endpoint", url)
+
+
+def test_help_explains_every_option() -> None:
+    text = run_to_its_end("--help").stdout
+    for option in (
+        "--template", "--port", "--parameter-overrides", "--region", "--api", "--aws-endpoint",
+        "--idle-timeout", "--max-duration", "--retry-delays", "--no-reload", "--lint",
+    ):  # fmt: skip
+        assert option in text
+
+
+def test_lint_says_what_is_wrong_and_fails(template: Path) -> None:
+    assert run_to_its_end("--template", template, "--lint").returncode == 0
+    template.write_text(TEMPLATE.replace("app.handler", "app.nobody"))
+    ended = run_to_its_end("--template", template, "--lint")
+    assert ended.returncode == 1
+    assert "has no nobody" in ended.stdout
+
+
+def test_the_project_s_own_template_has_no_findings() -> None:
+    ended = run_to_its_end("--lint")
+    assert (ended.returncode, ended.stdout) == (0, "")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_cleanly_and_leaves_no_process(
+    template: Path, number: signal.Signals
+) -> None:
+    with running(template) as run:
+        pid = worker_pid(run.url)
+        run.process.send_signal(number)
+        assert run.process.wait(timeout=20) == 0
+    assert is_gone(pid)
+    assert not any("Traceback" in line for line in run.lines)
+
+
+def test_not_even_a_killed_run_leaves_a_process(template: Path) -> None:
+    with running(template) as run:
+        pid = worker_pid(run.url)
+        run.process.kill()
+        run.process.wait(timeout=20)
+    assert is_gone(pid)
+
+
+def test_a_signal_while_it_starts_ends_it_too(template: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "local", "--template", str(template), "--port", "0"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    with process:
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert b"Traceback" not in errors
+
+
+def test_overrides_reach_the_stage_and_another_endpoint_gets_the_tables(template: Path) -> None:
+    with (
+        running(template) as first,
+        running(
+            template, "--aws-endpoint", first.aws, "--parameter-overrides", "Stage=beta"
+        ) as second,
+    ):
+        assert second.url.endswith("/beta")
+        assert second.aws == first.aws
+        assert worker_pid(second.url) != worker_pid(first.url)
+        dynamodb = boto3.client(
+            "dynamodb", "us-east-1", endpoint_url=first.aws,
+            aws_access_key_id="any", aws_secret_access_key="any",
+        )  # fmt: skip
+        assert dynamodb.list_tables()["TableNames"] == ["things"]
+        dynamodb.close()
+
+
+def test_edits_to_a_handler_and_to_the_template_take_effect(template: Path) -> None:
+    code = template.parent / "code" / "app.py"
+    with running(template, reload=True) as run, connect(run.url) as client:
+
+        def answer() -> str | bytes:
+            client.send("{}")
+            return client.recv()
+
+        assert str(answer()).isdecimal()
+        code.write_text("def handler(event, context): return {'statusCode': 200, 'body': 'new'}")
+        run.wait_for("Reloaded: local-F")
+        assert answer() == "new"
+
+        code.write_text("def handler(:")
+        run.wait_for("Error: local-F: the handler cannot be imported: SyntaxError")
+        assert "Internal server error" in str(answer())
+        code.write_text("def handler(event, context): return {'statusCode': 200, 'body': 'good'}")
+        run.wait_for("Reloaded: local-F")
+        assert answer() == "good"
+
+        template.write_text("Resources: [")
+        run.wait_for("what ran before runs on")
+        assert answer() == "good"
+        template.write_text(TEMPLATE.replace("$default: {", "other: {").replace("Default", "Other"))
+        run.wait_for("Reloaded: template.yaml")
+        assert "Forbidden" in str(answer())
+
+
+def test_idle_connections_and_old_ones_are_closed(template: Path) -> None:
+    with (
+        running(template, "--idle-timeout", "0.5", "--max-duration", "1.5") as run,
+        connect(run.url) as idle,
+        connect(run.url) as busy,
+    ):
+        with pytest.raises(ConnectionClosed):
+            idle.recv(timeout=20)
+        with suppress(ConnectionClosed):
+            while True:
+                busy.send("{}")
+                busy.recv(timeout=20)
+                time.sleep(0.1)
+        for client in (idle, busy):
+            assert client.protocol.close_code == 1001
+            assert client.protocol.close_reason == "Going away"

@@ -1,0 +1,168 @@
+"""Templates that are not this project's run as well."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from websockets.sync.client import ClientConnection, connect
+
+from tests.local.running import Run, running
+
+TEMPLATES = Path(__file__).with_name("templates")
+
+
+@pytest.fixture(scope="module")
+def rooms() -> Iterator[Run]:
+    with running(TEMPLATES / "rooms.yaml", "--region", "eu-west-1") as run:
+        yield run
+
+
+@pytest.fixture(scope="module")
+def auction() -> Iterator[Run]:
+    with running(
+        TEMPLATES / "auction.yaml",
+        "--parameter-overrides",
+        "Currency=EUR",
+        "--retry-delays",
+        "0.1,0.1",
+    ) as run:
+        yield run
+
+
+@pytest.fixture
+def lambda_(auction: Run) -> Iterator[Any]:
+    client = client_of("lambda", auction.origin)
+    yield client
+    client.close()
+
+
+def client_of(service: Any, url: str) -> Any:
+    return boto3.client(
+        service,
+        "us-east-1",
+        endpoint_url=url,
+        aws_access_key_id="any",
+        aws_secret_access_key="any",
+    )
+
+
+def ask(client: ClientConnection, **body: Any) -> Any:
+    client.send(json.dumps(body))
+    return json.loads(client.recv(timeout=20))
+
+
+def test_plain_cloudformation_runs(rooms: Run) -> None:
+    assert rooms.url.endswith("/live")
+    with connect(rooms.url) as client:
+        answer = ask(client, meta={"kind": "join-room"})
+    assert answer["tables"] == ["members-rooms"]
+    assert answer["env"]["GREETING"] == "salut"
+    assert answer["env"]["ZONE"] == "eu-west-1a"
+    assert answer["variables"] == {"Room": "lobby"}
+    assert answer["route"] == "join-room"
+
+
+def test_a_route_s_own_throttle_holds(rooms: Run) -> None:
+    with connect(rooms.url) as client:
+        client.send(json.dumps({"meta": {"kind": "rare"}}))
+        assert ask(client, meta={"kind": "rare"})["message"] == "Too Many Requests"
+
+
+def test_a_route_that_does_not_run_here_fails_and_was_named(rooms: Run) -> None:
+    with connect(rooms.url) as client:
+        assert ask(client, meta={"kind": "mock"})["message"] == "Internal server error"
+    assert "Not imitated: route mock: integration MOCK does not run, AWS_PROXY does" in rooms.lines
+
+
+def test_what_aws_would_not_say_is_said_at_the_start(auction: Run) -> None:
+    assert any(
+        line.startswith("Warning: route bid: API Gateway may not invoke local-BidFunction")
+        for line in auction.lines
+    )
+
+
+def test_an_api_by_hand_runs_with_its_authorizer_its_layer_and_its_alias(auction: Run) -> None:
+    with connect(auction.url, additional_headers={"X-Bidder": "ann"}) as client:
+        first = ask(client, do="bid", key="a", amount=5)
+        second = ask(client, do="bid", key="b", amount=7)
+    assert first["bidder"] == {
+        "principalId": "ann", "bidder": "ann", "vip": "true", "limit": "100",
+    }  # fmt: skip
+    assert (first["price"], second["price"]) == ("5 EUR", "7 EUR")
+    assert second["bids"] == first["bids"] + 1
+    assert auction.wait_for("a bid of 7 EUR") == "[local-BidFunction] a bid of 7 EUR"
+
+
+# --- Invoke ---------------------------------------------------------------------------------------
+
+
+def attempts(auction: Run, key: str) -> list[str]:
+    s3 = client_of("s3", auction.aws)
+    try:
+        seen = s3.get_object(Bucket="local-records", Key=key)["Body"].read()
+    except s3.exceptions.NoSuchKey:
+        return []
+    finally:
+        s3.close()
+    return list(json.loads(seen))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "local-LedgerFunction",
+        "local-LedgerFunction:live",
+        "arn:aws:lambda:us-east-1:123456789012:function:local-LedgerFunction",
+    ],
+)
+def test_a_function_is_invoked_by_name_or_arn(auction: Run, lambda_: Any, name: str) -> None:
+    payload = json.dumps({"key": f"sync-{len(name)}", "fail": 0})
+    answer = lambda_.invoke(FunctionName=name, Payload=payload)
+    assert answer["StatusCode"] == 200
+    assert "FunctionError" not in answer
+    assert json.load(answer["Payload"]) == 1
+    assert len(attempts(auction, f"sync-{len(name)}")) == 1
+
+
+def test_an_error_of_the_function_is_told_and_not_retried(auction: Run, lambda_: Any) -> None:
+    payload = json.dumps({"key": "failing", "fail": 9})
+    answer = lambda_.invoke(FunctionName="local-LedgerFunction", Payload=payload)
+    assert (answer["StatusCode"], answer["FunctionError"]) == (200, "Unhandled")
+    assert json.load(answer["Payload"])["errorMessage"] == "not yet"
+    assert len(attempts(auction, "failing")) == 1
+
+
+def test_a_failed_event_is_retried_as_often_as_the_template_says(
+    auction: Run, lambda_: Any
+) -> None:
+    payload = json.dumps({"key": "event", "fail": 9})
+    answer = lambda_.invoke(
+        FunctionName="local-LedgerFunction", InvocationType="Event", Payload=payload
+    )
+    assert answer["StatusCode"] == 202
+    for _ in range(2):
+        auction.wait_for("[local-LedgerFunction] [ERROR] RuntimeError: not yet")
+    first, second = attempts(auction, "event")
+    assert first == second  # the request's id stays
+
+
+def test_a_dry_run_runs_nothing(auction: Run, lambda_: Any) -> None:
+    answer = lambda_.invoke(
+        FunctionName="local-LedgerFunction", InvocationType="DryRun", Payload='{"key": "dry"}'
+    )
+    assert answer["StatusCode"] == 204
+    assert attempts(auction, "dry") == []
+
+
+def test_an_unknown_function_is_not_found(lambda_: Any) -> None:
+    with pytest.raises(lambda_.exceptions.ResourceNotFoundException, match="nobody"):
+        lambda_.invoke(FunctionName="nobody")
+
+
+def test_a_payload_that_is_not_json_is_refused(lambda_: Any) -> None:
+    with pytest.raises(ClientError, match="InvalidRequestContentException"):
+        lambda_.invoke(FunctionName="local-LedgerFunction", Payload="{")

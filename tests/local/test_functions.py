@@ -1,0 +1,260 @@
+"""Lambda's processes: real ones, that run small handlers."""
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.functions import MAX_PROCESSES, Endpoints, Functions
+from local.results import Outcome
+from local.stack import Function
+
+HANDLERS = """
+import json, logging, os, subprocess, sys, time
+from decimal import Decimal
+count = 0
+def handler(event, context):
+    global count
+    count += 1
+    if "sleep" in event: time.sleep(event["sleep"])
+    if "raise" in event: raise KeyError(event["raise"])
+    if "exit" in event: os._exit(event["exit"])
+    if "kill" in event: os.kill(os.getpid(), 9)
+    if "spawn" in event: subprocess.Popen(["sleep", "60"])
+    if "log" in event: print(event["log"])
+    if "warn" in event: logging.getLogger("chat").warning(event["warn"])
+    if "large" in event: return "x" * event["large"]
+    if "decimal" in event: return {"n": Decimal("1.5")}
+    if "object" in event: return object()
+    return {"pid": os.getpid(), "count": count}
+def tell(event, context):
+    return {
+        "path": sys.path, "cwd": os.getcwd(), "env": dict(os.environ), "stdin": sys.stdin.read(),
+        "remaining": context.get_remaining_time_in_millis(),
+        "context": {k: v for k, v in vars(context).items() if isinstance(v, str)},
+        "client": context.client_context,
+    }
+"""
+
+ENDPOINTS = Endpoints("http://127.0.0.1:1", "127.0.0.1:2", "prod", "a.execute-api.example")
+
+type Make = Callable[..., Function]
+
+
+class Log(list[tuple[str, str]]):
+    """The lines that functions wrote."""
+
+    def __call__(self, function: str, line: str) -> None:
+        self.append((function, line))
+
+    async def line_with(self, text: str) -> str:
+        async with asyncio.timeout(20):
+            while True:
+                for _, line in self:
+                    if text in line:
+                        return line
+                await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+def log() -> Log:
+    return Log()
+
+
+@pytest.fixture
+async def functions(log: Log) -> AsyncIterator[Functions]:
+    functions = Functions(log)
+    yield functions
+    await functions.close()
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Make:
+    def function(code: str = HANDLERS, **more: Any) -> Function:
+        folder = tmp_path / "code"
+        folder.mkdir(exist_ok=True)
+        (folder / "app.py").write_text(code)
+        settings: dict[str, Any] = {"name": "f", "handler": "app.handler", "timeout": 20, **more}
+        return Function(arn="arn:f", code=folder, **settings)
+
+    return function
+
+
+async def start(functions: Functions, *wanted: Function) -> dict[str, Outcome]:
+    return await functions.use(wanted, ENDPOINTS, "us-east-1")
+
+
+async def test_a_process_keeps_its_memory_between_invocations(
+    functions: Functions, make: Make
+) -> None:
+    await start(functions, make())
+    first = (await functions.invoke("f", {})).payload
+    second = (await functions.invoke("f", {})).payload
+    assert first["pid"] == second["pid"]
+    assert (first["count"], second["count"]) == (1, 2)
+
+
+async def test_one_process_runs_one_invocation_at_a_time(functions: Functions, make: Make) -> None:
+    await start(functions, make())
+    outcomes = await asyncio.gather(*(functions.invoke("f", {"sleep": 0.5}) for _ in range(3)))
+    assert len({outcome.payload["pid"] for outcome in outcomes}) > 1
+
+
+async def test_beyond_the_bound_invocations_wait_for_a_process(
+    functions: Functions, make: Make
+) -> None:
+    await start(functions, make())
+    outcomes = await asyncio.gather(*(functions.invoke("f", {}) for _ in range(50)))
+    assert sum(outcome.is_error for outcome in outcomes) == 0
+    assert len({outcome.payload["pid"] for outcome in outcomes}) <= MAX_PROCESSES
+
+
+async def test_a_function_has_its_own_environment_and_what_lambda_sets(
+    functions: Functions, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OF_THE_CALLER", "1")
+    function = make(handler="app.tell", environment=(("TABLE", "t"), ("AWS_REGION", "mars")))
+    await start(functions, function)
+    outcome = await functions.invoke("f", {}, request_id="r", client_context={"custom": 1})
+    told = outcome.payload
+    env = told["env"]
+    assert "OF_THE_CALLER" not in env
+    assert "HOME" not in env
+    assert env["TABLE"] == "t"
+    assert env["AWS_REGION"] == "us-east-1"  # reserved: the function cannot set it
+    assert env["AWS_LAMBDA_FUNCTION_NAME"] == "f"
+    assert env["AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI"] == "http://127.0.0.1:2/prod"
+    assert told["context"]["aws_request_id"] == "r"
+    assert told["context"]["function_name"] == "f"
+    assert told["context"]["invoked_function_arn"] == "arn:f"
+    assert told["client"] == {"custom": 1}
+    assert 0 < told["remaining"] <= 20_000
+    assert told["stdin"] == ""
+
+
+async def test_a_function_finds_its_code_and_its_layers_first_and_nothing_of_ours(
+    functions: Functions, make: Make, tmp_path: Path
+) -> None:
+    layer = tmp_path / "layer"
+    await start(functions, make(handler="app.tell", layers=(layer,)))
+    told = (await functions.invoke("f", {})).payload
+    assert told["path"][:2] == [str(tmp_path / "code"), str(layer)]
+    assert told["cwd"] == str(tmp_path / "code")
+    assert str(Path(__file__).parents[2]) not in told["path"]
+
+
+async def test_an_exception_is_the_caller_s_and_the_log_s(
+    functions: Functions, make: Make, log: Log
+) -> None:
+    await start(functions, make())
+    outcome = await functions.invoke("f", {"raise": "x"}, request_id="r")
+    assert outcome.is_error
+    assert outcome.payload["errorType"] == "KeyError"
+    assert outcome.payload["errorMessage"] == "'x'"
+    assert outcome.payload["requestId"] == "r"
+    assert "in handler" in outcome.payload["stackTrace"][0]
+    await log.line_with("[ERROR] KeyError: 'x'")
+
+
+@pytest.mark.parametrize(
+    ("event", "how"), [({"exit": 3}, "exit status 3"), ({"kill": True}, "signal: SIGKILL")]
+)
+async def test_a_process_that_dies_hurts_only_its_own_invocation(
+    functions: Functions, make: Make, event: dict[str, Any], how: str
+) -> None:
+    await start(functions, make())
+    other = asyncio.create_task(functions.invoke("f", {"sleep": 1}))
+    await asyncio.sleep(0)
+    outcome = await functions.invoke("f", event)
+    assert outcome.payload["errorType"] == "Runtime.ExitError"
+    assert outcome.payload["errorMessage"].endswith(how)
+    assert not (await other).is_error
+    assert not (await functions.invoke("f", {})).is_error
+
+
+async def test_a_timeout_ends_the_process_and_what_it_started(
+    functions: Functions, make: Make, log: Log
+) -> None:
+    await start(functions, make(timeout=0.3))
+    outcome = await functions.invoke("f", {"sleep": 60, "spawn": True})
+    assert outcome.payload["errorType"] == "Sandbox.Timedout"
+    await log.line_with("Task timed out after 0.30 seconds")
+    assert (await functions.invoke("f", {})).payload["count"] == 1
+
+
+async def test_log_lines_come_with_the_functions_name(
+    functions: Functions, make: Make, log: Log
+) -> None:
+    await start(functions, make())
+    await functions.invoke("f", {"log": "good news", "warn": "take care"}, request_id="r")
+    await log.line_with("good news")
+    line = await log.line_with("take care")
+    assert line.startswith("[WARNING]\t")
+    assert line.endswith("Z\tr\ttake care")
+    assert {function for function, _ in log} == {"f"}
+
+
+async def test_log_records_are_json_where_the_template_says_so(
+    functions: Functions, make: Make, log: Log
+) -> None:
+    await start(functions, make(log_format="JSON"))
+    await functions.invoke("f", {"warn": "take care"}, request_id="r")
+    record = json.loads(await log.line_with("take care"))
+    assert (record["level"], record["requestId"], record["logger"]) == ("WARNING", "r", "chat")
+
+
+async def test_results_are_json_and_decimals_become_numbers(
+    functions: Functions, make: Make
+) -> None:
+    await start(functions, make())
+    assert (await functions.invoke("f", {"decimal": 1})).payload == {"n": 1.5}
+    assert (await functions.invoke("f", {"object": 1})).payload["errorType"] == "TypeError"
+    outcome = await functions.invoke("f", {"large": 6 * 1024 * 1024})
+    assert outcome.payload["errorType"] == "Function.ResponseSizeTooLarge"
+
+
+async def test_a_large_event_and_a_large_result_pass(functions: Functions, make: Make) -> None:
+    await start(functions, make())
+    outcome = await functions.invoke("f", {"large": 5_000_000, "padding": "x" * 5_000_000})
+    assert len(outcome.payload) == 5_000_000
+
+
+@pytest.mark.parametrize(
+    ("code", "error_type"),
+    [
+        ("import nothing_like_it", "ModuleNotFoundError"),
+        ("def handler(:", "SyntaxError"),
+        ("raise SystemExit(1)", "SystemExit"),
+        ("x = 1", "LookupError"),
+        ("import os; os._exit(7)", "Runtime.ExitError"),
+    ],
+)
+async def test_a_handler_that_cannot_be_loaded_is_found_at_the_start(
+    functions: Functions, make: Make, code: str, error_type: str
+) -> None:
+    errors = await start(functions, make(code))
+    assert errors["f"].payload["errorType"] == error_type
+
+
+async def test_changed_code_is_used_while_the_old_finishes_its_work(
+    functions: Functions, make: Make
+) -> None:
+    await start(functions, make())
+    old = asyncio.create_task(functions.invoke("f", {"sleep": 1}))
+    await asyncio.sleep(0)
+    function = make("def handler(event, context): return 'new'")
+    await functions.use([function], ENDPOINTS, "us-east-1", {"f"})
+    assert (await functions.invoke("f", {})).payload == "new"
+    assert (await old).payload["count"] == 1
+
+
+async def test_nothing_is_left_after_the_end(functions: Functions, make: Make) -> None:
+    await start(functions, make())
+    pid = (await functions.invoke("f", {})).payload["pid"]
+    await functions.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)

@@ -1,0 +1,126 @@
+"""Mistakes that AWS does not report."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from local.template import load
+
+SOUND = """
+Transform: AWS::Serverless-2016-10-31
+Resources:
+  Api:
+    Type: AWS::Serverless::WebSocketApi
+    Properties:
+      StageName: prod
+      RouteSelectionExpression: $request.body.action
+      Routes:
+        chat: {FunctionArn: !GetAtt F.Arn, RouteResponseSelectionExpression: $default}
+        ping: {FunctionArn: !GetAtt F.Arn}
+  Response:
+    Type: AWS::ApiGatewayV2::RouteResponse
+    Properties: {ApiId: !Ref Api, RouteId: !Ref ApiChatRoute, RouteResponseKey: $default}
+  F:
+    Type: AWS::Serverless::Function
+    Properties: {Runtime: python3.13, Handler: app.handler, CodeUri: code}
+"""
+
+type Lint = Callable[[str], list[str]]
+
+
+@pytest.fixture
+def lint(tmp_path: Path) -> Lint:
+    def warnings(text: str) -> list[str]:
+        (tmp_path / "code").mkdir()
+        (tmp_path / "code" / "app.py").write_text("def handler(event, context): ...\n")
+        path = tmp_path / "template.yaml"
+        path.write_text(text)
+        return list(
+            load(path, overrides={}, region="us-east-1", api=None, scratch=tmp_path).warnings
+        )
+
+    return warnings
+
+
+def test_a_sound_template_has_no_warnings(lint: Lint) -> None:
+    assert lint(SOUND) == []
+
+
+def test_a_reply_expression_needs_a_route_response(lint: Lint) -> None:
+    (line,) = lint(
+        SOUND.replace("ApiChatRoute", "ApiPingRoute").replace(
+            "ping: {", "ping: {RouteResponseSelectionExpression: $default, "
+        )
+    )
+    assert line.startswith("route chat: RouteResponseSelectionExpression without")
+
+
+def test_a_route_response_needs_a_reply_expression(lint: Lint) -> None:
+    (line,) = lint(SOUND.replace(", RouteResponseSelectionExpression: $default", ""))
+    assert line.startswith("route chat: a route response without RouteResponseSelectionExpression")
+
+
+def test_the_key_of_a_route_response_is_default(lint: Lint) -> None:
+    lines = lint(SOUND.replace("RouteResponseKey: $default", "RouteResponseKey: chat"))
+    assert lines[0] == "route chat: the key of a route response must be $default"
+
+
+def test_a_route_response_needs_a_route_of_the_api(lint: Lint) -> None:
+    lines = lint(SOUND.replace("!Ref ApiChatRoute", "chat"))
+    assert lines[0] == "a route response belongs to no route of the API (chat)"
+
+
+def test_a_route_needs_a_function(lint: Lint) -> None:
+    lines = lint(
+        SOUND
+        + """
+  Lost:
+    Type: AWS::ApiGatewayV2::Route
+    Properties: {ApiId: !Ref Api, RouteKey: lost}
+"""
+    )
+    assert lines == ["route lost: no integration, so no function, behind it"]
+
+
+def test_a_function_needs_a_permission(lint: Lint) -> None:
+    text = (
+        SOUND
+        + """
+  Route:
+    Type: AWS::ApiGatewayV2::Route
+    Properties:
+      ApiId: !Ref Api
+      RouteKey: by-hand
+      Target: !Sub integrations/${ApiChatIntegration}
+"""
+    )
+    (line,) = lint(text)
+    assert line.startswith("route by-hand: API Gateway may not invoke local-F: ")
+    assert line.endswith("/prod/by-hand is missing")
+
+
+def test_a_handler_must_exist(lint: Lint) -> None:
+    (line,) = lint(SOUND.replace("app.handler", "app.handle"))
+    assert line.endswith("app.py has no handle")
+
+
+def test_the_module_of_a_handler_must_exist(lint: Lint) -> None:
+    (line,) = lint(SOUND.replace("app.handler", "main.handler"))
+    assert line.startswith("local-F: no module main in ")
+
+
+def test_a_stage_needs_a_deployment(lint: Lint) -> None:
+    text = """
+Resources:
+  Api:
+    Type: AWS::ApiGatewayV2::Api
+    Properties: {ProtocolType: WEBSOCKET, RouteSelectionExpression: $request.header.action}
+  Stage:
+    Type: AWS::ApiGatewayV2::Stage
+    Properties: {ApiId: !Ref Api, StageName: prod}
+"""
+    assert lint(text) == [
+        "the route selection expression $request.header.action reads more than the request's body",
+        "stage prod has no deployment: give it a DeploymentId, or AutoDeploy",
+    ]

@@ -1,0 +1,55 @@
+import pytest
+
+from local.selection import is_understood, select_route
+
+ROUTES = {"chat", "1", "1.5", "true", "a/b", '{"x":1}'}
+
+
+@pytest.mark.parametrize(
+    ("expression", "frame", "key"),
+    [
+        ("$request.body.action", '{"action": "chat"}', "chat"),
+        ("${request.body.action}", '{"action": "chat"}', "chat"),
+        ("$request.body.meta.kind", '{"meta": {"kind": "chat"}}', "chat"),
+        ("$request.body.kinds[1]", '{"kinds": ["other", "chat"]}', "chat"),
+        ("${request.body.a}/${request.body.b}", '{"a": "a", "b": "b"}', "a/b"),
+        ("$request.body.action", '{"action": 1}', "1"),
+        ("$request.body.action", '{"action": 1.5}', "1.5"),
+        ("$request.body.action", '{"action": true}', "true"),
+        ("$request.body.action", '{"action": {"x": 1}}', '{"x":1}'),
+        ("$request.body.action", '{"action": "Chat"}', None),
+        ("$request.body.action", '{"action": null}', None),
+        ("$request.body.action.deeper", '{"action": "chat"}', None),
+        ("$request.body.kinds[7]", '{"kinds": ["chat"]}', None),
+        ("$request.body.action", "chat", None),
+        ("$request.body.action", "", None),
+    ],
+)
+def test_the_expression_is_evaluated_on_the_body(
+    expression: str, frame: str, key: str | None
+) -> None:
+    assert select_route(expression, frame, ROUTES) == key
+
+
+@pytest.mark.parametrize("frame", ['{"action": "nowhere"}', "{}", "[]", "text", ""])
+def test_what_matches_no_key_goes_to_default_if_there_is_one(frame: str) -> None:
+    assert select_route("$request.body.action", frame, {"chat", "$default"}) == "$default"
+
+
+def test_a_frame_may_name_a_route_of_the_gateway() -> None:
+    frame = '{"action": "$disconnect"}'
+    assert select_route("$request.body.action", frame, {"$disconnect"}) == "$disconnect"
+
+
+@pytest.mark.parametrize(
+    ("expression", "understood"),
+    [
+        ("$request.body.action", True),
+        ("${request.body.a}-${request.body.b}", True),
+        ("fixed", True),
+        ("$request.header.action", False),
+        ("$context.routeKey", False),
+    ],
+)
+def test_only_expressions_on_the_body_are_understood(expression: str, understood: bool) -> None:
+    assert is_understood(expression) is understood

@@ -1,0 +1,276 @@
+"""Templates, as CloudFormation would read them."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.errors import LocalError, Unresolvable
+from local.intrinsics import Resolver
+from local.parameters import parameter_values, parse_overrides
+from local.resources import Names
+from local.stack import Stack, Throttle
+from local.template import load
+
+TEMPLATES = Path(__file__).with_name("templates")
+
+
+def load_template(path: Path, scratch: Path, api: str | None = None, **overrides: str) -> Stack:
+    return load(path, overrides=overrides, region="eu-west-1", api=api, scratch=scratch)
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "template.yaml"
+    path.write_text(text)
+    return path
+
+
+# --- parameters -----------------------------------------------------------------------------------
+
+
+def test_overrides_win_over_defaults() -> None:
+    declared: dict[str, dict[str, Any]] = {
+        "A": {"Type": "String", "Default": "a"},
+        "B": {"Type": "Number", "Default": 1},
+    }
+    assert parameter_values(declared, parse_overrides(["A=x=y"])) == {"A": "x=y", "B": "1"}
+
+
+@pytest.mark.parametrize(
+    ("rules", "value"),
+    [
+        ({"Type": "String", "AllowedValues": ["a", True]}, "b"),
+        ({"Type": "String", "AllowedPattern": "[a-z]+"}, "A"),
+        ({"Type": "String", "MaxLength": 2}, "abc"),
+        ({"Type": "Number", "MinValue": 2}, "1"),
+        ({"Type": "Number"}, "many"),
+        ({"Type": "CommaDelimitedList", "AllowedValues": ["a", "b"]}, "a, c"),
+        ({"Type": "AWS::SSM::Parameter::Value<String>"}, "/some/name"),
+    ],
+)
+def test_a_value_that_cloudformation_would_refuse_is_refused(
+    rules: dict[str, Any], value: str
+) -> None:
+    with pytest.raises(LocalError, match="parameter P"):
+        parameter_values({"P": rules}, {"P": value})
+
+
+def test_an_override_of_nothing_is_refused() -> None:
+    with pytest.raises(LocalError, match="no parameter Q"):
+        parameter_values({"P": {"Type": "String", "Default": ""}}, {"Q": "1"})
+    with pytest.raises(LocalError, match="takes Key=Value"):
+        parse_overrides(["P"])
+
+
+def test_a_parameter_without_a_value_is_asked_for() -> None:
+    with pytest.raises(LocalError, match="--parameter-overrides P=VALUE"):
+        parameter_values({"P": {"Type": "String"}}, {})
+
+
+# --- intrinsic functions --------------------------------------------------------------------------
+
+DOCUMENT: dict[str, Any] = {
+    "Parameters": {"Name": {"Type": "String"}, "List": {"Type": "CommaDelimitedList"}},
+    "Conditions": {
+        "Yes": {"Fn::Equals": [{"Ref": "Name"}, "n"]},
+        "No": {"Fn::Not": [{"Condition": "Yes"}]},
+    },
+    "Mappings": {"M": {"a": {"b": "found"}}},
+    "Resources": {
+        "T": {"Type": "AWS::DynamoDB::Table", "Properties": {"TableName": {"Ref": "Name"}}},
+        "B": {"Type": "AWS::S3::Bucket"},
+        "F": {"Type": "AWS::Lambda::Function"},
+        "L": {"Type": "AWS::Lambda::LayerVersion"},
+        "Q": {"Type": "AWS::SQS::Queue"},
+        "S": {"Type": "AWS::SNS::Topic"},
+        "A": {"Type": "AWS::ApiGatewayV2::Api"},
+        "Never": {"Type": "AWS::S3::Bucket", "Condition": "No"},
+    },
+}
+
+
+@pytest.fixture
+def resolver() -> Resolver:
+    return Resolver(DOCUMENT, {"Name": "n", "List": "x, y"}, Names("eu-west-1"))
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ({"Ref": "Name"}, "n"),
+        ({"Ref": "List"}, ["x", "y"]),
+        ({"Ref": "AWS::Region"}, "eu-west-1"),
+        ({"Ref": "T"}, "n"),
+        ({"Ref": "B"}, "local-b"),
+        ({"Ref": "F"}, "local-F"),
+        ({"Ref": "L"}, "arn:aws:lambda:eu-west-1:123456789012:layer:L:1"),
+        ({"Ref": "Q"}, "https://sqs.eu-west-1.amazonaws.com/123456789012/local-Q"),
+        ({"Ref": "S"}, "arn:aws:sns:eu-west-1:123456789012:local-S"),
+        ({"Fn::GetAtt": ["T", "Arn"]}, "arn:aws:dynamodb:eu-west-1:123456789012:table/n"),
+        ({"Fn::GetAtt": "F.Arn"}, "arn:aws:lambda:eu-west-1:123456789012:function:local-F"),
+        ({"Fn::GetAtt": "B.RegionalDomainName"}, "local-b.s3.eu-west-1.amazonaws.com"),
+        (
+            {"Fn::Sub": "${T}/${T.Arn}/${!T}"},
+            "n/arn:aws:dynamodb:eu-west-1:123456789012:table/n/${T}",
+        ),
+        ({"Fn::Sub": ["${T}-${X}", {"T": "mine", "X": {"Ref": "Name"}}]}, "mine-n"),
+        ({"Fn::Join": ["+", [1, True, {"Ref": "Name"}]]}, "1+true+n"),
+        ({"Fn::Join": ["+", {"Ref": "List"}]}, "x+y"),
+        ({"Fn::Select": ["1", {"Ref": "List"}]}, "y"),
+        ({"Fn::Split": ["/", "a/b"]}, ["a", "b"]),
+        ({"Fn::If": ["Yes", "then", "else"]}, "then"),
+        ({"Fn::FindInMap": ["M", "a", "b"]}, "found"),
+        ({"Fn::And": [{"Condition": "Yes"}, {"Condition": "No"}]}, False),
+        ({"Fn::Or": [{"Condition": "Yes"}, {"Condition": "No"}]}, True),
+        ({"Fn::Base64": "text"}, "dGV4dA=="),
+        ({"a": {"Ref": "AWS::NoValue"}, "b": [{"Ref": "AWS::NoValue"}, 1]}, {"b": [1]}),
+        (
+            {"Condition": {"Bool": {"aws:SecureTransport": "false"}}},
+            {"Condition": {"Bool": {"aws:SecureTransport": "false"}}},
+        ),
+    ],
+)
+def test_functions_are_evaluated(resolver: Resolver, value: Any, expected: Any) -> None:
+    assert resolver.resolve(value) == expected
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"Ref": "Nobody"},
+        {"Ref": "Never"},
+        {"Fn::GetAtt": "T.Colour"},
+        {"Fn::ImportValue": "other-stack"},
+        {"Fn::Select": [7, ["a"]]},
+        {"Fn::FindInMap": ["M", "a", "c"]},
+        {"Fn::If": ["Maybe", 1, 2]},
+        {"Fn::Sub": "${List}"},
+    ],
+)
+def test_what_cannot_be_known_is_not_guessed(resolver: Resolver, value: Any) -> None:
+    with pytest.raises(Unresolvable):
+        resolver.resolve(value)
+
+
+def test_the_stack_id_ends_in_a_uuid(resolver: Resolver) -> None:
+    stack_id = resolver.resolve({"Ref": "AWS::StackId"})
+    assert re.fullmatch(
+        r"arn:aws:cloudformation:eu-west-1:123456789012:stack/local/\w{8}(-\w{4}){3}-\w{12}",
+        stack_id,
+    )
+
+
+def test_a_resource_whose_condition_fails_does_not_exist(resolver: Resolver) -> None:
+    assert "Never" not in resolver.resources()
+
+
+# --- whole templates ------------------------------------------------------------------------------
+
+
+def test_plain_cloudformation_is_read(tmp_path: Path) -> None:
+    stack = load_template(TEMPLATES / "rooms.yaml", tmp_path)
+    function = stack.functions["join-rooms"]
+    environment = dict(function.environment)
+    assert environment == {
+        "TABLE": "members-rooms",
+        "TABLE_ARN": "arn:aws:dynamodb:eu-west-1:123456789012:table/members-rooms",
+        "GREETING": "salut",
+        "LAST": "west",
+        "BOTH": "no",
+        "EITHER": "no",
+        "ENCODED": "c2VjcmV0",
+        "LITERAL": "${NotReplaced} 123456789012",
+        "ZONE": "eu-west-1a",
+    }
+    assert (function.timeout, function.memory) == (3, 128)
+    assert stack.api.routes["join-room"].replies
+    assert not stack.api.routes["rare"].replies
+    assert stack.api.routes["rare"].throttle == Throttle(0.001, 1)
+    assert [item.name for item in stack.storage] == ["members-rooms"]
+
+
+def test_overrides_reach_conditions_mappings_and_names(tmp_path: Path) -> None:
+    stack = load_template(TEMPLATES / "rooms.yaml", tmp_path, Size="large", Loud="true", Suffix="x")
+    function = stack.functions["join-x"]
+    environment = dict(function.environment)
+    assert (environment["VOLUME"], environment["BOTH"], environment["EITHER"]) == (
+        "x!",
+        "yes",
+        "yes",
+    )
+    assert (function.timeout, function.memory) == (9, 512)
+    assert [item.name for item in stack.storage] == ["members-x", "loud-members-x"]
+
+
+def test_what_cannot_be_honoured_is_named(tmp_path: Path) -> None:
+    stack = load_template(TEMPLATES / "rooms.yaml", tmp_path)
+    assert stack.notices == (
+        (
+            "Join: variable CLUSTER is not set: Fn::GetAtt Cluster.Endpoint.Address"
+            " (AWS::RDS::DBCluster) is known only to AWS"
+        ),
+        "route mock: integration MOCK does not run, AWS_PROXY does",
+        "Cluster (AWS::RDS::DBCluster) does not exist here",
+    )
+    assert stack.api.routes["mock"].function is None
+
+
+def test_sam_with_an_api_by_hand_is_read(tmp_path: Path) -> None:
+    stack = load_template(TEMPLATES / "auction.yaml", tmp_path, Currency="EUR")
+    assert stack.api.routes["bid"].function == "local-BidFunction"  # by a stage variable
+    assert stack.api.throttle == Throttle(100, 50)
+    authorizer = stack.api.routes["$connect"].authorizer
+    assert authorizer is not None
+    assert authorizer.function == "local-DoorFunction"
+    assert authorizer.identity_sources == ("route.request.header.X-Bidder",)
+    bid = stack.functions["local-BidFunction"]
+    assert bid.layers == (TEMPLATES / "auction" / "common" / "python",)
+    assert dict(bid.environment)["LEDGER"] == "local-LedgerFunction"
+    assert stack.functions["local-LedgerFunction"].retries == 1
+    assert "NodeFunction: runtime nodejs22.x does not run" in stack.notices
+    assert "Queue (AWS::SQS::Queue) does not exist here" in stack.notices
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("Resources: [", "line 1: not valid YAML"),
+        ("Resources: {F: {}}", "resource F has no Type"),
+        ("Description: nothing", "has no Resources"),
+        ("Resources: {}", "has no WebSocket API"),
+        (
+            (
+                "Transform: AWS::Serverless-2016-10-31\n"
+                "Resources: {A: {Type: AWS::Serverless::WebSocketApi}}"
+            ),
+            "Resource with id",
+        ),
+        (
+            "Resources: {F: {Type: AWS::Lambda::Function, Properties: {Code: nowhere}}}",
+            "there is no folder nowhere",
+        ),
+        (
+            (
+                "Resources:\n"
+                "  F: {Type: AWS::Lambda::Function, Properties: {Runtime: python3.13, Code: .}}"
+            ),
+            "the property Handler is missing",
+        ),
+        (
+            "Resources: {F: {Type: AWS::Lambda::Function, Condition: Maybe}}",
+            "there is no condition Maybe",
+        ),
+    ],
+)
+def test_a_broken_template_is_one_clear_line(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(LocalError, match=re.escape(message)) as error:
+        load_template(written(tmp_path, text), tmp_path)
+    assert "\n" not in str(error.value)
+
+
+def test_of_several_apis_one_must_be_chosen(tmp_path: Path) -> None:
+    conformance = Path(__file__).parents[1] / "conformance" / "template.yaml"
+    with pytest.raises(LocalError, match="--api: Api or GuardedApi"):
+        load_template(conformance, tmp_path)
+    assert load_template(conformance, tmp_path, api="GuardedApi").api.stage == "guarded"
