@@ -16,7 +16,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from tests import events
 from tests.fakes import ManagementApi
-from tests.network import Network
+from tests.network import Killed, Network
 
 type Logs = Callable[[], list[dict[str, Any]]]
 
@@ -89,6 +89,19 @@ class Backend:
         self.api.open.add(connection_id)
         return connection_id
 
+    def try_to_connect(self, user_id: str, **query: str) -> str | None:
+        """Open a connection whatever may go wrong; none if the handshake is refused."""
+        connection_id = events.new_id()
+        try:
+            reply = self.on_connect(events.connect(connection_id, {"userId": user_id, **query}))
+        except Killed:
+            self.wire.is_dead = False
+            return None
+        if reply["statusCode"] != 200:
+            return None
+        self.api.open.add(connection_id)
+        return connection_id
+
     def run_queue(self) -> None:
         """Run what was invoked asynchronously, as Lambda does: up to three times."""
         while self.wire.queue:
@@ -97,7 +110,8 @@ class Backend:
                 try:
                     self.send_message(event)
                     break
-                except Exception:
+                except (Exception, Killed):
+                    self.wire.is_dead = False
                     if not attempts_left:
                         raise
 

@@ -67,7 +67,9 @@ def backend(
     """A deployment with empty tables. Its containers are warm, but know none of its connections."""
     # Pauses between attempts are botocore's business, and no test's.
     monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None))
-    monkeypatch.setattr(_containers["send_message"].modules["chat.messages"], "PATIENCE_S", 0.5)
+    messages = _containers["send_message"].modules["chat.messages"]
+    monkeypatch.setattr(messages, "PATIENCE_S", 0.2)
+    monkeypatch.setattr(messages, "_PAUSES_S", (0.001, 0.002))
     # Clients that are made only when they are needed are made now.
     monkeypatch.setenv("AWS_DEFAULT_REGION", stack.region)
     with mock_aws():

@@ -17,6 +17,11 @@ def new_id() -> str:
     return urlsafe_b64encode(uuid.uuid4().bytes[:11]).decode()
 
 
+def now() -> int:
+    """Tell API Gateway's time, in milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
+
+
 def connect(
     connection_id: str, query: Mapping[str, str], *, connected_at: int | None = None
 ) -> dict[str, Any]:
@@ -60,7 +65,7 @@ def disconnect(connection_id: str, *, code: int = 1000, reason: str = "") -> dic
 
 
 def _context(connection_id: str, event_type: str, **more: Any) -> dict[str, Any]:
-    now = time.time_ns() // 1_000_000
+    received_at = now()
     request_id = new_id()
     context = {
         "eventType": event_type,
@@ -68,8 +73,8 @@ def _context(connection_id: str, event_type: str, **more: Any) -> dict[str, Any]
         "requestTime": time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime()),
         "messageDirection": "IN",
         "stage": "prod",
-        "connectedAt": now,
-        "requestTimeEpoch": now,
+        "connectedAt": received_at,
+        "requestTimeEpoch": received_at,
         "identity": {"sourceIp": "192.0.2.1"},
         "requestId": request_id,
         "domainName": "abc123.execute-api.us-east-1.amazonaws.com",

@@ -12,6 +12,7 @@ from unittest.mock import patch
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.exceptions import ReadTimeoutError
+from botocore.httpsession import URLLib3Session
 from moto.core.botocore_stubber import BotocoreStubber
 
 type Carry = Callable[[], AWSResponse | None]
@@ -46,7 +47,7 @@ class Fault:
     """Something that goes wrong with calls of one operation.
 
     Attributes:
-        operation: ``DynamoDB.PutItem``, say; of botocore's event, in its spelling.
+        operation: ``dynamodb.PutItem``, say, or `ANY`.
         strike: What goes wrong.
         after: How many calls pass unharmed before.
         times: How many calls it strikes.
@@ -89,6 +90,10 @@ def killed_after(_: AWSPreparedRequest, carry: Carry) -> AWSResponse | None:
     raise Killed
 
 
+ANY = "*"
+"""In a fault: whatever the operation is."""
+
+
 class Network:
     """Carries the calls, and remembers them.
 
@@ -96,15 +101,18 @@ class Network:
         calls: The operations asked for, in order, each attempt of botocore's counted.
         bodies: What DynamoDB was asked, by operation.
         queue: Asynchronous invocations of functions, not run yet.
+        is_dead: A function was killed: nothing that it still tries happens.
     """
 
     def __init__(self) -> None:
         self.calls: list[str] = []
         self.bodies: dict[str, list[dict[str, Any]]] = defaultdict(list)
         self.queue: list[dict[str, Any]] = []
+        self.is_dead = False
         self._faults: list[Fault] = []
         # moto's tables are plain dicts: without a lock two conditional writes could both succeed.
         self._lock = threading.RLock()
+        self._http = URLLib3Session(timeout=2, max_pool_connections=64)
 
     @contextmanager
     def broken(self, *faults: Fault) -> Iterator[None]:
@@ -118,16 +126,26 @@ class Network:
 
     def carry(self, operation: str, request: AWSPreparedRequest, carry: Carry) -> Any:
         with self._lock:
+            if self.is_dead:
+                raise Killed
             self.calls.append(operation)
             if operation.startswith("dynamodb."):
                 self.bodies[operation].append(json.loads(cast("bytes", request.body)))
             fault = self._next_fault(operation)
 
-        def one_at_a_time() -> AWSResponse | None:
+        def do() -> AWSResponse | None:
+            if operation.startswith("apigatewaymanagementapi."):
+                return self._http.send(request)
             with self._lock:
                 return self._enqueue(request) if operation == "lambda.Invoke" else carry()
 
-        return fault.strike(request, one_at_a_time) if fault else one_at_a_time()
+        if fault is None:
+            return do()
+        try:
+            return fault.strike(request, do)
+        except Killed:
+            self.is_dead = True
+            raise
 
     def _enqueue(self, request: AWSPreparedRequest) -> AWSResponse:
         assert request.headers["X-Amz-Invocation-Type"] == b"Event"
@@ -136,7 +154,7 @@ class Network:
 
     def _next_fault(self, operation: str) -> Fault | None:
         for fault in self._faults:
-            if fault.operation == operation and fault.times > 0:
+            if fault.operation in {operation, ANY} and fault.times > 0:
                 if fault.after == 0:
                     fault.times -= 1
                     return fault

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final
 
@@ -52,8 +51,10 @@ class Delivery:
         theirs = _found(recipient)
         own = [device for device in _found(sender) if device.connection_id != came_from]
         data = to_json(stored.message.as_frame()).encode()
+        # Both this and `connected_at` are API Gateway's times: our own clock may differ.
+        now = message.timestamp
         outcomes = list(
-            self._side_by_side.map(lambda device: self._push_to(device, data), theirs + own)
+            self._side_by_side.map(lambda device: self._push_to(device, data, now), theirs + own)
         )
         delivered = outcomes[: len(theirs)].count(Outcome.REACHED)
         count("MessagesPushed", outcomes.count(Outcome.REACHED))
@@ -68,8 +69,8 @@ class Delivery:
         )
         return _ack(stored, delivered)
 
-    def _push_to(self, device: Connection, data: bytes) -> Outcome:
-        if time.time() * 1000 - device.connected_at < _LONGEST_HANDSHAKE_MS:
+    def _push_to(self, device: Connection, data: bytes, now: int) -> Outcome:
+        if now - device.connected_at < _LONGEST_HANDSHAKE_MS:
             # Even after that a 410 is no proof. A later push will know.
             return self._push.post_while_opening(
                 device.connection_id, data, patience_s=_HANDSHAKE_PATIENCE_S

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _LONGEST_TEXT = 4096
 _LONGEST_FILE_KEY = 1024
 _MOST_CLASHES = 50
+_PAUSES_S = (0.02, 0.2)
 _PAGE_SIZE = 100
 
 PATIENCE_S = 6.0
@@ -149,7 +150,7 @@ class Messages:
                 if time.monotonic() > give_up_at:
                     raise
                 # Not all at once: those who collided would collide again.
-                time.sleep(random.uniform(0.02, 0.2))  # noqa: S311 -- no secret
+                time.sleep(random.uniform(*_PAUSES_S))  # noqa: S311 -- no secret
                 continue
             if stored:
                 return stored

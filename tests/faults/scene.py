@@ -1,0 +1,95 @@
+"""Two users with their devices, a message on its way, and what must be true in the end."""
+
+from typing import Any
+from uuid import uuid4
+
+from tests import events
+from tests.backend import Backend
+from tests.network import Killed
+
+LONG_AGO_MS = 60_000
+
+
+class Scene:
+    """One user says something to another. Both have two devices, and one more that has died."""
+
+    def __init__(self, backend: Backend) -> None:
+        mark = uuid4().hex
+        self._backend = backend
+        self.first, self.second = f"first-{mark}", f"second-{mark}"
+        self.chat_id = f"{self.first}#{self.second}"
+        long_ago = events.now() - LONG_AGO_MS
+        self.sender = backend.connect(self.first, connected_at=long_ago)
+        self.tablet = backend.connect(self.first, connected_at=long_ago)
+        self.phone = backend.connect(self.second, connected_at=long_ago)
+        self.laptop = backend.connect(self.second, connected_at=long_ago)
+        self.dead = backend.connect(self.second, connected_at=long_ago)
+        backend.api.open.remove(self.dead)
+        # What a client keeps: the answers that it got, and how often it tried.
+        self.acks: list[dict[str, Any]] = []
+        self.attempts = 0
+
+    def try_once(self, client_message_id: str = "c-1", **more: Any) -> dict[str, Any] | None:
+        """Send the message; the answer, or none if the function died."""
+        self.attempts += 1
+        frame = {
+            "action": "sendmessage",
+            "chatId": self.chat_id,
+            "text": f"text of {client_message_id}",
+            "clientMessageId": client_message_id,
+        }
+        try:
+            answer = self._backend.send(self.sender, frame, **more)
+        except Killed:
+            return None
+        finally:
+            self._backend.wire.is_dead = False
+        if answer["type"] == "ack":
+            self.acks.append(answer)
+        else:
+            assert answer["code"] in {"unavailable", "internal"}, answer
+        return answer
+
+    def persist(self, client_message_id: str = "c-1") -> None:
+        """Do as a client does that wants its message through: send until it is acknowledged."""
+        for _ in range(3):
+            answer = self.try_once(client_message_id)
+            if answer and answer["type"] == "ack":
+                return
+        raise AssertionError("never acknowledged, though nothing is wrong any more")
+
+    def rows(self) -> list[dict[str, Any]]:
+        return [row for row in self._backend.messages() if row["chatId"] == self.chat_id]
+
+    def received(self, connection_id: str) -> set[str]:
+        frames = self._backend.api.received(connection_id)
+        return {frame["messageId"] for frame in frames if frame["type"] == "message"}
+
+    def check(self, *, messages: int = 1) -> None:
+        """Hold what must hold, whatever went wrong before."""
+        rows = self.rows()
+        stored = {row["messageId"]: row for row in rows}
+        acknowledged = {ack["messageId"] for ack in self.acks}
+        # Every acknowledged message is stored exactly once, where the ack says.
+        assert len(rows) == len(stored) == messages
+        assert acknowledged == stored.keys()
+        for ack in self.acks:
+            assert stored[ack["messageId"]]["timestamp"] == ack["timestamp"]
+        # What was pushed has not vanished, and the sender's device got no push of its own.
+        for connection_id in (self.tablet, self.phone, self.laptop):
+            assert self.received(connection_id) <= stored.keys()
+        assert self.received(self.sender) == set()
+        # It is there at the next `since`, whoever got it before.
+        back = self._backend.catch_up(self.second, since=0)
+        *_, synced = self._backend.api.received(back)
+        assert self.received(back) == stored.keys()
+        assert (synced["type"], synced["complete"]) == ("synced", True)
+        # Nobody who lives was taken for dead.
+        alive = {self.sender, self.tablet, self.phone, self.laptop, back}
+        assert alive <= self._backend.connections().keys()
+
+    def check_all_reached(self) -> None:
+        """Hold that every connected device has every message, without asking for it."""
+        stored = {row["messageId"] for row in self.rows()}
+        for connection_id in (self.tablet, self.phone, self.laptop):
+            assert self.received(connection_id) == stored
