@@ -219,7 +219,8 @@ def test_edits_to_a_handler_and_to_the_template_take_effect(template: Path) -> N
         template.write_text("Resources: [")
         run.wait_for("what ran before runs on")
         assert answer() == "good"
-        template.write_text(TEMPLATE.replace("$default: {", "other: {").replace("Default", "Other"))
+        other = TEMPLATE.replace("{$default: {", "{other: {").replace("DefaultRoute", "OtherRoute")
+        template.write_text(other)
         run.wait_for("Reloaded: template.yaml")
         assert "Forbidden" in str(answer())
 

@@ -132,7 +132,7 @@ def test_an_error_of_the_function_is_told_and_not_retried(auction: Run, lambda_:
     payload = json.dumps({"key": "failing", "fail": 9})
     answer = lambda_.invoke(FunctionName="local-LedgerFunction", Payload=payload)
     assert (answer["StatusCode"], answer["FunctionError"]) == (200, "Unhandled")
-    assert json.load(answer["Payload"])["errorMessage"] == "not yet"
+    assert json.load(answer["Payload"])["errorMessage"] == "not yet: failing"
     assert len(attempts(auction, "failing")) == 1
 
 
@@ -145,7 +145,7 @@ def test_a_failed_event_is_retried_as_often_as_the_template_says(
     )
     assert answer["StatusCode"] == 202
     for _ in range(2):
-        auction.wait_for("[local-LedgerFunction] [ERROR] RuntimeError: not yet")
+        auction.wait_for("[local-LedgerFunction] [ERROR] RuntimeError: not yet: event")
     first, second = attempts(auction, "event")
     assert first == second  # the request's id stays
 

@@ -55,5 +55,5 @@ def write_down(event: Event, context: Any) -> int:
     seen.append(context.aws_request_id)
     s3.put_object(Bucket=bucket, Key=event["key"], Body=json.dumps(seen))
     if len(seen) <= event["fail"]:
-        raise RuntimeError("not yet")
+        raise RuntimeError(f"not yet: {event['key']}")
     return len(seen)
