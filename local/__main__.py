@@ -22,7 +22,8 @@ def main(arguments: list[str] | None = None) -> int:
         with listen(options.port) as listener:
             asyncio.run(run(options, listener))
     except LocalError as error:
-        print(f"Error: {error}", file=sys.stderr, flush=True)
+        for line in str(error).splitlines():
+            print(f"Error: {line}", file=sys.stderr, flush=True)
         return 1
     except KeyboardInterrupt:  # before the loop took over
         return 0

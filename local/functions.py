@@ -112,6 +112,11 @@ class Pool:
         finally:
             self._free(worker)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no process is left."""
+        return not (self._workers or self._starting or self._ending)
+
     def retire(self) -> None:
         """End the idle processes now, and the busy ones after their invocation."""
         self._closed = True
@@ -270,4 +275,4 @@ class Functions:
             pool = self._pools.pop(name)
             del self._functions[name]
             pool.retire()
-            self._retired.append(pool)
+            self._retired = [each for each in self._retired if not each.is_empty] + [pool]

@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 
-from watchfiles import PythonFilter, awatch
+from watchfiles import awatch
 
 from local.stack import Function
 
@@ -94,9 +94,7 @@ class Watcher:
             functions = self._functions().values()
             roots = {root for each in functions for root in (each.code, *each.layers)}
             existing = [root for root in roots if root.is_dir()]
-            async for batch in awatch(
-                *existing, watch_filter=PythonFilter(), stop_event=self._moved
-            ):
+            async for batch in awatch(*existing, stop_event=self._moved):
                 names = affected(self._functions(), (Path(path) for _, path in batch))
                 async with self._turn:
                     await self._on_code(names)

@@ -22,6 +22,8 @@ from local.invocations import InvokeApi
 from local.results import Refused
 from local.sockets import HttpProtocol, Outbox, WebSocketProtocol
 
+# While a handshake is pending, uvicorn's own error comes through Starlette as it is.
+_CLIENT_LEFT = (WebSocketDisconnect, OSError)
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
@@ -69,14 +71,14 @@ class Application:
         decision = await self._gateway.connect(_handshake(websocket))
         if isinstance(decision, Refused):
             refusal = Response(decision.body, decision.status, media_type="application/json")
-            with contextlib.suppress(WebSocketDisconnect):
+            with contextlib.suppress(*_CLIENT_LEFT):
                 await websocket.send_denial_response(refusal)
             return
         connection = decision.connection
         outbox = Outbox()
         try:
             await websocket.accept(decision.subprotocol)
-        except WebSocketDisconnect:  # the client did not wait
+        except _CLIENT_LEFT:
             await self._gateway.disconnect(connection, 1006, "")
             return
         self._gateway.opened(connection, outbox)
@@ -193,7 +195,7 @@ class Server(uvicorn.Server):
 
 
 async def _write(outbox: Outbox, websocket: WebSocket) -> None:
-    with contextlib.suppress(WebSocketDisconnect):
+    with contextlib.suppress(*_CLIENT_LEFT):
         await outbox.write_to(websocket)
 
 

@@ -45,6 +45,20 @@ async def test_errors_name_their_type_in_a_header(http: str, method: str) -> Non
     assert answer.headers["x-amzn-ErrorType"] == "GoneException"
 
 
+async def test_a_client_that_does_not_read_exceeds_a_limit(url: str, http: str) -> None:
+    # 429 is for "client side buffer is full" too, says botocore's model; how large it is, nobody.
+    async with opening(url) as client, httpx.AsyncClient() as caller:
+        target = f"{http}/@connections/{await connection_id(client)}"
+        client.transport.pause_reading()
+        for _ in range(200):
+            answer = await caller.post(target, content=b"x" * 128 * 1024)
+            if answer.status_code != 200:
+                break
+        assert answer.status_code == 429
+        assert answer.headers["x-amzn-ErrorType"] == "LimitExceededException"
+        client.transport.abort()
+
+
 async def test_a_path_without_the_stage_is_forbidden(http: str) -> None:
     # aws-sdk-php#1955.
     host = http.rpartition("/")[0]

@@ -5,12 +5,13 @@ https://github.com/aws-powertools/powertools-lambda-python/tree/develop/tests/ev
 (apiGatewayWebSocketApi{Connect,Message,Disconnect}.json)
 """
 
+import asyncio
 import json
 import re
 from datetime import UTC, datetime
 from typing import Any
 
-from tests.conformance.client import ask, connection_id, opening, receive
+from tests.conformance.client import ask, connection_id, local_only, opening, receive
 
 IN_EVERY_CONTEXT = {
     "routeKey", "eventType", "extendedRequestId", "requestTime", "messageDirection", "stage",
@@ -134,3 +135,26 @@ async def test_a_close_frame_without_a_code_is_1005(url: str) -> None:
         context = (await receive(watcher))["requestContext"]
     assert context["disconnectStatusCode"] == 1005
     assert context["disconnectReason"] == "Client-side close frame status not set"
+
+
+@local_only  # what AWS reports then is not documented
+async def test_a_connection_that_breaks_is_1006(url: str) -> None:
+    async with opening(url) as watcher:
+        client = await opening(url, watcher=await connection_id(watcher))
+        client.transport.abort()
+        context = (await receive(watcher))["requestContext"]
+    assert (context["eventType"], context["disconnectStatusCode"]) == ("DISCONNECT", 1006)
+
+
+@local_only  # whether AWS tells $disconnect of a client that did not wait is not documented
+async def test_a_client_that_leaves_during_the_handshake_is_disconnected(url: str) -> None:
+    async with opening(url) as watcher:
+        handshake = asyncio.ensure_future(_open(url, await connection_id(watcher)))
+        await asyncio.sleep(0.2)
+        handshake.cancel()
+        context = (await receive(watcher))["requestContext"]
+    assert context["eventType"] == "DISCONNECT"
+
+
+async def _open(url: str, watcher: str) -> None:
+    await opening(url, watcher=watcher, sleep=1)

@@ -1,0 +1,99 @@
+"""The embedded DynamoDB and S3."""
+
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import boto3
+import httpx
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from local import backends
+from local.stack import Storage
+
+TABLE = Storage(
+    "AWS::DynamoDB::Table",
+    "things",
+    {
+        "TableName": "things",
+        "BillingMode": "PAY_PER_REQUEST",
+        "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}],
+        "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
+        "StreamSpecification": {"StreamViewType": "NEW_IMAGE"},
+        "TimeToLiveSpecification": {"AttributeName": "ttl", "Enabled": True},
+    },
+)
+BUCKET = Storage(
+    "AWS::S3::Bucket",
+    "files",
+    {
+        "CorsConfiguration": {
+            "CorsRules": [
+                {
+                    "Id": "web",
+                    "AllowedMethods": ["PUT"],
+                    "AllowedOrigins": ["https://chat.example"],
+                    "AllowedHeaders": ["*"],
+                    "MaxAge": 60,
+                }
+            ]
+        }
+    },
+)
+
+
+@pytest.fixture(params=["us-east-1", "eu-west-1"])
+async def clients(request: pytest.FixtureRequest) -> AsyncIterator[dict[str, Any]]:
+    async with backends.embedded() as url:
+        for _ in range(2):  # the second time everything is there
+            backends.create([TABLE, BUCKET], url, request.param)
+        session = boto3.Session("any", "any", region_name=request.param)
+        config = Config(signature_version="s3v4")
+        opened = {
+            "dynamodb": session.client("dynamodb", endpoint_url=url),
+            "s3": session.client("s3", endpoint_url=url, config=config),
+        }
+        yield opened
+        for client in opened.values():
+            client.close()
+
+
+def test_tables_are_made_as_the_template_says(clients: dict[str, Any]) -> None:
+    table = clients["dynamodb"].describe_table(TableName="things")["Table"]
+    assert table["StreamSpecification"]["StreamEnabled"]
+    ttl = clients["dynamodb"].describe_time_to_live(TableName="things")
+    assert ttl["TimeToLiveDescription"]["AttributeName"] == "ttl"
+
+
+def test_of_conditional_writes_that_race_one_wins(clients: dict[str, Any]) -> None:
+    def put(number: int) -> bool:
+        try:
+            clients["dynamodb"].put_item(
+                TableName="things",
+                Item={"id": {"S": "same"}, "number": {"N": str(number)}},
+                ConditionExpression="attribute_not_exists(id)",
+            )
+        except ClientError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as threads:
+        assert sum(threads.map(put, range(40))) == 1
+
+
+def test_files_go_there_and_back_by_presigned_urls(clients: dict[str, Any]) -> None:
+    key = {"Bucket": "files", "Key": "a#b/1/Grüße & co.txt"}
+    upload = clients["s3"].generate_presigned_url(
+        "put_object", {**key, "ContentType": "text/plain"}
+    )
+    assert httpx.put(upload, content=b"hello", headers={"Content-Type": "text/plain"}).is_success
+    download = httpx.get(clients["s3"].generate_presigned_url("get_object", key))
+    assert (download.content, download.headers["content-type"]) == (b"hello", "text/plain")
+
+
+def test_a_web_page_may_upload_where_the_template_says_so(clients: dict[str, Any]) -> None:
+    (rule,) = clients["s3"].get_bucket_cors(Bucket="files")["CORSRules"]
+    assert (rule["ID"], rule["MaxAgeSeconds"]) == ("web", 60)
+    assert rule["AllowedOrigins"] == ["https://chat.example"]
