@@ -4,6 +4,7 @@ Run as a script, `python -I moto_server.py FD`, on a listening socket that it in
 its standard input does, so that it never outlives the runner.
 """
 
+import copy
 import io
 import os
 import socket
@@ -13,6 +14,9 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 import uvicorn
+from moto.dynamodb.models import DynamoDBBackend
+from moto.dynamodb.models.dynamo_type import DynamoType, Item
+from moto.dynamodb.models.table import Table
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
 type Scope = dict[str, Any]
@@ -31,6 +35,65 @@ class Moto(DomainDispatcherApplication):
         if host not in self._backends:
             self._backends[host] = super().get_backend_for_host(host)
         return self._backends[host]
+
+
+class Journal:
+    """Rolls back a failed transaction, by the items that it touched.
+
+    Moto itself makes a deep copy of a whole table for every item of a transaction, which takes
+    longer with each message that is stored.
+    """
+
+    def __init__(self, tables: dict[str, Table], operations: list[dict[str, Any]]) -> None:
+        """Remember what the operations are about to change."""
+        self._items: list[tuple[Table, DynamoType, DynamoType | None, Item | None]] = []
+        for operation in operations:
+            ((kind, details),) = operation.items()
+            table = tables.get(details["TableName"])
+            key = details["Item" if kind == "Put" else "Key"]
+            if table is None or table.hash_key_attr not in key:
+                continue  # moto will refuse it
+            hash_key = DynamoType(key[table.hash_key_attr])
+            range_key = DynamoType(key[table.range_key_attr]) if table.range_key_attr else None
+            item = table.get_item(hash_key, range_key)
+            self._items.append((table, hash_key, range_key, item))
+            if kind == "Update" and item is not None:  # the one that writes into the item itself
+                self._put(table, hash_key, range_key, copy.deepcopy(item))
+
+    def roll_back(self) -> None:
+        """Put every item back as it was."""
+        for table, hash_key, range_key, item in self._items:
+            if item is not None:
+                self._put(table, hash_key, range_key, item)
+            else:
+                table.delete_item(hash_key, range_key)
+
+    @staticmethod
+    def _put(table: Table, hash_key: DynamoType, range_key: DynamoType | None, item: Item) -> None:
+        items: Any = table.items
+        if range_key is None:
+            items[hash_key] = item
+        else:
+            items[hash_key][range_key] = item
+
+
+def use_journal() -> None:
+    """Make moto's transactions roll back by a journal."""
+    transact = DynamoDBBackend.transact_write_items
+
+    def transact_write_items(self: DynamoDBBackend, transact_items: list[dict[str, Any]]) -> None:
+        journal = Journal(self.tables, transact_items)
+        # What moto now copies for its own rollback is the table itself.
+        Table.__deepcopy__ = lambda table, _memo: table  # type: ignore[attr-defined]
+        try:
+            transact(self, transact_items)
+        except Exception:
+            journal.roll_back()
+            raise
+        finally:
+            del Table.__deepcopy__  # type: ignore[attr-defined]
+
+    DynamoDBBackend.transact_write_items = transact_write_items  # type: ignore[method-assign]
 
 
 class OneAtATime:
@@ -103,6 +166,7 @@ def _environ(scope: Scope, body: bytes) -> dict[str, Any]:
 def main() -> None:
     """Serve until standard input ends."""
     threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
+    use_journal()
     config = uvicorn.Config(
         OneAtATime(), http="h11", ws="none", lifespan="off", log_config=None, access_log=False,
         log_level="error", timeout_keep_alive=600,

@@ -97,3 +97,44 @@ def test_a_web_page_may_upload_where_the_template_says_so(clients: dict[str, Any
     (rule,) = clients["s3"].get_bucket_cors(Bucket="files")["CORSRules"]
     assert (rule["ID"], rule["MaxAgeSeconds"]) == ("web", 60)
     assert rule["AllowedOrigins"] == ["https://chat.example"]
+
+
+def test_a_cancelled_transaction_changes_nothing(clients: dict[str, Any]) -> None:
+    dynamodb = clients["dynamodb"]
+    for name in ("updated", "deleted", "replaced"):
+        dynamodb.put_item(TableName="things", Item={"id": {"S": name}, "n": {"N": "1"}})
+    before = dynamodb.scan(TableName="things")["Items"]
+
+    def key(name: str) -> dict[str, Any]:
+        return {"TableName": "things", "Key": {"id": {"S": name}}}
+
+    with pytest.raises(dynamodb.exceptions.TransactionCanceledException) as cancelled:
+        dynamodb.transact_write_items(
+            TransactItems=[
+                {"Put": {"TableName": "things", "Item": {"id": {"S": "new"}}}},
+                {"Put": {"TableName": "things", "Item": {"id": {"S": "replaced"}}}},
+                {"Delete": key("deleted")},
+                {
+                    "Update": {
+                        **key("updated"),
+                        "UpdateExpression": "SET n = :n",
+                        "ExpressionAttributeValues": {":n": {"N": "2"}},
+                    }
+                },
+                {"ConditionCheck": {**key("none"), "ConditionExpression": "attribute_exists(id)"}},
+            ]
+        )
+    reasons = cancelled.value.response["CancellationReasons"]
+    assert [reason["Code"] for reason in reasons] == ["None"] * 4 + ["ConditionalCheckFailed"]
+    after = dynamodb.scan(TableName="things")["Items"]
+    assert sorted(after, key=str) == sorted(before, key=str)
+
+
+def test_a_transaction_changes_all(clients: dict[str, Any]) -> None:
+    dynamodb = clients["dynamodb"]
+    dynamodb.transact_write_items(
+        TransactItems=[
+            {"Put": {"TableName": "things", "Item": {"id": {"S": name}}}} for name in "ab"
+        ]
+    )
+    assert len(dynamodb.scan(TableName="things")["Items"]) == 2
