@@ -138,3 +138,65 @@ def test_a_transaction_changes_all(clients: dict[str, Any]) -> None:
         ]
     )
     assert len(dynamodb.scan(TableName="things")["Items"]) == 2
+
+
+MESSAGES = Storage(
+    "AWS::DynamoDB::Table",
+    "messages",
+    {
+        "TableName": "messages",
+        "BillingMode": "PAY_PER_REQUEST",
+        "AttributeDefinitions": [
+            {"AttributeName": "chat", "AttributeType": "S"},
+            {"AttributeName": "time", "AttributeType": "N"},
+            {"AttributeName": "to", "AttributeType": "S"},
+        ],
+        "KeySchema": [
+            {"AttributeName": "chat", "KeyType": "HASH"},
+            {"AttributeName": "time", "KeyType": "RANGE"},
+        ],
+        "GlobalSecondaryIndexes": [
+            {
+                "IndexName": "to-index",
+                "KeySchema": [
+                    {"AttributeName": "to", "KeyType": "HASH"},
+                    {"AttributeName": "time", "KeyType": "RANGE"},
+                ],
+                "Projection": {"ProjectionType": "ALL"},
+            }
+        ],
+    },
+)
+
+
+@pytest.mark.parametrize(
+    ("index", "key", "value", "expected"),
+    [
+        (None, "chat", "a", [1, 3, 5]),
+        (None, "chat", "nowhere", []),
+        ("to-index", "to", "ann", [1, 2, 3, 4, 5]),
+        ("to-index", "to", "nobody", []),
+    ],
+)
+def test_queries_are_sorted_and_come_in_pages(
+    clients: dict[str, Any], index: str | None, key: str, value: str, expected: list[int]
+) -> None:
+    dynamodb = clients["dynamodb"]
+    backends.create([MESSAGES], dynamodb.meta.endpoint_url, dynamodb.meta.region_name)
+    for time in (5, 2, 4, 1, 3):
+        item = {"chat": "a" if time % 2 else "b", "to": "ann"}
+        dynamodb.put_item(
+            TableName="messages",
+            Item={"time": {"N": str(time)}, **{name: {"S": text} for name, text in item.items()}},
+        )
+    query = {
+        "TableName": "messages",
+        "KeyConditionExpression": "#k = :v",
+        "ExpressionAttributeNames": {"#k": key},
+        "ExpressionAttributeValues": {":v": {"S": value}},
+        **({"IndexName": index} if index else {}),
+    }
+    pages = dynamodb.get_paginator("query").paginate(**query, PaginationConfig={"PageSize": 2})
+    assert [int(item["time"]["N"]) for page in pages for item in page["Items"]] == expected
+    backwards = dynamodb.query(**query, ScanIndexForward=False)["Items"]
+    assert [int(item["time"]["N"]) for item in backwards] == expected[::-1]
