@@ -89,11 +89,16 @@ class Backend:
         self.api.open.add(connection_id)
         return connection_id
 
-    def try_to_connect(self, user_id: str, **query: str) -> str | None:
+    def try_to_connect(
+        self, user_id: str, *, connected_at: int | None = None, **query: str
+    ) -> str | None:
         """Open a connection whatever may go wrong; none if the handshake is refused."""
         connection_id = events.new_id()
+        event = events.connect(
+            connection_id, {"userId": user_id, **query}, connected_at=connected_at
+        )
         try:
-            reply = self.on_connect(events.connect(connection_id, {"userId": user_id, **query}))
+            reply = self.on_connect(event)
         except Killed:
             self.wire.is_dead = False
             return None
@@ -151,15 +156,32 @@ class Backend:
 
     def rows(self, table: str) -> list[dict[str, Any]]:
         """List a whole table, its attributes as plain values, in no order."""
-        items = self.dynamodb.scan(TableName=table, ConsistentRead=True)["Items"]
-        return [
-            {name: int(value["N"]) if "N" in value else value["S"] for name, value in item.items()}
-            for item in items
-        ]
+        return _plain(self.dynamodb.scan(TableName=table, ConsistentRead=True)["Items"])
 
     def messages(self) -> list[dict[str, Any]]:
         return sorted(self.rows("ChatMessages"), key=lambda row: (row["chatId"], row["timestamp"]))
 
+    def chat(self, chat_id: str) -> list[dict[str, Any]]:
+        """List the messages of one chat, in order."""
+        answer = self.dynamodb.query(
+            TableName="ChatMessages",
+            KeyConditionExpression="chatId = :chatId",
+            ExpressionAttributeValues={":chatId": {"S": chat_id}},
+        )
+        return _plain(answer["Items"])
+
+    def knows(self, connection_id: str) -> bool:
+        """Say whether there is a row for a connection."""
+        key = {"connectionId": {"S": connection_id}}
+        return "Item" in self.dynamodb.get_item(TableName="ChatConnections", Key=key)
+
     def connections(self) -> dict[str, str]:
         """Map the known connections to their users."""
         return {row["connectionId"]: row["userId"] for row in self.rows("ChatConnections")}
+
+
+def _plain(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [
+        {name: int(value["N"]) if "N" in value else value["S"] for name, value in item.items()}
+        for item in items
+    ]

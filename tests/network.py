@@ -1,6 +1,7 @@
 """What lies between the functions and AWS: every call passes here, and can be made to fail here."""
 
 import json
+import socket
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -94,6 +95,10 @@ ANY = "*"
 """In a fault: whatever the operation is."""
 
 
+# The stubs take socket options for text.
+_WITHOUT_DELAY: Any = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]
+
+
 class Network:
     """Carries the calls, and remembers them.
 
@@ -112,7 +117,11 @@ class Network:
         self._faults: list[Fault] = []
         # moto's tables are plain dicts: without a lock two conditional writes could both succeed.
         self._lock = threading.RLock()
-        self._http = URLLib3Session(timeout=2, max_pool_connections=64)
+        self._http = URLLib3Session(
+            timeout=2,
+            max_pool_connections=64,
+            socket_options=_WITHOUT_DELAY,
+        )
 
     @contextmanager
     def broken(self, *faults: Fault) -> Iterator[None]:

@@ -59,7 +59,7 @@ class Scene:
         raise AssertionError("never acknowledged, though nothing is wrong any more")
 
     def rows(self) -> list[dict[str, Any]]:
-        return [row for row in self._backend.messages() if row["chatId"] == self.chat_id]
+        return self._backend.chat(self.chat_id)
 
     def received(self, connection_id: str) -> set[str]:
         frames = self._backend.api.received(connection_id)
@@ -85,8 +85,8 @@ class Scene:
         assert self.received(back) == stored.keys()
         assert (synced["type"], synced["complete"]) == ("synced", True)
         # Nobody who lives was taken for dead.
-        alive = {self.sender, self.tablet, self.phone, self.laptop, back}
-        assert alive <= self._backend.connections().keys()
+        for connection_id in (self.sender, self.tablet, self.phone, self.laptop, back):
+            assert self._backend.knows(connection_id)
 
     def check_all_reached(self) -> None:
         """Hold that every connected device has every message, without asking for it."""

@@ -1,0 +1,286 @@
+"""Random users, devices, connects, drops, sends, resends and faults, against a model."""
+
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+import hypothesis.strategies as st
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    initialize,
+    multiple,
+    rule,
+    run_state_machine_as_test,
+)
+
+from tests.backend import Backend
+from tests.network import (
+    ANY,
+    Fault,
+    Killed,
+    answer_lost,
+    failing,
+    killed_after,
+    killed_before,
+    lost_on_its_way,
+    throttled,
+)
+
+USERS = ("ann", "bob", "cem")
+STRIKES = [killed_before, killed_after, throttled, failing, lost_on_its_way, answer_lost]
+# How late a message may be stored after it was received: an integration runs up to 29 s.
+LATEST_MS = 29_000
+# A replay in the model ends after so many messages, so that clients must go on.
+MOST_MESSAGES = 4
+
+faults = st.none() | st.builds(
+    Fault,
+    operation=st.just(ANY),
+    strike=st.sampled_from(STRIKES),
+    after=st.integers(0, 10),
+    times=st.sampled_from([1, 2, 100]),
+)
+
+
+@dataclass
+class Device:
+    """What one client keeps, connected or not.
+
+    Attributes:
+        cursor: The `until` of the last `synced`: where its next catch-up begins.
+        seen: The messages that reached it.
+    """
+
+    user: str
+    cursor: int = 0
+    connection_id: str | None = None
+    frames_read: int = 0
+    seen: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True)
+class Outgoing:
+    """A message that a client wants to send, acknowledged or not."""
+
+    sender: str
+    recipient: str
+    client_message_id: str
+
+
+class Chat(RuleBasedStateMachine):
+    """The handlers, driven as clients and API Gateway would."""
+
+    devices = Bundle("devices")
+    outgoing = Bundle("outgoing")
+
+    def __init__(self, backend: Backend) -> None:
+        super().__init__()
+        self.backend = backend
+        self.mark = uuid4().hex
+        self.clock = 1764000000000
+        self.all_devices: list[Device] = []
+        self.all_outgoing: list[Outgoing] = []
+        self.acks: dict[Outgoing, dict[str, Any]] = {}
+
+    @initialize(target=devices)
+    def everyone_has_a_device(self) -> Any:
+        self.all_devices = [Device(user) for user in USERS]
+        for device in self.all_devices:
+            self.open(device)
+        return multiple(*self.all_devices)
+
+    @rule(target=devices, user=st.sampled_from(USERS))
+    def buy_a_device(self, user: str) -> Device:
+        device = Device(user)
+        self.all_devices.append(device)
+        return device
+
+    @rule(device=devices, fault=faults)
+    def connect(self, device: Device, fault: Fault | None) -> None:
+        self.leave(device)
+        with self.backend.wire.broken(*([fault] if fault else [])):
+            self.open(device)
+
+    @rule(device=devices)
+    def leave(self, device: Device) -> None:
+        """Vanish without a word: $disconnect is best effort."""
+        self.read(device)
+        if device.connection_id:
+            self.backend.api.open.discard(device.connection_id)
+        device.connection_id = None
+
+    @rule(fault=faults)
+    def replay(self, fault: Fault | None) -> None:
+        """Run what is queued; after three attempts Lambda drops it."""
+        with self.backend.wire.broken(*([fault] if fault else [])):
+            self.run_queue()
+
+    @rule(
+        target=outgoing,
+        sender=devices,
+        recipient=st.sampled_from(USERS),
+        late_ms=st.integers(0, LATEST_MS),
+        fault=faults,
+    )
+    def say(self, sender: Device, recipient: str, late_ms: int, fault: Fault | None) -> Any:
+        if recipient == sender.user:
+            return multiple()
+        message = Outgoing(sender.user, recipient, f"c-{len(self.all_outgoing)}")
+        self.all_outgoing.append(message)
+        self.send(sender, message, late_ms, fault)
+        return message
+
+    @rule(message=outgoing, sender=devices, late_ms=st.integers(0, LATEST_MS), fault=faults)
+    def say_again(
+        self, message: Outgoing, sender: Device, late_ms: int, fault: Fault | None
+    ) -> None:
+        if sender.user == message.sender:
+            self.send(sender, message, late_ms, fault)
+
+    @rule(message=consumes(outgoing))
+    def give_up(self, message: Outgoing) -> None:
+        """Never send that one again, acknowledged or not."""
+        self.all_outgoing.remove(message)
+
+    @rule(passing_ms=st.integers(0, 90_000))
+    def time_passes(self, passing_ms: int) -> None:
+        self.clock += passing_ms
+
+    def run_queue(self) -> None:
+        while self.backend.wire.queue:
+            try:
+                self.backend.run_queue()
+            except (Exception, Killed):  # noqa: BLE001 -- Lambda gives up, whatever it was
+                self.backend.wire.is_dead = False
+
+    def name(self, user: str) -> str:
+        return f"{user}-{self.mark}"
+
+    def chat_id(self, *users: str) -> str:
+        return "#".join(sorted(map(self.name, users)))
+
+    def open(self, device: Device) -> None:
+        self.clock += 1
+        device.frames_read = 0
+        device.connection_id = self.backend.try_to_connect(
+            self.name(device.user), connected_at=self.clock, since=str(device.cursor)
+        )
+
+    def send(self, device: Device, message: Outgoing, late_ms: int, fault: Fault | None) -> None:
+        if not device.connection_id:
+            return
+        self.clock += 1
+        frame = {
+            "action": "sendmessage",
+            "chatId": self.chat_id(message.sender, message.recipient),
+            "text": message.client_message_id,
+            "clientMessageId": message.client_message_id,
+        }
+        answer = None
+        with self.backend.wire.broken(*([fault] if fault else [])):
+            try:
+                answer = self.backend.send(device.connection_id, frame, at=self.clock - late_ms)
+            except Killed:
+                self.backend.wire.is_dead = False
+        if answer and answer["type"] == "ack":
+            first = self.acks.setdefault(message, answer)
+            assert answer["messageId"] == first["messageId"]
+            assert answer["timestamp"] == first["timestamp"]
+        elif answer:
+            assert answer["code"] == "unavailable", answer
+
+    def read(self, device: Device) -> None:
+        """Take in what has arrived, as a client does: dedupe, and keep `until`."""
+        if device.connection_id is None:
+            return
+        frames = self.backend.api.received(device.connection_id)[device.frames_read :]
+        device.frames_read += len(frames)
+        for frame in frames:
+            if frame["type"] == "message":
+                device.seen.add(frame["messageId"])
+            else:
+                assert frame["until"] >= device.cursor or not frame["complete"]
+                device.cursor = frame["until"]
+
+    def teardown(self) -> None:
+        """Nothing goes wrong any more: what does everyone end up with?"""
+        for message in self.all_outgoing:
+            device = Device(message.sender)
+            self.open(device)
+            self.send(device, message, 0, None)
+            assert message in self.acks
+        self.run_queue()
+        for device in self.all_devices:
+            self.catch_up_to_the_end(device)
+        stored = {user: self.stored_for(user) for user in USERS}
+        for device in self.all_devices:
+            own_devices_of = stored[device.user] | self.sent_by(device.user)
+            assert stored[device.user] <= device.seen <= own_devices_of
+        acknowledged = {ack["messageId"] for ack in self.acks.values()}
+        assert acknowledged <= set().union(*stored.values())
+        assert len(acknowledged) == len(self.acks)
+
+    def catch_up_to_the_end(self, device: Device) -> None:
+        for _ in range(200):
+            self.leave(device)
+            self.clock += 1000
+            self.open(device)
+            self.backend.run_queue()
+            assert device.connection_id is not None
+            *_, synced = self.backend.api.received(device.connection_id)
+            self.read(device)
+            if synced["complete"]:
+                return
+        raise AssertionError("a catch-up that never ends")
+
+    def rows(self, *users: str) -> list[dict[str, Any]]:
+        return self.backend.chat(self.chat_id(*users))
+
+    def stored_for(self, user: str) -> set[str]:
+        return {
+            row["messageId"]
+            for other in USERS
+            if other != user
+            for row in self.rows(user, other)
+            if row["recipientId"] == self.name(user)
+        }
+
+    def sent_by(self, user: str) -> set[str]:
+        return {
+            row["messageId"]
+            for other in USERS
+            if other != user
+            for row in self.rows(user, other)
+            if row["senderId"] == self.name(user)
+        }
+
+
+def test_everyone_ends_up_with_what_was_sent_to_them(backend: Backend) -> None:
+    class OnThisBackend(Chat):
+        def __init__(self) -> None:
+            super().__init__(backend)
+
+    module = backend.send_message.module
+    usual = module.replay
+    module.replay = type(usual)(
+        module.connections,
+        module.messages,
+        module.push,
+        most_messages=MOST_MESSAGES,
+        patience_s=0.05,
+    )
+    try:
+        run_state_machine_as_test(
+            OnThisBackend,
+            settings=settings(
+                max_examples=25,
+                stateful_step_count=30,
+                deadline=None,
+                suppress_health_check=list(HealthCheck),
+            ),
+        )
+    finally:
+        module.replay = usual
