@@ -4,12 +4,13 @@ Nothing in here ships. `python -m local` reads the template, and the packages' p
 order in which a run meets them:
 
     transform, parameters, intrinsics, resources    the template, as CloudFormation reads it
-    stack, template                                 what is left of it: functions, routes, storage
+    stack, template, apis                           what is left of it: functions, routes, storage
     lint                                            mistakes that AWS does not report
     backends, moto_server                           DynamoDB and S3
-    functions, worker, bootstrap                    Lambda: processes that run the handlers
+    functions, pool, worker, bootstrap, invocations Lambda: processes that run the handlers
     selection, events, results, connections,
-    throttle, authorizers, gateway                  API Gateway's rules, without a socket in sight
+    throttle, authorizers, limits, gateway,
+    management                                      API Gateway's rules, without a socket in sight
     sockets, server                                 the sockets
-    runner, reload, __main__                        all of it together, under one command
+    runner, deployment, reload, terminal, __main__  all of it together, under one command
 """

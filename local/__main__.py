@@ -7,9 +7,9 @@ import tempfile
 from pathlib import Path
 
 from local.errors import LocalError
+from local.limits import Lifetimes
 from local.parameters import parse_overrides
 from local.runner import Options, listen, load_stack, run
-from local.server import Lifetimes
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -3,6 +3,7 @@
 import base64
 import re
 import secrets
+import time
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -46,6 +47,11 @@ class Connection:
         if self.socket is not None and self.closed_by_us is None:
             self.closed_by_us = (code, reason)
             self.socket.close(code, reason)
+
+
+def now() -> int:
+    """Return the time as events have it: milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
 
 
 def new_id() -> str:

@@ -1,4 +1,4 @@
-"""API Gateway's rules for a WebSocket API: handshakes, frames, ends, and `@connections`.
+"""API Gateway's rules for a WebSocket API: handshakes, frames, ends.
 
 No sockets in here: requests come in and decisions go out as values, functions are invoked through a
 callable, and clients are reached through the small `Socket` protocol.
@@ -8,19 +8,14 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
 
 from local import authorizers, events, results
-from local.connections import Connection, Socket, is_well_formed, new_id
+from local.connections import Connection, Socket, new_id, now
 from local.events import Event, Handshake, Request
 from local.results import Outcome, Refused, error_frame, is_success, refusal
 from local.selection import select_route
 from local.stack import Api, Route
 from local.throttle import TokenBucket
-
-# https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-execution-service-websocket-limits-table.html
-MAX_MESSAGE_BYTES = 128 * 1024
-MAX_FRAME_BYTES = 32 * 1024
 
 FORBIDDEN = "Forbidden"
 INTERNAL_SERVER_ERROR = "Internal server error"
@@ -35,25 +30,6 @@ class Accepted:
 
     connection: Connection
     subprotocol: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The answer to a call of `@connections`; `error` is the exception that it raises."""
-
-    status: int
-    body: dict[str, Any] | None = None
-    error: str | None = None
-
-
-# Botocore tells errors apart by the header that `error` becomes; without it every one of them is a
-# plain ClientError. Statuses and names:
-# https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-how-to-call-websocket-api-connections.html
-# and botocore's model of apigatewaymanagementapi.
-GONE = Answer(410, {"message": "Gone"}, "GoneException")
-TOO_LARGE = Answer(413, {"message": "Payload too large"}, "PayloadTooLargeException")
-LIMIT_EXCEEDED = Answer(429, {"message": "Too Many Requests"}, "LimitExceededException")
-STAGE_FORBIDDEN = Answer(403, {"message": FORBIDDEN}, "ForbiddenException")
 
 
 class Gateway:
@@ -198,61 +174,6 @@ class Gateway:
         event = events.disconnect_event(self.api, connection, _new_request(), code, reason)
         await self._integrate(route, event)  # nobody is left to hear of a failure
 
-    # --- @connections -------------------------------------------------------------------------
-
-    def post_to_connection(self, connection_id: str, data: bytes) -> Answer:
-        """Send a message to a client."""
-        found = self._find(connection_id)
-        if isinstance(found, Answer):
-            return found
-        if len(data) > MAX_MESSAGE_BYTES:
-            return TOO_LARGE
-        connection, socket = found
-        if not socket.send(data.decode(errors="replace")):
-            return LIMIT_EXCEEDED
-        connection.last_active_at = _now()
-        return Answer(200)
-
-    def get_connection(self, connection_id: str) -> Answer:
-        """Tell when a client connected, from where, and when it was last active."""
-        found = self._find(connection_id)
-        if isinstance(found, Answer):
-            return found
-        connection, _ = found
-        identity = {"sourceIp": connection.source_ip, "userAgent": connection.user_agent or ""}
-        return Answer(
-            200,
-            {
-                "connectedAt": _iso(connection.connected_at),
-                "identity": identity,
-                "lastActiveAt": _iso(connection.last_active_at),
-            },
-        )
-
-    def delete_connection(self, connection_id: str) -> Answer:
-        """Disconnect a client. No code or reason can be given; AWS reports these (boto3#3789)."""
-        found = self._find(connection_id)
-        if isinstance(found, Answer):
-            return found
-        connection, _ = found
-        connection.close(1000, "Connection Closed Normally")
-        del self.connections[connection_id]
-        return Answer(204)
-
-    def _find(self, connection_id: str) -> tuple[Connection, Socket] | Answer:
-        if not is_well_formed(connection_id):
-            # localstack#4694.
-            message = f"Invalid connectionId: {connection_id}"
-            return Answer(
-                400, {"message": message, "connectionId": connection_id}, "BadRequestException"
-            )
-        connection = self.connections.get(connection_id)
-        # A connection exists only once $connect has returned, and 410 is what a post in it gets:
-        # https://repost.aws/knowledge-center/410-gone-api-gateway
-        if connection is None or connection.socket is None:
-            return GONE
-        return connection, connection.socket
-
     # --- integrations -------------------------------------------------------------------------
 
     async def _integrate(self, route: Route, event: Event) -> Outcome | None:
@@ -279,14 +200,5 @@ class Gateway:
         return bucket.take(time.monotonic())
 
 
-def _now() -> int:
-    return time.time_ns() // 1_000_000
-
-
 def _new_request() -> Request:
-    return Request(new_id(), _now())
-
-
-def _iso(milliseconds: int) -> str:
-    seconds, rest = divmod(milliseconds, 1000)
-    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{rest:03d}Z"
+    return Request(new_id(), now())

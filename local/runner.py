@@ -17,8 +17,9 @@ from local.errors import LocalError
 from local.functions import Functions
 from local.gateway import Gateway
 from local.invocations import RETRY_DELAYS, InvokeApi
+from local.limits import Lifetimes
 from local.reload import Watcher
-from local.server import Application, Lifetimes, Server
+from local.server import Application, Server
 from local.stack import Stack
 
 HOST = "127.0.0.1"

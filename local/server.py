@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Coroutine, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import uvicorn
@@ -15,10 +14,12 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.types import Message
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from local.connections import Connection
+from local.connections import Connection, now
 from local.events import Handshake
-from local.gateway import MAX_MESSAGE_BYTES, STAGE_FORBIDDEN, Answer, Gateway
+from local.gateway import Gateway
 from local.invocations import InvokeApi
+from local.limits import MAX_MESSAGE_BYTES, Lifetimes
+from local.management import STAGE_FORBIDDEN, Answer, ManagementApi
 from local.results import Refused
 from local.sockets import HttpProtocol, Outbox, WebSocketProtocol
 
@@ -27,22 +28,12 @@ _CLIENT_LEFT = (WebSocketDisconnect, OSError)
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
-@dataclass(frozen=True, slots=True)
-class Lifetimes:
-    """How long a connection may be idle, and how long it may last, in seconds.
-
-    https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-execution-service-websocket-limits-table.html
-    """
-
-    idle: float = 10 * 60
-    total: float = 2 * 60 * 60
-
-
 class Application:
     """The ASGI application: one endpoint for clients, one for `@connections`, one for Invoke."""
 
     def __init__(self, gateway: Gateway, invoke_api: InvokeApi, lifetimes: Lifetimes) -> None:
         self._gateway = gateway
+        self._management_api = ManagementApi(gateway.connections)
         self._invoke_api = invoke_api
         self._lifetimes = lifetimes
         self._tasks: set[asyncio.Task[None]] = set()
@@ -120,11 +111,11 @@ class Application:
         if frame is None or connection.socket is None:
             return
         if len(frame.encode()) > MAX_MESSAGE_BYTES:
-            # Too large in either direction (the page on limits, see Lifetimes).
+            # Too large in either direction (limits.py).
             connection.close(1009, "")
             return
         connection.socket.send(frame)
-        connection.last_active_at = time.time_ns() // 1_000_000
+        connection.last_active_at = now()
 
     def _start(self, coroutine: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(coroutine)
@@ -139,11 +130,13 @@ class Application:
         connection_id = request.path_params["connection_id"]
         match request.method:
             case "POST":
-                answer = self._gateway.post_to_connection(connection_id, await request.body())
+                answer = self._management_api.post_to_connection(
+                    connection_id, await request.body()
+                )
             case "DELETE":
-                answer = self._gateway.delete_connection(connection_id)
+                answer = self._management_api.delete_connection(connection_id)
             case _:
-                answer = self._gateway.get_connection(connection_id)
+                answer = self._management_api.get_connection(connection_id)
         return _response(answer)
 
     async def _invoke(self, request: Request) -> Response:

@@ -17,6 +17,10 @@ from local.stack import Function
 # Longer than any response, which has 6 MB at most.
 _LINE_LIMIT = 16 * 1024 * 1024
 
+# Lambda allows ten seconds, on a machine of its own:
+# https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
+_LOADING_SECONDS = 60
+
 _BOOTSTRAP = Path(__file__).with_name("bootstrap.py")
 
 type Log = Callable[[str, str], None]
@@ -68,7 +72,12 @@ class Worker:
             lambda: asyncio.StreamReaderProtocol(self._results), os.fdopen(read_end, "rb")
         )
         self._logs = asyncio.create_task(self._copy_logs())
-        ready = await self._results.readline()
+        try:
+            async with asyncio.timeout(_LOADING_SECONDS):
+                ready = await self._results.readline()
+        except TimeoutError:
+            self.kill()
+            return _failed("Sandbox.Timedout", f"loading took over {_LOADING_SECONDS} seconds")
         if not ready:
             return await self._exited("")
         message = json.loads(ready)

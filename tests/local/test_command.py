@@ -164,6 +164,10 @@ def test_not_even_a_killed_run_leaves_a_process(template: Path) -> None:
 
 
 def test_a_signal_while_it_starts_ends_it_too(template: Path) -> None:
+    marker = template.parent / "loading"
+    (template.parent / "code" / "app.py").write_text(
+        f"import pathlib, time\npathlib.Path({str(marker)!r}).touch()\ntime.sleep(60)"
+    )
     process = subprocess.Popen(
         [sys.executable, "-m", "local", "--template", str(template), "--port", "0"],
         cwd=ROOT,
@@ -171,7 +175,8 @@ def test_a_signal_while_it_starts_ends_it_too(template: Path) -> None:
         stderr=subprocess.PIPE,
     )
     with process:
-        time.sleep(0.5)
+        while not marker.exists():
+            time.sleep(0.02)
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=20)
     assert process.returncode == 0

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from local.functions import MAX_PROCESSES, Endpoints, Functions
+from local.functions import Endpoints, Functions
+from local.pool import MAX_PROCESSES
 from local.results import Outcome
 from local.stack import Function
 
@@ -238,6 +239,14 @@ async def test_a_handler_that_cannot_be_loaded_is_found_at_the_start(
 ) -> None:
     errors = await start(functions, make(code))
     assert errors["f"].payload["errorType"] == error_type
+
+
+async def test_a_handler_that_cannot_be_loaded_any_more_fails_every_invocation(
+    functions: Functions, make: Make
+) -> None:
+    await start(functions, make("raise RuntimeError('on purpose')"))
+    outcomes = await asyncio.gather(*(functions.invoke("f", {}) for _ in range(5)))
+    assert [outcome.payload["errorMessage"] for outcome in outcomes] == ["on purpose"] * 5
 
 
 async def test_changed_code_is_used_while_the_old_finishes_its_work(

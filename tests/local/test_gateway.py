@@ -9,7 +9,8 @@ import pytest
 
 from local.connections import Connection
 from local.events import Handshake
-from local.gateway import GONE, LIMIT_EXCEEDED, TOO_LARGE, Accepted, Gateway
+from local.gateway import Accepted, Gateway
+from local.management import GONE, LIMIT_EXCEEDED, TOO_LARGE, ManagementApi
 from local.results import Outcome, Refused
 from local.stack import Api, Authorizer, Route, Throttle
 
@@ -67,6 +68,10 @@ async def opened(gateway: Gateway, socket: FakeSocket | None = None) -> Connecti
     assert isinstance(decision, Accepted)
     gateway.opened(decision.connection, socket or FakeSocket())
     return decision.connection
+
+
+def management(gateway: Gateway) -> ManagementApi:
+    return ManagementApi(gateway.connections)
 
 
 def frame(action: str) -> str:
@@ -290,7 +295,7 @@ async def test_disconnect_hears_what_the_client_said() -> None:
     await gateway.disconnect(connection, 1001, "tab closed")
     (context,) = functions.contexts("bye")
     assert (context["disconnectStatusCode"], context["disconnectReason"]) == (1001, "tab closed")
-    assert gateway.post_to_connection(connection.id, b"x") == GONE
+    assert management(gateway).post_to_connection(connection.id, b"x") == GONE
 
 
 async def test_disconnect_hears_how_the_gateway_closed_not_how_the_client_replied() -> None:
@@ -318,7 +323,7 @@ async def test_a_post_is_sent_and_counts_as_activity() -> None:
     socket = FakeSocket()
     connection = await opened(gateway, socket)
     connection.last_active_at = 0
-    assert gateway.post_to_connection(connection.id, "Grüße".encode()).status == 200
+    assert management(gateway).post_to_connection(connection.id, "Grüße".encode()).status == 200
     assert socket.sent == ["Grüße"]
     assert connection.last_active_at > 0
 
@@ -326,28 +331,28 @@ async def test_a_post_is_sent_and_counts_as_activity() -> None:
 async def test_a_post_to_a_client_that_does_not_read_exceeds_a_limit() -> None:
     gateway = Gateway(api(), FakeFunctions().invoke)
     connection = await opened(gateway, FakeSocket(full=True))
-    assert gateway.post_to_connection(connection.id, b"x") == LIMIT_EXCEEDED
+    assert management(gateway).post_to_connection(connection.id, b"x") == LIMIT_EXCEEDED
 
 
 async def test_a_post_is_too_large_from_128_kib_on() -> None:
     gateway = Gateway(api(), FakeFunctions().invoke)
     connection = await opened(gateway)
-    assert gateway.post_to_connection(connection.id, b"x" * 131072).status == 200
-    assert gateway.post_to_connection(connection.id, b"x" * 131073) == TOO_LARGE
+    assert management(gateway).post_to_connection(connection.id, b"x" * 131072).status == 200
+    assert management(gateway).post_to_connection(connection.id, b"x" * 131073) == TOO_LARGE
 
 
 async def test_a_connection_is_gone_until_its_handshake_is_over() -> None:
     gateway = Gateway(api(), FakeFunctions().invoke)
     decision = await gateway.connect(HANDSHAKE)
     assert isinstance(decision, Accepted)
-    assert gateway.get_connection(decision.connection.id) == GONE
+    assert management(gateway).get_connection(decision.connection.id) == GONE
 
 
 async def test_get_writes_times_as_aws_does() -> None:
     gateway = Gateway(api(), FakeFunctions().invoke)
     connection = await opened(gateway)
     connection.connected_at = connection.last_active_at = 1588281033236
-    assert gateway.get_connection(connection.id).body == {
+    assert management(gateway).get_connection(connection.id).body == {
         "connectedAt": "2020-04-30T21:10:33.236Z",
         "identity": {"sourceIp": "192.0.2.1", "userAgent": "test/1"},
         "lastActiveAt": "2020-04-30T21:10:33.236Z",
@@ -358,14 +363,14 @@ async def test_delete_closes_and_forgets() -> None:
     gateway = Gateway(api(), FakeFunctions().invoke)
     socket = FakeSocket()
     connection = await opened(gateway, socket)
-    assert gateway.delete_connection(connection.id).status == 204
+    assert management(gateway).delete_connection(connection.id).status == 204
     assert socket.closed == [(1000, "Connection Closed Normally")]
-    assert gateway.delete_connection(connection.id) == GONE
+    assert management(gateway).delete_connection(connection.id) == GONE
 
 
 @pytest.mark.parametrize("connection_id", ["", "short=", "AAAAAAAAAAAAAAAA", "../../../../../x="])
 def test_a_malformed_id_is_a_bad_request(connection_id: str) -> None:
-    answer = Gateway(api(), FakeFunctions().invoke).get_connection(connection_id)
+    answer = ManagementApi({}).get_connection(connection_id)
     assert (answer.status, answer.error) == (400, "BadRequestException")
 
 

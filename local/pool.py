@@ -1,0 +1,144 @@
+"""The processes of one function, as many as it takes."""
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
+
+from local.results import Outcome
+from local.stack import Function
+from local.worker import Log, Worker
+
+# AWS starts up to a thousand; a laptop has fewer cores. Beyond this, invocations wait.
+MAX_PROCESSES = 8
+# Starting Python takes a core for a good half second.
+_STARTING_AT_ONCE = 2
+
+
+class Pool:
+    """The processes of one function.
+
+    Idle ones are used again, the most recent first; with none idle another is started, while the
+    invocation waits for whichever is free first.
+    """
+
+    def __init__(self, function: Function, variables: Mapping[str, str], log: Log) -> None:
+        self._function = function
+        self._variables = variables
+        self._log = log
+        self._idle: list[Worker] = []
+        self._workers: set[Worker] = set()
+        self._waiting: deque[asyncio.Future[Worker | Outcome]] = deque()
+        self._starting: set[asyncio.Task[Any] | None] = set()
+        self._ending: set[asyncio.Task[None]] = set()
+        self._closed = False
+
+    async def start(self) -> Outcome | None:
+        """Start one process; return the error if the handler cannot be imported."""
+        worker = await self._new_worker()
+        if isinstance(worker, Outcome):
+            return worker
+        self._free(worker)
+        return None
+
+    async def invoke(self, event: Any, request_id: str, client_context: Any = None) -> Outcome:  # noqa: ANN401 - any JSON
+        """Run the function, in a process that does nothing else meanwhile."""
+        worker = await self._acquire()
+        if isinstance(worker, Outcome):
+            return worker
+        try:
+            return await worker.invoke(event, request_id, client_context)
+        finally:
+            self._free(worker)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no process is left."""
+        return not (self._workers or self._starting or self._ending)
+
+    def retire(self) -> None:
+        """End the idle processes now, and the busy ones after their invocation."""
+        self._closed = True
+        for worker in self._idle:
+            self._end(worker)
+        self._idle.clear()
+
+    async def close(self) -> None:
+        """End all processes and wait until they are gone."""
+        self._closed = True
+        while self._hand_over(Outcome({"errorType": "Shutdown"}, is_error=True)):
+            pass
+        starting = [task for task in self._starting if task is not None]
+        for task in starting:
+            task.cancel()
+        await asyncio.gather(*starting, return_exceptions=True)
+        for worker in list(self._workers):
+            self._end(worker)
+        await asyncio.gather(*self._ending)
+
+    async def _acquire(self) -> Worker | Outcome:
+        while self._idle:
+            worker = self._idle.pop()
+            if worker.is_alive:
+                return worker
+            self._end(worker)
+        waiting: asyncio.Future[Worker | Outcome] = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiting)
+        self._grow()
+        try:
+            return await waiting
+        except asyncio.CancelledError:
+            if waiting.done() and not waiting.cancelled():
+                result = waiting.result()
+                if isinstance(result, Worker):
+                    self._free(result)
+            raise
+
+    def _grow(self) -> None:
+        self._waiting = deque(each for each in self._waiting if not each.done())
+        wanted = len(self._waiting) - len(self._starting)
+        room = min(MAX_PROCESSES - len(self._workers), _STARTING_AT_ONCE - len(self._starting))
+        for _ in range(min(wanted, room)):
+            task = asyncio.create_task(self._add_worker())
+            self._starting.add(task)
+
+    async def _add_worker(self) -> None:
+        worker = await self._new_worker()
+        self._starting.discard(asyncio.current_task())
+        if isinstance(worker, Worker):
+            self._free(worker)
+        else:
+            # An invocation gets what its own process would have said.
+            self._hand_over(worker)
+            self._grow()
+
+    async def _new_worker(self) -> Worker | Outcome:
+        worker = Worker(self._function, self._variables, self._log)
+        self._workers.add(worker)
+        error = await worker.start()
+        if error is not None:
+            self._end(worker)
+            return error
+        return worker
+
+    def _free(self, worker: Worker) -> None:
+        if not worker.is_alive or (self._closed and not self._waiting):
+            self._end(worker)
+        elif not self._hand_over(worker):
+            self._idle.append(worker)
+        self._grow()
+
+    def _end(self, worker: Worker) -> None:
+        worker.kill()
+        self._workers.discard(worker)
+        task = asyncio.create_task(worker.ended())
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+
+    def _hand_over(self, worker: Worker | Outcome) -> bool:
+        while self._waiting:
+            waiting = self._waiting.popleft()
+            if not waiting.done():
+                waiting.set_result(worker)
+                return True
+        return False
