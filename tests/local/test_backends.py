@@ -1,12 +1,13 @@
 """The embedded DynamoDB and S3."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import boto3
 import httpx
 import pytest
+import pytest_asyncio
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
@@ -44,20 +45,36 @@ BUCKET = Storage(
 )
 
 
-@pytest.fixture(params=["us-east-1", "eu-west-1"])
-async def clients(request: pytest.FixtureRequest) -> AsyncIterator[dict[str, Any]]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def url() -> AsyncIterator[str]:
     async with backends.embedded() as url:
-        for _ in range(2):  # the second time everything is there
-            backends.create([TABLE, BUCKET], url, request.param)
-        session = boto3.Session("any", "any", region_name=request.param)
-        config = Config(signature_version="s3v4")
-        opened = {
-            "dynamodb": session.client("dynamodb", endpoint_url=url),
-            "s3": session.client("s3", endpoint_url=url, config=config),
-        }
-        yield opened
-        for client in opened.values():
-            client.close()
+        yield url
+
+
+@pytest.fixture(scope="module", params=["us-east-1", "eu-west-1"])
+def opened(request: pytest.FixtureRequest, url: str) -> Iterator[dict[str, Any]]:
+    session = boto3.Session("any", "any", region_name=request.param)
+    config = Config(signature_version="s3v4")
+    clients = {
+        "dynamodb": session.client("dynamodb", endpoint_url=url),
+        "s3": session.client("s3", endpoint_url=url, config=config),
+    }
+    yield clients
+    for client in clients.values():
+        client.close()
+
+
+@pytest.fixture
+def clients(opened: dict[str, Any], url: str) -> Iterator[dict[str, Any]]:
+    backends.create([TABLE, BUCKET], url, opened["s3"].meta.region_name)
+    yield opened
+    assert httpx.post(f"{url}/moto-api/reset").is_success
+
+
+def test_what_is_there_already_is_left_alone(clients: dict[str, Any], url: str) -> None:
+    clients["dynamodb"].put_item(TableName="things", Item={"id": {"S": "kept"}})
+    backends.create([TABLE, BUCKET], url, clients["s3"].meta.region_name)
+    assert clients["dynamodb"].scan(TableName="things")["Count"] == 1
 
 
 def test_tables_are_made_as_the_template_says(clients: dict[str, Any]) -> None:
