@@ -10,7 +10,7 @@ export SAM_CLI_TELEMETRY = 0
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types build format lock clean
+.PHONY: help run test soak lint types build format lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,6 +20,9 @@ run: $(STAMP) ## run the backend on this machine (PORT=3001)
 
 test: $(STAMP) ## run all tests, with coverage
 	$(BIN)/python -m pytest --cov --cov-report=term $(TESTS)
+
+soak: $(STAMP) ## many clients, connections cut, thousands of messages: is anything lost?
+	$(BIN)/python -m tests.soak.soak
 
 lint: $(STAMP) ## ruff, and sam validate --lint
 	$(BIN)/ruff check .

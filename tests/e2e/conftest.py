@@ -1,29 +1,13 @@
 """A running backend: the one at ``CHAT_URL``, or else ``python -m local`` on a free port."""
 
 import os
-import subprocess
-import sys
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from uuid import uuid4
 
 import pytest
 
-from tests.backend import ROOT
-
-
-@dataclass(frozen=True)
-class Target:
-    """Where the backend is.
-
-    Attributes:
-        url: Of the WebSocket API, stage included.
-        aws_endpoint: Of the embedded DynamoDB and S3; none where the backend is a deployed one.
-    """
-
-    url: str
-    aws_endpoint: str | None
+from tests.runner import Target, running_backend
 
 
 @pytest.fixture(scope="session")
@@ -31,24 +15,8 @@ def target() -> Iterator[Target]:
     if url := os.environ.get("CHAT_URL"):
         yield Target(url, None)
         return
-    command = [sys.executable, "-m", "local", "--port", "0"]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as runner:
-        assert runner.stdout is not None
-        said = {}
-        for line in runner.stdout:
-            what, _, value = line.strip().partition(": ")
-            said[what] = value
-            if "AWS endpoint" in said:
-                break
-        # Nobody may stop reading, or the runner would one day wait for it.
-        reader = threading.Thread(target=runner.stdout.read)
-        reader.start()
-        try:
-            yield Target(said["Ready"], said["AWS endpoint"])
-        finally:
-            runner.terminate()
-            assert runner.wait(20) == 0
-            reader.join()
+    with running_backend() as target:
+        yield target
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 
@@ -39,10 +40,10 @@ class Terminal:
 
 
 @contextmanager
-def wscat(url: str, user_id: str) -> Iterator[Terminal]:
+def wscat(url: str, user_id: str, **query: str) -> Iterator[Terminal]:
     screen, keyboard = pty.openpty()
     with subprocess.Popen(
-        [*WSCAT, "-c", f"{url}?userId={user_id}"],
+        [*WSCAT, "-c", f"{url}?{urlencode({'userId': user_id, **query})}"],
         stdin=keyboard,
         stdout=keyboard,
         stderr=keyboard,
