@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -14,6 +15,7 @@ from local.runner import Options, listen, load_stack, run
 
 def main(arguments: list[str] | None = None) -> int:
     """Run until Ctrl-C; return the exit status."""
+    _forget_aws_settings()
     try:
         parsed = _parser().parse_args(arguments)
         options = _options(parsed)
@@ -28,6 +30,14 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:  # before the loop took over
         return 0
     return 0
+
+
+def _forget_aws_settings() -> None:
+    """Keep the person's own AWS profile, region and proxy away from the embedded AWS."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        del os.environ[name]
+    os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
+    os.environ.setdefault("NO_PROXY", "127.0.0.1,localhost")
 
 
 def _lint(options: Options) -> int:

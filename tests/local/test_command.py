@@ -138,6 +138,17 @@ def test_lint_says_what_is_wrong_and_fails(template: Path) -> None:
     assert "has no nobody" in ended.stdout
 
 
+def test_the_persons_own_aws_settings_have_no_say(
+    template: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    with running(template) as run:
+        monkeypatch.undo()  # what follows is not the run's
+        assert worker_pid(run.url)
+
+
 def test_the_project_s_own_template_has_no_findings() -> None:
     ended = run_to_its_end("--lint")
     assert (ended.returncode, ended.stdout) == (0, "")
