@@ -53,11 +53,15 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m local",
         description="Run a SAM or CloudFormation template's WebSocket API on this machine.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = parser.add_argument
-    add("--template", type=Path, default=Path("template-python.yaml"), help="the template to run")
-    add("--port", type=int, default=3001, help="where to listen; 0 takes a free port")
+    add(
+        "--template",
+        type=Path,
+        default=Path("template-python.yaml"),
+        help="the template to run (%(default)s)",
+    )
+    add("--port", type=int, default=3001, help="where to listen (%(default)s); 0 takes a free port")
     add(
         "--parameter-overrides",
         nargs="+",
@@ -65,26 +69,32 @@ def _parser() -> argparse.ArgumentParser:
         metavar="KEY=VALUE",
         help="values for the template's parameters",
     )
-    add("--region", default="us-east-1", help="the AWS region to pretend to be in")
+    add("--region", default="us-east-1", help="the AWS region to pretend to be in (%(default)s)")
     add("--api", metavar="LOGICAL_ID", help="which API, if the template has several")
     add(
         "--aws-endpoint",
         metavar="URL",
         help="a DynamoDB and S3 to use in place of the embedded moto",
     )
-    add("--idle-timeout", type=float, default=600, metavar="SECONDS", help="closes a silent client")
+    add(
+        "--idle-timeout",
+        type=float,
+        default=600,
+        metavar="SECONDS",
+        help="closes a silent client (%(default)g)",
+    )
     add(
         "--max-duration",
         type=float,
         default=7200,
         metavar="SECONDS",
-        help="closes any client",
+        help="closes any client (%(default)g)",
     )
     add(
         "--retry-delays",
         default="60,120",
         metavar="SECONDS,SECONDS",
-        help="before the retries of failed asynchronous invocations",
+        help="before the retries of failed asynchronous invocations (%(default)s)",
     )
     add("--no-reload", action="store_true", help="do not watch for edits")
     add("--lint", action="store_true", help="only look for mistakes; exit 1 if there are any")

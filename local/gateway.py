@@ -49,11 +49,11 @@ class Gateway:
 
     def use(self, api: Api) -> None:
         """Serve this API from now on; what is connected stays connected."""
-        now = time.monotonic()
         self.api = api
-        self._stage_bucket = TokenBucket(api.throttle, now)
+        started = time.monotonic()
+        self._stage_bucket = TokenBucket(api.throttle, started)
         self._buckets = {
-            route.key: TokenBucket(route.throttle, now)
+            route.key: TokenBucket(route.throttle, started)
             for route in api.routes.values()
             if route.throttle
         }

@@ -13,8 +13,9 @@ from websockets.server import ServerProtocol
 
 from local.limits import MAX_FRAME_BYTES, MAX_MESSAGE_BYTES
 
-# How much may wait for a client that does not read. The size of AWS's buffer is not documented.
-BUFFER_BYTES = 1024 * 1024
+# How many characters may wait for a client that does not read. The size of AWS's buffer is not
+# documented.
+BUFFER_SIZE = 1024 * 1024
 
 
 class HttpProtocol(H11Protocol):
@@ -57,14 +58,14 @@ class Outbox:
 
     def __init__(self) -> None:
         self._queue: asyncio.Queue[str | tuple[int, str]] = asyncio.Queue()
-        self._waiting_bytes = 0
+        self._waiting_size = 0
 
     def send(self, text: str) -> bool:
         """Take a message, unless too much waits already."""
         size = len(text)
-        if self._waiting_bytes + size > BUFFER_BYTES:
+        if self._waiting_size + size > BUFFER_SIZE:
             return False
-        self._waiting_bytes += size
+        self._waiting_size += size
         self._queue.put_nowait(text)
         return True
 
@@ -80,4 +81,4 @@ class Outbox:
                 await websocket.close(*item)
                 return
             await websocket.send_text(item)
-            self._waiting_bytes -= len(item)
+            self._waiting_size -= len(item)
