@@ -19,7 +19,7 @@ run: $(STAMP) ## run the backend on this machine (PORT=3001)
 	@exec $(BIN)/python -m local --port $(PORT)
 
 test: $(STAMP) ## run all tests, with coverage
-	$(BIN)/python -m pytest --cov --cov-report=term $(TESTS)
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --cov --cov-report=term $(TESTS)
 
 soak: $(STAMP) ## many clients, connections cut, thousands of messages: is anything lost?
 	$(BIN)/python -m tests.soak.soak

@@ -18,6 +18,17 @@ from tests.network import Network, network
 _ENDPOINT = "AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI"
 
 
+# Tests that start processes of their own. Side by side they would starve each other.
+_WITH_PROCESSES = {"attacks", "conformance", "e2e", "local", "soak"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests that start processes on one of pytest-xdist's workers."""
+    for item in items:
+        if item.path.relative_to(ROOT / "tests").parts[0] in _WITH_PROCESSES:
+            item.add_marker(pytest.mark.xdist_group("processes"))
+
+
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Stack:
     """The template, transformed and resolved."""

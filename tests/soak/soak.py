@@ -20,6 +20,7 @@ from websockets.exceptions import WebSocketException
 from tests.runner import running_backend
 
 ACK_PATIENCE_S = 10
+MOST_CONNECTS = 20
 CUT_EVERY = 25
 """On average, how many messages a client sends between two cuts of its connection."""
 
@@ -82,12 +83,17 @@ class Client:
             self.report.cuts += 1
 
     async def catch_up(self) -> None:
-        """Connect until nothing more is waiting."""
+        """Connect until nothing more is waiting; a refusal (503, say) is no reason to give up."""
         self.complete = False
-        while not self.complete:
-            await self.cut()
-            await self.open()
-            await asyncio.wait_for(self._synced.wait(), 60)
+        for _ in range(MOST_CONNECTS):
+            with contextlib.suppress(WebSocketException, OSError, TimeoutError):
+                await self.cut()
+                await self.open()
+                await asyncio.wait_for(self._synced.wait(), ACK_PATIENCE_S)
+            if self.complete:
+                return
+            await asyncio.sleep(1)
+        raise AssertionError(f"{self.user_id} never caught up")
 
     async def say(self, text: str) -> None:
         client_message_id = uuid4().hex
