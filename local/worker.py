@@ -64,6 +64,9 @@ class Worker:
                 process_group=0,
                 limit=_LINE_LIMIT,
             )  # fmt: skip
+        except OSError as error:  # the folder may be gone
+            os.close(read_end)
+            return _failed("Runtime.StartError", f"{error.strerror}: {error.filename}")
         finally:
             os.close(write_end)
         self._results = asyncio.StreamReader(limit=_LINE_LIMIT)

@@ -241,6 +241,15 @@ async def test_a_handler_that_cannot_be_loaded_is_found_at_the_start(
     assert errors["f"].payload["errorType"] == error_type
 
 
+async def test_a_folder_that_is_gone_is_an_error_like_any_other(
+    functions: Functions, tmp_path: Path
+) -> None:
+    function = Function("f", "arn:f", "app.handler", tmp_path / "gone")
+    errors = await start(functions, function)
+    assert errors["f"].payload["errorType"] == "Runtime.StartError"
+    assert (await functions.invoke("f", {})).payload["errorMessage"].endswith("gone")
+
+
 async def test_a_handler_that_cannot_be_loaded_any_more_fails_every_invocation(
     functions: Functions, make: Make
 ) -> None:
