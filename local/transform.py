@@ -1,5 +1,6 @@
 """From a template's YAML to plain CloudFormation, by the transform that AWS itself runs."""
 
+import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +17,9 @@ from local.parameters import parameter_values
 
 # The transform refuses code on this machine, so it gets `s3://local/<path>` to carry through.
 LOCAL_BUCKET = "local"
+
+# It warns that nobody collects its own statistics.
+logging.getLogger("samtranslator.metrics").setLevel(logging.ERROR)
 
 _CODE_PROPERTIES = {
     "AWS::Serverless::Function": "CodeUri",
