@@ -24,10 +24,11 @@ test: $(STAMP) ## run all tests, with coverage
 soak: $(STAMP) ## many clients, connections cut, thousands of messages: is anything lost?
 	$(BIN)/python -m tests.soak.soak
 
-lint: $(STAMP) ## ruff, and sam validate --lint
+lint: $(STAMP) ## ruff, sam validate --lint, and the mistakes that AWS is silent about
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/sam validate --lint
+	$(BIN)/python -m local --lint
 
 types: $(STAMP) ## mypy, strict
 	$(BIN)/mypy
