@@ -1,19 +1,19 @@
-"""``sendfile``: hand out a link to upload a file with. The bytes go straight to S3."""
+"""``sendfile``: hand out a link to upload or download a file. The bytes never pass through here."""
 
 from chat.connections import Connections
 from chat.files import Files
-from chat.telemetry import count, logger
+from chat.uploads import Uploads
 from chat.websocket import Request, handler
 
 connections = Connections.from_environment()
+uploads = Uploads.from_environment()
 files = Files.from_environment()
 
 
 @handler
 def lambda_handler(request: Request) -> dict[str, object]:
-    """Answer with the ``upload`` link."""
-    sender_id = connections.user_of(request.connection_id)
-    upload = files.check(request.frame(), sender_id=sender_id)
-    count("Uploads")
-    logger.info("upload link made", content_type=upload.content_type, size=upload.size)
-    return files.presign(upload)
+    """Answer with the ``upload`` link, or with the ``download`` link."""
+    user_id = connections.user_of(request.connection_id)
+    frame = request.frame()
+    side = files if frame.has("fileKey") else uploads
+    return side.offer(frame, user_id=user_id)

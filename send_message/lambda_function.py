@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from chat.catch_up import CatchUp
 from chat.connections import Connections
 from chat.delivery import Delivery
+from chat.files import Files
 from chat.messages import Message, Messages
 from chat.push import Push
 from chat.replay import Replay
@@ -22,9 +23,10 @@ if TYPE_CHECKING:
 
 connections = Connections.from_environment()
 messages = Messages.from_environment()
+files = Files.from_environment()
 push = Push.from_environment()
-delivery = Delivery(connections, messages, push)
-replay = Replay(connections, messages, push)
+delivery = Delivery(connections, messages, files, push)
+replay = Replay(connections, messages, files, push)
 
 
 def lambda_handler(event: Event, context: LambdaContext) -> Reply | None:

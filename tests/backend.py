@@ -78,6 +78,8 @@ class Backend:
     api: ManagementApi
     wire: Network
     dynamodb: Any
+    s3: Any
+    bucket: str
 
     def connect(self, user_id: str, *, connected_at: int | None = None, **query: str) -> str:
         """Open a connection, as API Gateway does, and return its id."""
@@ -137,6 +139,29 @@ class Backend:
         ack = self.send(connection_id, frame, at=at)
         assert ack["type"] == "ack", ack
         return ack
+
+    def put(self, upload: Mapping[str, Any], content: bytes = b"a picture") -> None:
+        """Do what an ``upload`` frame says, as a client would."""
+        self.s3.put_object(
+            Bucket=self.bucket,
+            Key=upload["fileKey"],
+            Body=content,
+            ContentType=upload["headers"]["Content-Type"],
+            IfNoneMatch=upload["headers"]["If-None-Match"],
+            Tagging=upload["headers"]["x-amz-tagging"],
+        )
+
+    def upload(self, connection_id: str, frame: object, content: bytes = b"a picture") -> str:
+        """Ask for a link, upload to it, and return the file's key."""
+        upload = self.send(connection_id, frame)
+        assert upload["type"] == "upload", upload
+        self.put(upload, content)
+        file_key: str = upload["fileKey"]
+        return file_key
+
+    def tags_of(self, file_key: str) -> dict[str, str]:
+        tags = self.s3.get_object_tagging(Bucket=self.bucket, Key=file_key)["TagSet"]
+        return {tag["Key"]: tag["Value"] for tag in tags}
 
     def reply_to(
         self, connection_id: str, frame: object, *, at: int | None = None

@@ -86,7 +86,12 @@ def backend(
     with mock_aws():
         create_storage(stack)
         yield Backend(
-            **_containers, api=api, wire=wire, dynamodb=boto3.client("dynamodb", stack.region)
+            **_containers,
+            api=api,
+            wire=wire,
+            dynamodb=boto3.client("dynamodb", stack.region),
+            s3=boto3.client("s3", stack.region),
+            bucket=bucket_of(stack),
         )
 
 
@@ -109,6 +114,11 @@ class _StandardOutput:
 
     def flush(self) -> None:
         sys.stdout.flush()
+
+
+def bucket_of(stack: Stack) -> str:
+    (name,) = (each.name for each in stack.storage if each.kind == "AWS::S3::Bucket")
+    return name
 
 
 def create_storage(stack: Stack) -> None:

@@ -39,6 +39,16 @@ def answer(request: AWSPreparedRequest, status: int, code: str) -> AWSResponse:
     return AWSResponse(request.url, status, headers, RawBody(body.encode()))
 
 
+def s3_answers(status: int, code: str = "") -> Strike:
+    """Make S3 answer with an error: a status alone where it was asked for a HEAD."""
+
+    def strike(request: AWSPreparedRequest, _: Carry) -> AWSResponse:
+        body = f"<Error><Code>{code}</Code></Error>" if code else ""
+        return AWSResponse(request.url, status, HTTPHeaders(), RawBody(body.encode()))
+
+    return strike
+
+
 class Killed(BaseException):
     """Lambda ended the function here. No `except Exception` gets to know of it."""
 

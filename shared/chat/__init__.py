@@ -15,7 +15,10 @@ module          what it knows
 `delivery`      a message's way: stored, pushed, acknowledged
 `catch_up`      asking for what was missed
 `replay`        pushing what was missed
-`files`         uploads: what may be sent, and the presigned link
+`uploads`       what may be uploaded, and the presigned link to do it with
+`files`         the bucket: what is in it, what stays, and the links to fetch it
+`file_keys`     what files are called, and the keys that they are kept under
+`disposition`   the header that makes a browser save a file under its own name
 `errors`        everything a client can be told went wrong
 `aws`           the clients: one session a container, short timeouts
 `settings`      the environment variables, and who reads which

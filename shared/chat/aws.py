@@ -31,7 +31,8 @@ PARALLEL_CALLS = 32
 # An attempt lasts at most 1.5 s, so that two of them, with botocore's pause of up to 1 s between
 # them, end within 4 s. The longest chain of calls, in send_message, is four of those (who sends,
 # what was sent first, the push, a dead connection's row) and `messages.PATIENCE_S` of attempts to
-# store, the last of which may take 4 s more: 26 s of its 28 s.
+# store, the last of which may take 4 s more: 26 s of its 28 s. The two calls that a file needs, of
+# 3 s each (see _SIGNING), fit in the same `messages.PATIENCE_S`.
 _CALM = Config(
     connect_timeout=0.5,
     read_timeout=1.0,
@@ -43,28 +44,35 @@ _CALM = Config(
 # us-east-1 only. The global host redirects for hours after a bucket was made elsewhere, and a
 # redirect breaks a browser's CORS preflight:
 # https://repost.aws/knowledge-center/s3-http-307-response
+#
+# S3 is given less time than the others, 1 s an attempt, because a message with a file waits for it
+# twice before it is stored. It is asked for no bytes, and answers in tens of milliseconds.
 _SIGNING = _CALM.merge(
     Config(
+        connect_timeout=0.4,
+        read_timeout=0.6,
         signature_version="s3v4",
         s3={"addressing_style": "virtual", "us_east_1_regional_endpoint": "regional"},
     )
 )
 
-# What a service answers when it is overloaded rather than asked wrongly. DynamoDB's words:
+# What a service answers when it is overloaded rather than asked wrongly, beside the statuses from
+# 500 on. DynamoDB's words:
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html
 _OVERLOADED = {
-    "InternalServerError",
     "ProvisionedThroughputExceededException",
     "RequestLimitExceeded",
-    "ServiceUnavailable",
     "ThrottlingException",
     # Not overload, but as passing: another transaction holds the row.
     "TransactionConflictException",
     "TransactionInProgressException",
+    # S3's word for another change to the same file's tags:
+    # https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObjectTagging.html
+    "OperationAborted",
     # Lambda's word for it: https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
-    "ServiceException",
     "TooManyRequestsException",
 }
+_SERVERS_FAULT = 500
 
 
 @cache
@@ -115,7 +123,9 @@ def overload_as_unavailable() -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        if error.response["Error"]["Code"] not in _OVERLOADED:
+        # S3 answers a HEAD with a status and no word.
+        status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+        if status < _SERVERS_FAULT and error.response["Error"]["Code"] not in _OVERLOADED:
             raise
         raise Unavailable(TRY_AGAIN) from error
     except HTTPClientError as error:

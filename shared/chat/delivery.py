@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from typing import Final
 
 from chat import aws
 from chat.connections import Connection, ConnectionId, Connections
 from chat.errors import Unavailable
+from chat.files import Files
 from chat.frames import to_json
 from chat.messages import Message, Messages, Stored
 from chat.push import Outcome, Push
@@ -22,9 +25,12 @@ _HANDSHAKE_PATIENCE_S: Final = 0.75
 class Delivery:
     """What a container needs to deliver messages."""
 
-    def __init__(self, connections: Connections, messages: Messages, push: Push) -> None:
+    def __init__(
+        self, connections: Connections, messages: Messages, files: Files, push: Push
+    ) -> None:
         self._connections = connections
         self._messages = messages
+        self._files = files
         self._push = push
         # Threads start when they are first needed, and wait for the next invocation.
         self._side_by_side = ThreadPoolExecutor(aws.PARALLEL_CALLS)
@@ -32,7 +38,8 @@ class Delivery:
     def send(self, message: Message, *, came_from: ConnectionId) -> dict[str, object]:
         """Store a message, push it, and give the ``ack`` for its sender.
 
-        The connections are looked up while the message is being stored. Once it is stored nothing
+        The connections are looked up while the file is, and while the message is being stored. A
+        file is kept before the message is stored, never after. Once it is stored nothing
         that fails undoes it: who was not reached reads it later. A resend is pushed again, because
         the first attempt may have ended before it pushed; devices know messages by their ids.
 
@@ -41,16 +48,21 @@ class Delivery:
             came_from: The connection that sent it, which gets the ``ack`` and no push.
 
         Raises:
+            NotFound: There is no such file.
+            TooLarge: The file is larger than this deployment takes.
             Unavailable: The message could not be stored; it was not pushed either.
         """
+        began_at = time.monotonic()
         recipient = self._side_by_side.submit(self._connections.of, message.recipient_id)
         sender = self._side_by_side.submit(self._connections.of, message.sender_id)
-        stored = self._messages.store(message)
+        if message.file_key is not None:
+            message = replace(message, file=self._files.keep(message.file_key))
+        stored = self._messages.store(message, began_at=began_at)
         count("Resends" if stored.duplicate else "MessagesStored")
 
         theirs = _found(recipient)
         own = [device for device in _found(sender) if device.connection_id != came_from]
-        data = to_json(stored.message.as_frame()).encode()
+        data = to_json(stored.message.as_frame(self._files.link)).encode()
         # Both this and `connected_at` are API Gateway's times: our own clock may differ.
         now = message.timestamp
         outcomes = list(

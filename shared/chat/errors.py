@@ -6,6 +6,7 @@ The leaves carry the wire's ``code`` and the status that mirrors it::
     ├── InvalidRequest    invalid_request   400
     ├── Unauthorized      unauthorized      401
     ├── Forbidden         forbidden         403
+    ├── NotFound          not_found         404
     ├── TooLarge          too_large         413
     ├── UnsupportedType   unsupported_type  415
     └── Unavailable       unavailable       503, with retryAfterMs
@@ -46,6 +47,13 @@ class Forbidden(ChatError):
 
     code = "forbidden"
     status = 403
+
+
+class NotFound(ChatError):
+    """There is no such file."""
+
+    code = "not_found"
+    status = 404
 
 
 class TooLarge(ChatError):

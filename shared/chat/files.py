@@ -1,123 +1,198 @@
-"""Files: what may be uploaded, and the presigned link to do it with."""
+"""The bucket: which files it holds, which of them are kept, and how they are fetched."""
 
 from __future__ import annotations
 
-import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
-from uuid import uuid4
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final, Self
 
-from chat import aws, settings
+from botocore.exceptions import ClientError
+
+from chat import aws, disposition, settings
 from chat.chats import Chat
-from chat.errors import InvalidRequest, TooLarge, UnsupportedType
+from chat.errors import InvalidRequest, NotFound, TooLarge
+from chat.file_keys import key_in, name_in
 from chat.frames import Frame
 from chat.identity import UserId
+from chat.telemetry import count, logger
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import HeadObjectOutputTypeDef
 
-_LONGEST_NAME = 255
-_LONGEST_TYPE = 255
-# https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
-_LONGEST_KEY_BYTES = 1024
-_LINK_LIFETIME_S = 900
+LINK_LIFETIME_S: Final = 900
+"""For how long a link can be used, in seconds.
+
+Or until the session of the function's role ends, which a link cannot outlive:
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-presigned-url.html
+"""
+
+UNSENT: Final = ("state", "unsent")
+"""The tag of a file that no message refers to, by which S3 finds it and deletes it."""
+
+SENDABLE_FOR: Final = timedelta(days=1)
+"""For how long after its upload a file can be sent first. S3 deletes it from two days on."""
+
+# Of the types that browsers show, those in which nothing runs. An SVG may hold a script.
+_SHOWN_IN_PLACE: Final = {
+    "application/pdf",
+    "image/avif",
+    "image/gif",
+    "image/jpeg",
+    "image/png",
+    "image/webp",
+    "text/plain",
+}
+# Without s3:ListBucket, which would let a function list every key there is, S3 does not say that a
+# key is missing, but that it may not be read:
+# https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
+_NO_SUCH_FILE: Final = {403, 404}
 
 
 @dataclass(frozen=True, slots=True)
-class Upload:
-    """A file that someone wants to upload.
+class File:
+    """A file that was uploaded.
 
     Attributes:
-        size: Its length in bytes, where the client said so.
+        content_type: As it was signed for the upload, in lower case.
+        size: Its length in bytes.
     """
 
-    chat_id: str
-    file_key: str
+    key: str
     content_type: str
-    size: int | None
+    size: int
+
+    @property
+    def name(self) -> str:
+        """What its uploader calls it."""
+        return name_in(self.key)
+
+    def as_fields(self) -> dict[str, object]:
+        """Give the fields with which frames tell of it."""
+        return {
+            "fileKey": self.key,
+            "fileName": self.name,
+            "contentType": self.content_type,
+            "size": self.size,
+        }
 
 
 class Files:
-    """The bucket of the files, and what this deployment lets in."""
+    """The bucket of the files.
+
+    Args:
+        s3: Makes the client, when it is first needed: most messages have no file.
+        bucket: Its name.
+        max_bytes: How large a file may be that is sent.
+        shows_in_place: Whether browsers may show images, PDFs and plain text.
+    """
 
     def __init__(
-        self, s3: S3Client, bucket: str, *, allowed_types: frozenset[str], max_bytes: int
+        self, s3: Callable[[], S3Client], bucket: str, *, max_bytes: int, shows_in_place: bool
     ) -> None:
         self._s3 = s3
         self._bucket = bucket
-        self._allowed_types = allowed_types
         self._max_bytes = max_bytes
+        self._shows_in_place = shows_in_place
 
     @classmethod
     def from_environment(cls) -> Self:
         """Open the deployed bucket."""
         return cls(
-            aws.s3(),
+            aws.s3,
             settings.files_bucket(),
-            allowed_types=settings.allowed_content_types(),
             max_bytes=settings.max_file_bytes(),
+            shows_in_place=settings.shows_files_in_place(),
         )
 
-    def check(self, frame: Frame, *, sender_id: UserId) -> Upload:
-        """Read a ``sendfile`` frame that asks to upload.
+    def keep(self, key: str) -> File:
+        """Find a file that a message is about to refer to, and see that it stays.
+
+        This comes before the message is stored. Should the function die in between, a file stays
+        that nothing refers to; the other way round, one could go that a message refers to.
+
+        Raises:
+            NotFound: There is no such file, or it may be deleted at any time.
+            TooLarge: It is larger than this deployment takes.
+            Unavailable: S3 is overloaded or out of reach.
+        """
+        found = self._head(key)
+        if found["ContentLength"] > self._max_bytes:
+            raise TooLarge(f"A file may have at most {self._max_bytes} bytes.")
+        is_fresh = datetime.now(UTC) - found["LastModified"] < SENDABLE_FOR
+        with aws.overload_as_unavailable():
+            if is_fresh:
+                # It may be untagged already. To ask would cost as much as to do it again.
+                self._s3().delete_object_tagging(Bucket=self._bucket, Key=key)
+            elif self._is_unsent(key):
+                raise NotFound("The file was uploaded over a day ago and never sent: upload again.")
+        return _file(key, found)
+
+    def offer(self, frame: Frame, *, user_id: UserId) -> dict[str, object]:
+        """Answer a ``sendfile`` frame that asks to download, with the ``download`` frame.
 
         Args:
             frame: What the client sent.
-            sender_id: Whose connection it came from.
+            user_id: Whose connection it came from.
 
         Raises:
             InvalidRequest: A field is missing or not of the agreed form.
-            Forbidden: The sender is not in the chat.
-            UnsupportedType: The deployment does not take such files.
-            TooLarge: The deployment does not take files of that size.
+            Forbidden: The user is not in the chat, or the file is not the chat's.
+            NotFound: There is no such file.
+            Unavailable: S3 is overloaded or out of reach.
         """
         chat = Chat.named_in(frame)
-        chat.partner_of(sender_id)
-        # A folder of its own for each upload, so that none can touch another's file.
-        file_key = f"{chat.id}/{uuid4()}/{_file_name(frame)}"
-        if len(file_key.encode()) > _LONGEST_KEY_BYTES:
-            raise InvalidRequest("`fileName` is too long to store. Shorten it.")
-        content_type = frame.string("contentType", longest=_LONGEST_TYPE).lower()
-        if content_type not in self._allowed_types:
-            allowed = ", ".join(sorted(self._allowed_types))
-            raise UnsupportedType(f"`contentType` must be one of: {allowed}.")
-        size = frame.optional_whole_number("size")
-        if size is not None and size > self._max_bytes:
-            raise TooLarge(f"A file may have at most {self._max_bytes} bytes.")
-        return Upload(chat.id, file_key, content_type, size)
-
-    def presign(self, upload: Upload) -> dict[str, object]:
-        """Give the ``upload`` frame: a link to PUT the file to within 15 minutes.
-
-        S3 takes only what was signed: exactly the content type, and exactly the size where the
-        client gave one.
-        """
-        signed: dict[str, Any] = {
-            "Bucket": self._bucket,
-            "Key": upload.file_key,
-            "ContentType": upload.content_type,
-        }
-        if upload.size is not None:
-            signed["ContentLength"] = upload.size
+        chat.partner_of(user_id)
+        key = key_in(frame, chat)
+        if frame.has("fileName"):
+            raise InvalidRequest("Give `fileName` to upload, or `fileKey` to download, not both.")
+        file = _file(key, self._head(key))
+        count("Downloads")
+        logger.info("download link made", content_type=file.content_type, size=file.size)
         return {
-            "type": "upload",
+            "type": "download",
             "action": "sendfile",
-            "chatId": upload.chat_id,
-            "fileKey": upload.file_key,
-            "uploadUrl": self._s3.generate_presigned_url(
-                "put_object", Params=signed, ExpiresIn=_LINK_LIFETIME_S
-            ),
-            "method": "PUT",
-            # Content-Length is not here: HTTP clients add it, and browsers let nobody else do so.
-            "headers": {"Content-Type": upload.content_type},
-            "expiresIn": _LINK_LIFETIME_S,
+            "chatId": chat.id,
+            **file.as_fields(),
+            "fileUrl": self.link(file),
+            "expiresIn": LINK_LIFETIME_S,
         }
 
+    def link(self, file: File) -> str:
+        """Sign a link to GET a file with. Nothing is asked of S3 for that.
 
-def _file_name(frame: Frame) -> str:
-    name = frame.string("fileName", longest=_LONGEST_NAME)
-    if "/" in name or "\\" in name or any(unicodedata.category(char) == "Cc" for char in name):
-        raise InvalidRequest("`fileName` must not hold `/`, `\\` or control characters.")
-    if name in {".", ".."}:
-        raise InvalidRequest("`fileName` must not be `.` or `..`.")
-    return name
+        The link says how the file is to be treated, and what of, whatever was stored with it.
+        """
+        in_place = self._shows_in_place and file.content_type in _SHOWN_IN_PLACE
+        treatment = disposition.inline if in_place else disposition.attachment
+        return self._s3().generate_presigned_url(
+            "get_object",
+            Params={
+                "Bucket": self._bucket,
+                "Key": file.key,
+                "ResponseContentDisposition": treatment(file.name),
+                "ResponseContentType": file.content_type,
+            },
+            ExpiresIn=LINK_LIFETIME_S,
+        )
+
+    def _head(self, key: str) -> HeadObjectOutputTypeDef:
+        try:
+            with aws.overload_as_unavailable():
+                return self._s3().head_object(Bucket=self._bucket, Key=key)
+        except ClientError as error:
+            status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+            if status not in _NO_SUCH_FILE:
+                raise
+            count("FilesNotFound")
+            logger.info("file not found", status=status)
+            raise NotFound("There is no such file. Upload it first.") from error
+
+    def _is_unsent(self, key: str) -> bool:
+        answer = self._s3().get_object_tagging(Bucket=self._bucket, Key=key)
+        return UNSENT in {(tag["Key"], tag["Value"]) for tag in answer["TagSet"]}
+
+
+def _file(key: str, found: HeadObjectOutputTypeDef) -> File:
+    return File(key, found["ContentType"], found["ContentLength"])

@@ -41,6 +41,10 @@ class Frame:
         """
         return self.optional_string("clientMessageId", longest=128)
 
+    def has(self, field: str) -> bool:
+        """Say whether there is such a field, whatever it holds."""
+        return field in self._fields
+
     def string(self, field: str, *, longest: int) -> str:
         """Read a text that must be there.
 

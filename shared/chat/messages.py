@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self, cast
 from uuid import uuid4
 
 from chat import aws, settings
 from chat.chats import Chat
-from chat.errors import Forbidden, InvalidRequest, Unavailable
+from chat.errors import InvalidRequest, Unavailable
+from chat.file_keys import key_in
+from chat.files import File
 from chat.frames import Frame
 from chat.identity import UserId
 
@@ -20,13 +22,12 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
 _LONGEST_TEXT = 4096
-_LONGEST_FILE_KEY = 1024
 _MOST_CLASHES = 50
 _PAUSES_S = (0.02, 0.2)
 _PAGE_SIZE = 100
 
 PATIENCE_S = 6.0
-"""For how long a message is tried to be stored, in seconds."""
+"""For how long a message is tried to be stored, in seconds, the look at its file included."""
 
 # What a transaction is cancelled for that would go through a moment later:
 # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
@@ -41,6 +42,8 @@ class Message:
         timestamp: When API Gateway received it, in milliseconds since 1970; unique within its chat.
         text: What it says, if it says anything.
         file_key: The key of the file that goes with it, if one does.
+        file: That file, once it was found to be there. A stored message has it wherever it has the
+            key.
         client_message_id: The sender's own id of it, where the sender gave one. It is not stored
             with the message.
     """
@@ -52,6 +55,7 @@ class Message:
     timestamp: int
     text: str | None
     file_key: str | None
+    file: File | None = None
     client_message_id: str | None = None
 
     @classmethod
@@ -66,17 +70,16 @@ class Message:
         Raises:
             InvalidRequest: A field is missing or not of the agreed form.
             Forbidden: The sender is not in the chat, or the file is not the chat's.
+            NotFound: There cannot be a file with that key.
         """
         chat = Chat.named_in(frame)
         recipient_id = chat.partner_of(sender_id)
         text = frame.optional_string("text", longest=_LONGEST_TEXT)
-        file_key = frame.optional_string("fileKey", longest=_LONGEST_FILE_KEY)
+        file_key = key_in(frame, chat) if frame.has("fileKey") else None
         if text is None and file_key is None:
             raise InvalidRequest("A message needs `text`, `fileKey`, or both.")
         if text is not None and not text.strip():
             raise InvalidRequest("`text` must not be blank.")
-        if file_key is not None and not file_key.startswith(f"{chat.id}/"):
-            raise Forbidden("`fileKey` must be of a file in this chat, as `sendfile` gave it.")
         return cls(
             message_id=str(uuid4()),
             chat_id=chat.id,
@@ -88,8 +91,12 @@ class Message:
             client_message_id=frame.client_message_id,
         )
 
-    def as_frame(self) -> dict[str, object]:
-        """Give the ``message`` frame that both sides' devices receive."""
+    def as_frame(self, link: Callable[[File], str]) -> dict[str, object]:
+        """Give the ``message`` frame that both sides' devices receive.
+
+        Args:
+            link: Signs a link to a file, which is only good for minutes: each frame needs its own.
+        """
         frame: dict[str, object] = {
             "type": "message",
             "messageId": self.message_id,
@@ -100,8 +107,8 @@ class Message:
         }
         if self.text is not None:
             frame["text"] = self.text
-        if self.file_key is not None:
-            frame["fileKey"] = self.file_key
+        if self.file is not None:
+            frame |= self.file.as_fields() | {"fileUrl": link(self.file)}
         return frame
 
 
@@ -129,18 +136,22 @@ class Messages:
         """Open the deployed table."""
         return cls(aws.dynamodb(), settings.messages_table())
 
-    def store(self, message: Message) -> Stored:
+    def store(self, message: Message, *, began_at: float) -> Stored:
         """Write a message where nothing is yet, and say where that was.
 
         Two messages of a chat that arrive in one millisecond want the same key; the later one takes
         the next free millisecond. One with a `client_message_id` is written at most once, for ever:
         a resend finds the first.
 
+        Args:
+            message: What to write.
+            began_at: From when on patience is counted, on `time.monotonic`'s clock.
+
         Raises:
             Unavailable: DynamoDB is overloaded or out of reach, and was so for `PATIENCE_S`, or the
                 chat is busier than a message a millisecond.
         """
-        give_up_at = time.monotonic() + PATIENCE_S
+        give_up_at = began_at + PATIENCE_S
         clashes = 0
         write = self._put if message.client_message_id is None else self._put_once
         while clashes < _MOST_CLASHES:
@@ -269,12 +280,16 @@ def _to_item(message: Message) -> dict[str, AttributeValueTypeDef]:
     }
     if message.text is not None:
         item["text"] = {"S": message.text}
-    if message.file_key is not None:
-        item["fileKey"] = {"S": message.file_key}
+    if message.file is not None:
+        item["fileKey"] = {"S": message.file.key}
+        item["fileName"] = {"S": message.file.name}
+        item["contentType"] = {"S": message.file.content_type}
+        item["size"] = {"N": str(message.file.size)}
     return item
 
 
 def _from_item(item: Mapping[str, Any]) -> Message:
+    file = _file_in(item)
     return Message(
         message_id=item["messageId"]["S"],
         chat_id=item["chatId"]["S"],
@@ -282,5 +297,12 @@ def _from_item(item: Mapping[str, Any]) -> Message:
         recipient_id=UserId(item["recipientId"]["S"]),
         timestamp=int(item["timestamp"]["N"]),
         text=item["text"]["S"] if "text" in item else None,
-        file_key=item["fileKey"]["S"] if "fileKey" in item else None,
+        file_key=file.key if file else None,
+        file=file,
     )
+
+
+def _file_in(item: Mapping[str, Any]) -> File | None:
+    if "fileKey" not in item:
+        return None
+    return File(item["fileKey"]["S"], item["contentType"]["S"], int(item["size"]["N"]))

