@@ -2,7 +2,6 @@
 
 import contextlib
 
-import httpx
 import pytest
 from websockets.exceptions import InvalidStatus
 
@@ -48,29 +47,6 @@ def test_a_device_that_left_gets_nothing_and_hurts_no_one(chat_url: str, pair: P
             assert here.say(pair.chat_id, "1")["delivered"] == 1
             assert there.receive()["text"] == "1"
         assert here.say(pair.chat_id, "2")["delivered"] == 0
-
-
-def test_a_file_is_uploaded_and_sent(chat_url: str, pair: Pair) -> None:
-    photo = bytes(range(256)) * 16
-    with device(chat_url, userId=pair.first) as here, device(chat_url, userId=pair.second) as there:
-        upload = here.ask(
-            {
-                "action": "sendfile",
-                "chatId": pair.chat_id,
-                "fileName": "fäncy image.jpg",
-                "contentType": "image/jpeg",
-                "size": len(photo),
-            }
-        )
-        assert upload["type"] == "upload"
-        answer = httpx.request(
-            upload["method"], upload["uploadUrl"], headers=upload["headers"], content=photo
-        )
-        assert answer.status_code == 200
-        file_key = upload["fileKey"]
-        frame = {"action": "sendmessage", "chatId": pair.chat_id, "fileKey": file_key}
-        assert here.ask(frame)["delivered"] == 1
-        assert there.receive()["fileKey"] == file_key
 
 
 @pytest.mark.parametrize(
