@@ -32,14 +32,8 @@ class Scene:
     def try_once(self, client_message_id: str = "c-1", **more: Any) -> dict[str, Any] | None:
         """Send the message; the answer, or none if the function died."""
         self.attempts += 1
-        frame = {
-            "action": "sendmessage",
-            "chatId": self.chat_id,
-            "text": f"text of {client_message_id}",
-            "clientMessageId": client_message_id,
-        }
         try:
-            answer = self._backend.send(self.sender, frame, **more)
+            answer = self._backend.send(self.sender, self.frame(client_message_id), **more)
         except Killed:
             return None
         finally:
@@ -49,6 +43,14 @@ class Scene:
         else:
             assert answer["code"] in {"unavailable", "internal"}, answer
         return answer
+
+    def frame(self, client_message_id: str) -> dict[str, Any]:
+        return {
+            "action": "sendmessage",
+            "chatId": self.chat_id,
+            "text": f"text of {client_message_id}",
+            "clientMessageId": client_message_id,
+        }
 
     def persist(self, client_message_id: str = "c-1") -> None:
         """Do as a client does that wants its message through: send until it is acknowledged."""

@@ -1,0 +1,79 @@
+"""Something goes wrong at each AWS call of a message with a file; no file that it needs is lost."""
+
+from typing import Any
+
+import pytest
+
+from tests.backend import Backend
+from tests.faults.scene import Scene
+from tests.network import (
+    ANY,
+    Fault,
+    Network,
+    Strike,
+    answer_lost,
+    failing,
+    killed_after,
+    killed_before,
+    lost_on_its_way,
+)
+
+STRIKES = [killed_before, killed_after, failing, lost_on_its_way, answer_lost]
+# As without a file, and: a look at it, and its tag.
+CALLS = 11
+
+
+class FileScene(Scene):
+    """A message with a file."""
+
+    def __init__(self, backend: Backend) -> None:
+        super().__init__(backend)
+        frame = {
+            "action": "sendfile",
+            "chatId": self.chat_id,
+            "fileName": "image.jpg",
+            "contentType": "image/jpeg",
+        }
+        self.file_key = backend.upload(self.sender, frame)
+
+    def frame(self, client_message_id: str) -> dict[str, Any]:
+        return super().frame(client_message_id) | {"fileKey": self.file_key}
+
+    def check_file(self) -> None:
+        """Hold that S3 will not delete a file that a message refers to."""
+        if self.rows():
+            assert self._backend.tags_of(self.file_key) == {}
+
+
+def test_a_file_makes_as_many_calls_as_are_struck_here(backend: Backend, wire: Network) -> None:
+    scene = FileScene(backend)
+    wire.calls.clear()
+    scene.try_once()
+    assert len(wire.calls) == CALLS
+    scene.check()
+    scene.check_all_reached()
+
+
+@pytest.mark.parametrize("strike", STRIKES)
+def test_a_message_never_outlives_its_file(backend: Backend, wire: Network, strike: Strike) -> None:
+    for call in range(CALLS):
+        scene = FileScene(backend)
+        with wire.broken(Fault(ANY, strike, after=call, times=1)):
+            scene.try_once()
+        scene.check_file()
+        scene.persist()
+        scene.check()
+        scene.check_file()
+        scene.check_all_reached()
+
+
+@pytest.mark.parametrize("strike", [failing, lost_on_its_way, answer_lost])
+def test_all_calls_from_one_on_go_wrong(backend: Backend, wire: Network, strike: Strike) -> None:
+    for call in range(CALLS):
+        scene = FileScene(backend)
+        with wire.broken(Fault(ANY, strike, after=call)):
+            scene.try_once()
+        scene.check_file()
+        scene.persist()
+        scene.check()
+        scene.check_file()
