@@ -3,16 +3,21 @@
 Powertools reads their names from the environment: ``POWERTOOLS_SERVICE_NAME`` and
 ``POWERTOOLS_METRICS_NAMESPACE``, both set by the template.
 
-Never pass either of them the text of a message, a token or a presigned URL.
+Never pass either of them the text of a message, a token, a presigned URL or the name of a file.
+What an exception says may hold any of these, so it is not logged either: see `log_unexpected`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
+from traceback import extract_tb, format_list
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger, Metrics
+from botocore.exceptions import ClientError
+
+from chat.errors import ChatError
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -32,16 +37,48 @@ def count(name: str, value: int = 1) -> None:
         metrics.add_metric(name=name, unit="Count", value=value)
 
 
+class Unexpected(Exception):
+    """Something went wrong that nobody thought of."""
+
+
+def log_unexpected(error: Exception) -> None:
+    """Log what kind an exception is and where it came from, but nothing that it says.
+
+    botocore, for one, quotes the value that it would not send.
+    """
+    logger.error("unexpected error", exception="\n".join(_describe(error)))
+    count("InternalErrors")
+
+
+def _describe(error: BaseException) -> list[str]:
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    kind = type(error).__name__
+    if isinstance(error, ClientError):
+        kind = f"{kind}: {error.response['Error']['Code']} ({error.operation_name})"
+    # The lines that this shows are of source code, and hold no values.
+    where = "".join(format_list(extract_tb(error.__traceback__))).rstrip()
+    return [*([*_describe(cause), "which led to"] if cause else []), where, kind]
+
+
 def instrumented[Answer](
     function: Callable[[Any, LambdaContext], Answer],
 ) -> Callable[[Any, LambdaContext], Answer]:
-    """Give a Lambda handler's log lines the ids of its invocation, and flush what it counted."""
+    """Give a Lambda handler's log lines the ids of its invocation, and flush what it counted.
+
+    Lambda logs an exception that leaves the handler, with what it says. So only those leave whose
+    words are ours: a `ChatError`, or in place of any other an `Unexpected`.
+    """
 
     @logger.inject_lambda_context(clear_state=True)
     @wraps(function)
     def lambda_handler(event: Any, context: LambdaContext) -> Answer:  # noqa: ANN401 -- any JSON
         try:
             return function(event, context)
+        except ChatError:
+            raise
+        except Exception as error:  # noqa: BLE001 -- another is raised
+            log_unexpected(error)
+            raise Unexpected("The log line before this one says more.") from None
         finally:
             if metrics.provider.metric_set:
                 metrics.flush_metrics()

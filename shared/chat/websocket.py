@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from chat.connections import ConnectionId
 from chat.errors import ChatError, Unavailable
 from chat.frames import Frame, to_json
-from chat.telemetry import count, instrumented, logger
+from chat.telemetry import count, instrumented, log_unexpected, logger
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -33,7 +33,7 @@ class Request:
 
     @property
     def _context(self) -> Mapping[str, Any]:
-        return self.event.get("requestContext") or {}
+        return _mapping(self.event.get("requestContext"))
 
     @property
     def connection_id(self) -> ConnectionId:
@@ -43,12 +43,12 @@ class Request:
     @property
     def request_id(self) -> str | None:
         """API Gateway's id of the request."""
-        return self._context.get("requestId")
+        return _text(self._context.get("requestId"))
 
     @property
     def action(self) -> str | None:
         """What the client asked for; none when it connects or disconnects."""
-        return self._context.get("routeKey") if "messageId" in self._context else None
+        return _text(self._context.get("routeKey")) if "messageId" in self._context else None
 
     @property
     def connected_at(self) -> int:
@@ -63,7 +63,17 @@ class Request:
     @property
     def query(self) -> Mapping[str, str]:
         """The query string of the handshake; absent from the event where the URL has none."""
-        return self.event.get("queryStringParameters") or {}
+        return _mapping(self.event.get("queryStringParameters"))
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers of the handshake, their names in lower case: the event has the client's."""
+        return {name.lower(): value for name, value in _mapping(self.event.get("headers")).items()}
+
+    @property
+    def authorizer(self) -> Mapping[str, Any]:
+        """What an authorizer in front said; empty where there is none."""
+        return _mapping(self._context.get("authorizer"))
 
     @property
     def close_code(self) -> int | None:
@@ -81,7 +91,7 @@ class Request:
         Raises:
             InvalidRequest: It is not a JSON object.
         """
-        return Frame.parse(self.event.get("body") or "")
+        return Frame.parse(_text(self.event.get("body")) or "")
 
     @property
     def client_message_id(self) -> str | None:
@@ -107,7 +117,7 @@ def handler(
     @instrumented
     @wraps(answer)
     def lambda_handler(event: Event, _context: LambdaContext) -> Reply:
-        request = Request(event)
+        request = Request(_mapping(event))
         try:
             logger.append_keys(connection_id=request.connection_id, request_id=request.request_id)
             return _reply(200, answer(request))
@@ -115,14 +125,23 @@ def handler(
             logger.info("refused", code=error.code, action=request.action)
             count("Refusals")
             return _refusal(request, error)
-        except Exception:  # noqa: BLE001 -- see the comment
+        except Exception as error:  # noqa: BLE001 -- see the comment
             # The last line of defence: without it API Gateway would answer in its own words, which
             # do not say what the client's request was.
-            logger.exception("unexpected error")
-            count("InternalErrors")
+            log_unexpected(error)
             return _error(request, 500, code="internal", message=_OUR_FAULT)
 
     return lambda_handler
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    """Take an object of JSON as it is, and whatever else as an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def _text(value: object) -> str | None:
+    """Take a text as it is, and whatever else as none."""
+    return value if isinstance(value, str) else None
 
 
 def _reply(status: int, frame: Mapping[str, object] | None) -> Reply:
