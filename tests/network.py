@@ -114,6 +114,7 @@ class Network:
 
     Attributes:
         calls: The operations asked for, in order, each attempt of botocore's counted.
+        requests: What was asked, with each of them.
         bodies: What DynamoDB was asked, by operation.
         queue: Asynchronous invocations of functions, not run yet.
         is_dead: A function was killed: nothing that it still tries happens.
@@ -121,6 +122,7 @@ class Network:
 
     def __init__(self) -> None:
         self.calls: list[str] = []
+        self.requests: list[tuple[str, AWSPreparedRequest]] = []
         self.bodies: dict[str, list[dict[str, Any]]] = defaultdict(list)
         self.queue: list[dict[str, Any]] = []
         self.is_dead = False
@@ -148,6 +150,7 @@ class Network:
             if self.is_dead:
                 raise Killed
             self.calls.append(operation)
+            self.requests.append((operation, request))
             if operation.startswith("dynamodb."):
                 self.bodies[operation].append(json.loads(cast("bytes", request.body)))
             fault = self._next_fault(operation)

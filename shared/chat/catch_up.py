@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Self
+from dataclasses import asdict, dataclass, fields
+from typing import Self
 
 from chat import aws, settings
 from chat.connections import ConnectionId
@@ -38,9 +38,15 @@ class CatchUp:
     connected_at: int
 
     @classmethod
-    def in_event(cls, event: Mapping[str, Any]) -> Self | None:
+    def in_event(cls, event: object) -> Self | None:
         """Read what `CatchUps.request` sent, if the event is that. API Gateway's never are."""
-        return cls(**event[_EVENT_KEY]) if _EVENT_KEY in event else None
+        wanted = event.get(_EVENT_KEY) if isinstance(event, Mapping) else None
+        if not isinstance(wanted, Mapping) or wanted.keys() != _FIELDS:
+            return None
+        return cls(**wanted)
+
+
+_FIELDS = {field.name for field in fields(CatchUp)}
 
 
 class CatchUps:

@@ -22,10 +22,14 @@ class Frame:
         """Read a frame from the text that arrived.
 
         Raises:
-            InvalidRequest: It is not a JSON object.
+            InvalidRequest: It is not a JSON object, or holds a field twice.
         """
         try:
-            fields = json.loads(body, parse_constant=_refuse_constant)
+            fields = json.loads(
+                body, parse_constant=_refuse_constant, object_pairs_hook=_refuse_repetition
+            )
+        except _Repetition as error:
+            raise InvalidRequest("The frame must not hold a field twice.") from error
         except (ValueError, RecursionError) as error:
             raise InvalidRequest("The frame must be JSON.") from error
         if not isinstance(fields, dict):
@@ -53,7 +57,8 @@ class Frame:
             longest: The most characters (code points) it may have; the least is 1.
 
         Raises:
-            InvalidRequest: It is missing, not a string, empty, too long, or not valid Unicode.
+            InvalidRequest: It is missing, not a string, empty, too long, not valid Unicode, or has
+                a NUL in it.
         """
         if field not in self._fields:
             raise InvalidRequest(f"`{field}` is missing.")
@@ -62,6 +67,9 @@ class Frame:
             raise InvalidRequest(f"`{field}` must be a string.")
         if not 1 <= len(value) <= longest:
             raise InvalidRequest(f"`{field}` must have 1 to {longest} characters.")
+        if "\0" in value:
+            # Whatever takes it for a string's end would read less than was checked here.
+            raise InvalidRequest(f"`{field}` must not hold the character NUL.")
         if not _is_unicode(value):
             raise InvalidRequest(
                 f"`{field}` must be valid Unicode: half of a surrogate pair is missing."
@@ -95,6 +103,19 @@ def to_json(frame: Mapping[str, object]) -> str:
 def _refuse_constant(name: str) -> None:
     # Python reads NaN and Infinity, which JSON does not have.
     raise ValueError(name)
+
+
+class _Repetition(ValueError):
+    """An object has a field twice."""
+
+
+def _refuse_repetition(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    # JSON does not say which of the two counts, so who checks a frame and who uses it may differ:
+    # https://www.rfc-editor.org/rfc/rfc8259#section-4
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise _Repetition
+    return fields
 
 
 def _is_unicode(value: str) -> bool:
