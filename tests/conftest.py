@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 
 import boto3
@@ -32,12 +33,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Stack:
     """The template, transformed and resolved."""
+    return loaded(tmp_path_factory.mktemp("scratch"))
+
+
+def loaded(scratch: Path, **overrides: str) -> Stack:
+    """Load the template with these parameters."""
     return load(
         ROOT / "template-python.yaml",
-        overrides={},
+        overrides=overrides,
         region="us-east-1",
         api=None,
-        scratch=tmp_path_factory.mktemp("scratch"),
+        scratch=scratch,
     )
 
 
@@ -83,6 +89,7 @@ def backend(
     monkeypatch.setattr(messages, "_PAUSES_S", (0.001, 0.002))
     # Clients that are made only when they are needed are made now.
     monkeypatch.setenv("AWS_DEFAULT_REGION", stack.region)
+    monkeypatch.setenv(_ENDPOINT, api.url)
     with mock_aws():
         create_storage(stack)
         yield Backend(
@@ -137,11 +144,16 @@ def containers(stack: Stack, api: ManagementApi) -> dict[str, Container]:
     """Make a cold container of each function."""
     made = {}
     for function in stack.functions.values():
-        environment = environment_of(function, stack.region)
-        if _ENDPOINT in environment:
-            environment[_ENDPOINT] = api.url
-        made[function.code.name] = Container(function.code.name, environment)
+        made[function.code.name] = container(function, stack, api)
     return made
+
+
+def container(function: Function, stack: Stack, api: ManagementApi) -> Container:
+    """Make a cold container of one function."""
+    environment = environment_of(function, stack.region)
+    if _ENDPOINT in environment:
+        environment[_ENDPOINT] = api.url
+    return Container(function.code.name, environment)
 
 
 def environment_of(function: Function, region: str) -> dict[str, str]:

@@ -23,13 +23,23 @@ def now() -> int:
 
 
 def connect(
-    connection_id: str, query: Mapping[str, str], *, connected_at: int | None = None
+    connection_id: str,
+    query: Mapping[str, str],
+    *,
+    connected_at: int | None = None,
+    headers: Mapping[str, str] | None = None,
+    authorizer: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
+    sent = {"Host": "chat.example.com", "Sec-WebSocket-Version": "13", **(headers or {})}
     event: dict[str, Any] = {
-        "headers": {"Host": "chat.example.com", "Sec-WebSocket-Version": "13"},
-        "multiValueHeaders": {"Host": ["chat.example.com"], "Sec-WebSocket-Version": ["13"]},
+        "headers": sent,
+        "multiValueHeaders": {name: [value] for name, value in sent.items()},
         "requestContext": _context(
-            connection_id, "CONNECT", routeKey="$connect", connectedAt=connected_at
+            connection_id,
+            "CONNECT",
+            routeKey="$connect",
+            connectedAt=connected_at,
+            authorizer=authorizer,
         ),
         "isBase64Encoded": False,
     }

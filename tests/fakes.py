@@ -20,6 +20,7 @@ class ManagementApi:
         fails_after: How many posts a connection takes before two fail.
         gates: Posts to these connections wait for the event.
         attempts: How many posts came for each connection.
+        closed: The connections that were closed, in order.
         concurrent: The most posts that were under way at once.
     """
 
@@ -35,6 +36,7 @@ class ManagementApi:
         self.fails_after: dict[str, int] = {}
         self.gates: dict[str, threading.Event | threading.Barrier] = {}
         self.attempts: dict[str, int] = defaultdict(int)
+        self.closed: list[str] = []
         self._received: dict[str, list[dict[str, Any]]] = defaultdict(list)
 
     def received(self, connection_id: str) -> list[dict[str, Any]]:
@@ -61,6 +63,15 @@ class ManagementApi:
             self._received[connection_id].append(json.loads(data))
         return 200
 
+    def delete(self, connection_id: str) -> int:
+        if status := self.broken.get(connection_id):
+            return status
+        if connection_id not in self.open:
+            return 410
+        self.open.remove(connection_id)
+        self.closed.append(connection_id)
+        return 204
+
 
 _ERRORS = {
     403: "ForbiddenException",
@@ -80,7 +91,15 @@ def management_api() -> Iterator[ManagementApi]:
 
         def do_POST(self) -> None:
             data = self.rfile.read(int(self.headers["Content-Length"]))
-            status = api.post(unquote(self.path.rpartition("/")[2]), data)
+            self._answer(api.post(self._connection_id(), data))
+
+        def do_DELETE(self) -> None:
+            self._answer(api.delete(self._connection_id()))
+
+        def _connection_id(self) -> str:
+            return unquote(self.path.rpartition("/")[2])
+
+        def _answer(self, status: int) -> None:
             self.send_response(status)
             if status in _ERRORS:
                 self.send_header("x-amzn-ErrorType", _ERRORS[status])

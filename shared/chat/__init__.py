@@ -7,7 +7,11 @@ module          what it knows
 ==============  ==============================================================
 `websocket`     API Gateway's event in, the reply out, and errors as frames
 `frames`        how a client's fields are read, and ours written
-`identity`      what a user id is, and who is connecting
+`identity`      what a user id is, and who somebody claims to be
+`handshake`     who is believed about who is connecting
+`tokens`        what an issuer's token says, where a deployment has an issuer
+`issuer`        the issuer's keys
+`seats`         how many connections a user may have
 `chats`         what a chat id is, and who belongs to the chat
 `connections`   the table ``ChatConnections``
 `messages`      a message, and the table ``ChatMessages``

@@ -17,7 +17,7 @@ def is_user_id(value: str) -> bool:
 
 
 def who_connects(query: Mapping[str, str]) -> UserId:
-    """Tell who opens a connection.
+    """Tell who opens a connection, by its own word: whoever knows a user id may say so.
 
     Args:
         query: The query string of the handshake's URL.

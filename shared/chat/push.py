@@ -1,4 +1,4 @@
-"""One frame to one connection, through the API Gateway Management API."""
+"""One frame to one connection, or its end, through the API Gateway Management API."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Outcome(Enum):
-    """What became of a push."""
+    """What became of a push, or of a close."""
 
     REACHED = auto()
     GONE = auto()
@@ -64,6 +64,17 @@ class Push:
             return Outcome.GONE
         except (ClientError, HTTPClientError) as error:
             logger.warning("push failed", to=connection_id, reason=type(error).__name__)
+            return Outcome.FAILED
+        return Outcome.REACHED
+
+    def close(self, connection_id: ConnectionId) -> Outcome:
+        """End a connection. Never raises for what the network or the other end did."""
+        try:
+            self._management_api.delete_connection(ConnectionId=connection_id)
+        except self._management_api.exceptions.GoneException:
+            return Outcome.GONE
+        except (ClientError, HTTPClientError) as error:
+            logger.warning("close failed", to=connection_id, reason=type(error).__name__)
             return Outcome.FAILED
         return Outcome.REACHED
 

@@ -21,6 +21,31 @@ def send_message_function() -> str:
     return os.environ["SEND_MESSAGE_FUNCTION"]
 
 
+def max_connections() -> int:
+    """Say how many connections a user may have; 0 if any number. Read by on_connect."""
+    return int(os.environ["MAX_CONNECTIONS"])
+
+
+def jwt_issuer() -> str:
+    """Name the issuer whose tokens are needed to connect; empty if none are. Read by on_connect."""
+    return os.environ["JWT_ISSUER"]
+
+
+def jwt_audience() -> str:
+    """Name whom tokens must be meant for. Read by on_connect, with an issuer."""
+    return os.environ["JWT_AUDIENCE"]
+
+
+def jwt_user_claim() -> str:
+    """Name the claim that is the user's id. Read by on_connect, with an issuer."""
+    return os.environ["JWT_USER_CLAIM"]
+
+
+def jwks_url() -> str:
+    """Say where the issuer's keys are; empty if it says so itself. Read by on_connect, as above."""
+    return os.environ["JWKS_URL"]
+
+
 def files_bucket() -> str:
     """Name the bucket of the files. Read by send_message and send_file."""
     return os.environ["FILES_BUCKET"]

@@ -10,8 +10,11 @@ from typing import Any
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
 
 from chat.files import SENDABLE_FOR, UNSENT
+from local.intrinsics import Resolver
+from local.resources import Names
 from local.transform import read, to_cloudformation
 from tests.backend import ROOT
 
@@ -119,6 +122,12 @@ def permissions(resources: Resources, role: str) -> set[tuple[str, str]]:
             "OnConnect",
             {
                 ("dynamodb:PutItem", "ConnectionsTable.Arn"),
+                ("dynamodb:DeleteItem", "ConnectionsTable.Arn"),
+                ("dynamodb:Query", "${ConnectionsTable.Arn}/index/userId-index"),
+                (
+                    "execute-api:ManageConnections",
+                    f"{EXECUTE_API}:${{ChatApi}}/prod/DELETE/@connections/*",
+                ),
                 ("lambda:InvokeFunction", "SendMessageFunction.Arn"),
             },
         ),
@@ -178,7 +187,19 @@ def test_nothing_else_grants_anything(resources: Resources) -> None:
 @pytest.mark.parametrize(
     ("function", "variables"),
     [
-        ("OnConnect", {"CONNECTIONS_TABLE", "SEND_MESSAGE_FUNCTION"}),
+        (
+            "OnConnect",
+            {
+                "CONNECTIONS_TABLE",
+                "SEND_MESSAGE_FUNCTION",
+                "MAX_CONNECTIONS",
+                "JWT_ISSUER",
+                "JWT_AUDIENCE",
+                "JWT_USER_CLAIM",
+                "JWKS_URL",
+                "AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI",
+            },
+        ),
         ("OnDisconnect", {"CONNECTIONS_TABLE"}),
         (
             "SendMessage",
@@ -339,6 +360,49 @@ def test_every_parameter_has_a_default() -> None:
         assert "Default" in parameter, name
 
 
+@pytest.mark.parametrize(
+    ("parameters", "says"),
+    [
+        ({}, "OPEN - no tokens. Whoever knows a user id can connect under it"),
+        (
+            {"JwtIssuer": "https://issuer.example", "JwtAudience": "chat"},
+            "TOKENS - who connects needs a token of https://issuer.example for chat, and is",
+        ),
+    ],
+)
+def test_every_deployment_says_who_may_connect(parameters: dict[str, str], says: str) -> None:
+    document, values = to_cloudformation(TEMPLATE, parameters, "us-east-1")
+    resolver = Resolver(document, values, Names("us-east-1"))
+    assert resolver.resolve(document["Outputs"]["WhoMayConnect"]["Value"]).startswith(says)
+
+
+@pytest.mark.parametrize(
+    ("issuer", "is_taken"),
+    [
+        ("", True),
+        ("https://cognito-idp.us-east-1.amazonaws.com/us-east-1_EXAMPLE", True),
+        ("https://tenant.auth0.com/", True),
+        ("http://127.0.0.1:8080", True),
+        ("http://issuer.example", False),
+        ("http://127.0.0.1.evil.example:80", False),
+        ("issuer.example", False),
+        ("https://issuer.example?x", False),
+        (" ", False),
+    ],
+)
+def test_an_issuer_is_reached_by_https(issuer: str, *, is_taken: bool) -> None:
+    pattern = SOURCE["Parameters"]["JwtIssuer"]["AllowedPattern"]
+    # CloudFormation looks at all of the value: the pattern is not to be found in it, but to be it.
+    assert (re.fullmatch(pattern, issuer) is not None) == is_taken
+
+
+def test_an_issuer_comes_with_an_audience() -> None:
+    document, _ = to_cloudformation(TEMPLATE, {}, "us-east-1")
+    rule = document["Rules"]["AudienceGoesWithIssuer"]
+    assert "JwtIssuer" in json.dumps(rule["RuleCondition"])
+    assert "JwtAudience" in json.dumps(rule["Assertions"])
+
+
 def test_cloudformation_can_read_the_file() -> None:
     """It takes neither anchors nor aliases, and a template may have at most 1 MB."""
     tokens = list(yaml.scan(TEMPLATE.read_text()))
@@ -359,23 +423,26 @@ def test_a_plain_deploy_ships_what_was_built() -> None:
 
 def pins(path: Path) -> dict[str, str]:
     lines = [line.partition("#")[0].strip() for line in path.read_text().splitlines()]
-    return dict(line.split("==") for line in lines if line)
+    return dict(line.lower().split("==") for line in lines if line)
 
 
 def test_what_ships_is_what_was_tested() -> None:
     tested = pins(ROOT / "requirements-dev.txt")
-    shipped = pins(ROOT / "shared" / "requirements.txt")
-    assert shipped.keys() == needed_by("aws-lambda-powertools") | needed_by("botocore")
-    assert shipped.items() <= tested.items()
+    layer = pins(ROOT / "shared" / "requirements.txt")
+    assert layer.keys() == needed_by("aws-lambda-powertools") | needed_by("botocore")
+    assert layer.items() <= tested.items()
+    on_connect = pins(ROOT / "on_connect" / "requirements.txt")
+    assert on_connect.keys() == needed_by("pyjwt") | needed_by("cryptography")
+    assert on_connect.items() <= tested.items()
 
 
 def needed_by(package: str) -> set[str]:
     """Name a package and all that it cannot do without."""
     found = {package}
     for line in requires(package) or []:
-        name, _, marker = line.partition(";")
-        if "extra" not in marker:
-            found |= needed_by(re.split(r"[^A-Za-z0-9._-]", name, maxsplit=1)[0].lower())
+        needed = Requirement(line)
+        if needed.marker is None or needed.marker.evaluate({"extra": ""}):
+            found |= needed_by(needed.name.lower())
     return {name.replace("_", "-") for name in found}
 
 
@@ -383,7 +450,8 @@ def needed_by(package: str) -> set[str]:
 def test_a_function_ships_only_its_module(folder: str) -> None:
     files = {path.name for path in (ROOT / folder).iterdir() if path.name != "__pycache__"}
     assert files == {"lambda_function.py", "requirements.txt"}
-    assert pins(ROOT / folder / "requirements.txt") == {}
+    if folder != "on_connect":
+        assert pins(ROOT / folder / "requirements.txt") == {}
 
 
 @pytest.mark.parametrize("folder", FOLDERS.values())

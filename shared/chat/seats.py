@@ -1,0 +1,70 @@
+"""Seats: a user has so many connections, and who comes last takes the place of who came first."""
+
+from __future__ import annotations
+
+from typing import Final, Self
+
+from chat import settings
+from chat.connections import Connection, Connections
+from chat.errors import Unavailable
+from chat.push import Outcome, Push
+from chat.telemetry import count, logger
+
+# Each connection pays for one that it displaces. More than that are over the limit only where many
+# came at once, faster than the index shows them; those who come next clear them away.
+_MOST_AT_ONCE: Final = 4
+
+
+class Seats:
+    """The most connections that one user may have.
+
+    The newest is let in and the oldest closed, rather than the other way round, because a row may
+    outlive its connection by a day: dead ones, which nobody has noticed yet, would lock a user out.
+
+    Args:
+        most: How many; 0 for as many as may come, which nobody counts.
+    """
+
+    def __init__(self, connections: Connections, most: int) -> None:
+        self._connections = connections
+        self._most = most
+
+    @classmethod
+    def from_environment(cls, connections: Connections) -> Self:
+        """Give as many as the deployment does."""
+        return cls(connections, settings.max_connections())
+
+    def make_room_for(self, newest: Connection) -> None:
+        """Close a user's oldest connections, where there are more than may be.
+
+        What cannot be done now is left to the next handshake: to keep the user out for it would do
+        more harm than one connection too many.
+        """
+        if not self._most:
+            return
+        try:
+            others = sorted(
+                (
+                    each
+                    for each in self._connections.of(newest.user_id)
+                    if each.connection_id != newest.connection_id
+                ),
+                key=lambda each: each.connected_at,
+            )
+            too_many = max(0, len(others) + 1 - self._most)
+            for oldest in others[: min(too_many, _MOST_AT_ONCE)]:
+                self._close(oldest)
+        except Unavailable:
+            logger.warning("connections not counted in time")
+            count("LookupFailures")
+
+    def _close(self, oldest: Connection) -> None:
+        # The client is made for the first that must go. Most containers never see one.
+        outcome = Push.from_environment().close(oldest.connection_id)
+        if outcome is Outcome.FAILED:
+            # Without its row it would be open and get nothing.
+            return
+        # $disconnect would remove it, but is best effort, and does not come for the dead.
+        self._connections.remove(oldest.connection_id)
+        count("ConnectionsDisplaced")
+        logger.info("oldest connection closed", closed=oldest.connection_id)

@@ -1,0 +1,94 @@
+"""Tokens: JSON Web Tokens, in which an issuer vouches for who someone is.
+
+Imported only where a deployment has an issuer. PyJWT and cryptography, which this needs, ship with
+on_connect alone, and take longer to import than all the rest of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, Self
+
+import jwt
+
+from chat import settings
+from chat.errors import Unauthorized
+from chat.identity import UserId, is_user_id
+from chat.issuer import Issuer
+
+# Clocks differ.
+_LEEWAY_S: Final = 30
+
+
+class Tokens:
+    """What an issuer's tokens say.
+
+    Args:
+        issuer: Who must have signed them.
+        audience: Whom they must be meant for.
+        user_claim: Which of their claims is the user's id.
+    """
+
+    def __init__(self, issuer: Issuer, *, audience: str, user_claim: str) -> None:
+        if not audience:
+            # An issuer serves many applications. Without this a token for any would do.
+            raise ValueError("With an issuer there must be an audience: set JwtAudience.")
+        self._issuer = issuer
+        self._audience = audience
+        self._user_claim = user_claim
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """Believe the deployment's issuer."""
+        return cls(
+            Issuer(settings.jwt_issuer(), settings.jwks_url()),
+            audience=settings.jwt_audience(),
+            user_claim=settings.jwt_user_claim(),
+        )
+
+    def user_of(self, token: str) -> UserId:
+        """Tell whom a token names.
+
+        Raises:
+            Unauthorized: It is not the issuer's, not for us, not of now, or names nobody who can
+                exist here.
+            IssuerUnreachable: It cannot be verified at the moment.
+        """
+        claims = self._verify(token)
+        if not self._is_meant_for_us(claims):
+            raise Unauthorized("The token is not meant for this chat. Log in again.")
+        user_id = claims.get(self._user_claim)
+        if not isinstance(user_id, str) or not is_user_id(user_id):
+            raise Unauthorized(f"The token's `{self._user_claim}` is not a user id of this chat.")
+        return UserId(user_id)
+
+    def _verify(self, token: str) -> Mapping[str, Any]:
+        try:
+            key = self._issuer.key(jwt.get_unverified_header(token).get("kid"))
+            if key is None:
+                raise Unauthorized("The token is not signed by this chat's issuer. Log in again.")
+            claims: Mapping[str, Any] = jwt.decode(
+                token,
+                key,
+                algorithms=[key.algorithm_name],
+                issuer=self._issuer.url,
+                leeway=_LEEWAY_S,
+                options={
+                    "require": ["exp", "iss"],
+                    "verify_aud": False,  # below, because Cognito has two ways to say it
+                    "enforce_minimum_key_length": True,
+                },
+            )
+        except jwt.ExpiredSignatureError as error:
+            raise Unauthorized("The token has expired. Log in again.") from error
+        except (jwt.PyJWTError, UnicodeEncodeError) as error:
+            raise Unauthorized("The token is not valid. Log in again.") from error
+        return claims
+
+    def _is_meant_for_us(self, claims: Mapping[str, Any]) -> bool:
+        audience = claims.get("aud")
+        if audience is None and claims.get("token_use") == "access":
+            # Cognito's access tokens have no `aud`, but the id of the app that they are for:
+            # https://docs.aws.amazon.com/cognito/latest/developerguide/amazon-cognito-user-pools-using-the-access-token.html
+            audience = claims.get("client_id")
+        return self._audience in (audience if isinstance(audience, list) else [audience])

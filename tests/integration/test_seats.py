@@ -1,0 +1,114 @@
+import time
+from pathlib import Path
+
+import pytest
+from moto import mock_aws
+
+from tests import events
+from tests.backend import Backend, Container, Logs
+from tests.conftest import container, loaded
+from tests.fakes import ManagementApi
+from tests.network import Fault, Network, throttled
+
+NOW = int(time.time() * 1000)
+
+
+@pytest.fixture
+def seats(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three for each user."""
+    monkeypatch.setattr(backend.on_connect.module.seats, "_most", 3)
+
+
+def fill(backend: Backend, number: int = 3) -> list[str]:
+    return [backend.connect("user123", connected_at=NOW - 60_000 + each) for each in range(number)]
+
+
+@pytest.mark.usefixtures("seats")
+def test_the_oldest_gives_way_to_the_newest(backend: Backend, logs: Logs) -> None:
+    oldest, *others = fill(backend)
+    logs()
+    newest = backend.connect("user123")
+    assert backend.connections().keys() == {*others, newest}
+    assert backend.api.closed == [oldest]
+    assert sum(line.get("ConnectionsDisplaced", [0])[0] for line in logs()) == 1
+
+
+@pytest.mark.usefixtures("seats")
+def test_as_many_as_may_be_are_left_alone(backend: Backend) -> None:
+    filled = fill(backend)
+    assert backend.connections().keys() == set(filled)
+    assert backend.api.closed == []
+
+
+@pytest.mark.usefixtures("seats")
+def test_each_user_has_seats_of_its_own(backend: Backend) -> None:
+    fill(backend)
+    backend.connect("user456")
+    assert backend.api.closed == []
+    assert len(backend.connections()) == 4
+
+
+@pytest.mark.usefixtures("seats")
+def test_dead_connections_lock_no_one_out(backend: Backend) -> None:
+    dead = fill(backend)
+    backend.api.open.clear()
+    living = [backend.connect("user123") for _ in range(3)]
+    assert backend.connections().keys() == set(living)
+    assert not backend.connections().keys() & set(dead)
+    assert backend.api.closed == []
+
+
+@pytest.mark.usefixtures("seats")
+def test_too_many_at_once_are_cleared_away_by_and_by(backend: Backend) -> None:
+    backend.on_connect.module.seats._most = 100
+    fill(backend, 9)
+    backend.on_connect.module.seats._most = 3
+    backend.connect("user123")
+    assert len(backend.connections()) == 6
+    backend.connect("user123")
+    assert len(backend.connections()) == 3
+
+
+@pytest.mark.usefixtures("seats")
+def test_one_that_cannot_be_closed_keeps_its_row(backend: Backend) -> None:
+    oldest, *_ = fill(backend)
+    backend.api.broken[oldest] = 429
+    backend.connect("user123")
+    assert oldest in backend.connections()
+    assert len(backend.connections()) == 4
+
+
+@pytest.mark.usefixtures("seats")
+@pytest.mark.parametrize("operation", ["dynamodb.Query", "dynamodb.DeleteItem"])
+def test_to_count_is_not_worth_keeping_someone_out(
+    backend: Backend, wire: Network, operation: str
+) -> None:
+    fill(backend)
+    with wire.broken(Fault(operation, throttled)):
+        newest = backend.connect("user123")
+    assert newest in backend.connections()
+
+
+def test_a_deployment_says_how_many(api: ManagementApi, tmp_path: Path, backend: Backend) -> None:
+    door = on_connect(api, tmp_path, 1)
+    first, second = events.new_id(), events.new_id()
+    for connection_id, at in ((first, NOW - 1), (second, NOW)):
+        backend.api.open.add(connection_id)
+        door(events.connect(connection_id, {"userId": "user123"}, connected_at=at))
+    assert backend.api.closed == [first]
+    assert backend.connections() == {second: "user123"}
+
+
+@pytest.mark.usefixtures("backend")
+def test_without_a_limit_nobody_counts(api: ManagementApi, tmp_path: Path, wire: Network) -> None:
+    door = on_connect(api, tmp_path, 0)
+    wire.calls.clear()
+    door(events.connect(events.new_id(), {"userId": "user123"}))
+    assert wire.calls == ["dynamodb.PutItem"]
+
+
+def on_connect(api: ManagementApi, tmp_path: Path, most: int) -> Container:
+    stack = loaded(tmp_path, MaxConnectionsPerUser=str(most))
+    (function,) = (each for each in stack.functions.values() if each.code.name == "on_connect")
+    with mock_aws():
+        return container(function, stack, api)
