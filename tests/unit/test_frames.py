@@ -29,6 +29,31 @@ def test_json_that_is_no_object_is_refused(body: str) -> None:
         Frame.parse(body)
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"chatId": "a#b", "chatId": "a#c"}',
+        '{"text": "x", "text": "x"}',
+        '{"text": "x", "\\u0074ext": "y"}',
+        '{"new": [{"a": 1, "a": 2}]}',
+    ],
+)
+def test_a_field_that_is_there_twice_is_refused(body: str) -> None:
+    with pytest.raises(InvalidRequest, match="twice"):
+        Frame.parse(body)
+
+
+@pytest.mark.parametrize("text", ["\0", "a\0b", "a\0"])
+def test_a_nul_is_refused(text: str) -> None:
+    with pytest.raises(InvalidRequest, match="`text` must not hold the character NUL"):
+        Frame({"text": text}).string("text", longest=4)
+
+
+@pytest.mark.parametrize("text", ["\u202eabc", "\u200d", "\u2028", "\x1b[0m", "\ufffe", "e\u0301"])
+def test_any_other_character_is_left_to_those_who_show_it(text: str) -> None:
+    assert Frame({"text": text}).string("text", longest=8) == text
+
+
 def test_a_string_is_read_as_it_was_sent() -> None:
     assert Frame.parse('{"text": " \\u00e9\\ud83d\\ude00 "}').string("text", longest=4) == " é😀 "
 

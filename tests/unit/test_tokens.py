@@ -12,6 +12,8 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from chat import issuer as issuer_module
 from chat.errors import Unauthorized
@@ -145,9 +147,13 @@ def test_a_claim_that_is_no_text_is_refused(served: Issuer, user_id: Any) -> Non
         reading(served, user_claim="number").user_of(served.token("x", number=user_id))
 
 
+def urlsafe(part: bytes) -> str:
+    return base64.urlsafe_b64encode(part).rstrip(b"=").decode()
+
+
 def encoded(part: object) -> str:
     text = part if isinstance(part, str) else json.dumps(part)
-    return base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
+    return urlsafe(text.encode())
 
 
 @pytest.mark.parametrize(
@@ -172,6 +178,13 @@ def test_what_is_no_token_is_refused(served: Issuer, token: str) -> None:
         reading(served).user_of(token)
 
 
+@given(token=st.text() | st.builds(".".join, st.lists(st.binary().map(urlsafe), max_size=5)))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_no_text_at_all_gets_in_or_breaks_anything(served: Issuer, token: str) -> None:
+    with pytest.raises(Unauthorized):
+        reading(served).user_of(token)
+
+
 def test_an_unsigned_token_is_refused(served: Issuer) -> None:
     for algorithm in ("none", "None", "NONE", ""):
         header = {"alg": algorithm, "kid": served.key.id}
@@ -188,9 +201,8 @@ def test_a_public_key_is_no_secret_to_sign_with(served: Issuer) -> None:
     for secret in (pem, der, pem.strip()):
         signed = f"{encoded({'alg': 'HS256', 'kid': served.key.id})}.{encoded(served.claims('a'))}"
         mac = jwt.algorithms.HMACAlgorithm(jwt.algorithms.HMACAlgorithm.SHA256)
-        signature = base64.urlsafe_b64encode(mac.sign(signed.encode(), secret)).rstrip(b"=")
         with pytest.raises(Unauthorized):
-            reading(served).user_of(f"{signed}.{signature.decode()}")
+            reading(served).user_of(f"{signed}.{urlsafe(mac.sign(signed.encode(), secret))}")
 
 
 @pytest.mark.parametrize("algorithm", ["RS384", "RS512", "PS256"])

@@ -1,0 +1,121 @@
+"""Every flow that there is, with something in it that must not be told."""
+
+import re
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import boto3
+from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.s3.models import s3_backends
+
+from tests import events
+from tests.backend import Backend
+
+CHAT = "user123#user456"
+TEXT = "the secret of the text"
+FILE_NAME = "the secret of the name.jpg"
+LONG_AGO = int(time.time() * 1000) - 60_000
+
+
+@dataclass
+class Flows:
+    """One after the other, on one backend.
+
+    Attributes:
+        secrets: What was said, and must be found in no log. More with every flow.
+    """
+
+    backend: Backend
+    bucket: str
+    secrets: set[str] = field(default_factory=lambda: {TEXT, FILE_NAME})
+
+    def run(self) -> None:
+        self.connect_one_too_many()
+        self.chat()
+        self.send_a_file()
+        self.catch_up()
+        self.be_refused()
+        self.leave()
+
+    def connect_one_too_many(self) -> None:
+        seats = self.backend.on_connect.module.seats
+        most, seats._most = seats._most, 2
+        try:
+            for number in range(3):
+                self.backend.connect("user789", connected_at=LONG_AGO + number)
+        finally:
+            seats._most = most
+
+    def chat(self) -> None:
+        sender = self.backend.connect("user123")
+        self.backend.connect("user456")
+        gone = self.backend.connect("user456", connected_at=LONG_AGO)
+        self.backend.api.open.remove(gone)
+        self.backend.say(sender, CHAT, TEXT)
+        for _ in range(2):
+            self.backend.say(sender, CHAT, TEXT, clientMessageId="c-1")
+
+    def send_a_file(self) -> None:
+        sender = self.backend.connect("user123")
+        wanted = {"fileName": FILE_NAME, "contentType": "image/jpeg", "size": 5}
+        upload = self._ask(sender, {"action": "sendfile", "chatId": CHAT, **wanted})
+        self._put(upload)
+        file = {"chatId": CHAT, "fileKey": upload["fileKey"]}
+        for _ in range(2):
+            self._ask(sender, {"action": "sendmessage", "text": TEXT, **file})
+            self._ask(sender, {"action": "sendfile", **file})
+            self._grow_old(upload)
+
+    def catch_up(self) -> None:
+        back = self.backend.catch_up("user456", since=0)
+        for frame in self.backend.api.received(back):
+            self._note(frame)
+
+    def be_refused(self) -> None:
+        stranger = self.backend.connect("user789")
+        wrong: list[object] = [
+            {"action": "sendmessage", "chatId": CHAT, "text": TEXT},
+            {"action": "sendmessage", "chatId": TEXT, "text": TEXT},
+            {"action": "sendmessage", "chatId": CHAT, "text": TEXT, "fileKey": FILE_NAME},
+            {"action": "sendfile", "chatId": CHAT, "fileName": FILE_NAME, "contentType": TEXT},
+            TEXT,
+        ]
+        for frame in wrong:
+            for function in (self.backend.send_message, self.backend.send_file):
+                function(events.message(stranger, frame))
+                function(events.message(events.new_id(), frame))
+        for query in ({}, {"userId": TEXT}, {"userId": "user123", "since": TEXT, "token": TEXT}):
+            self.backend.on_connect(events.connect(events.new_id(), query))
+
+    def leave(self) -> None:
+        for connection_id in self.backend.connections():
+            self.backend.on_disconnect(events.disconnect(connection_id))
+
+    def _ask(self, connection_id: str, frame: dict[str, Any]) -> dict[str, Any]:
+        answer = self.backend.send(connection_id, frame)
+        self._note(answer)
+        return answer
+
+    def _note(self, frame: dict[str, Any]) -> None:
+        for name in ("fileKey", "uploadUrl", "fileUrl"):
+            if name in frame:
+                self.secrets.add(frame[name])
+                self.secrets.update(re.findall("X-Amz-Signature=([0-9a-f]+)", frame[name]))
+
+    def _put(self, upload: dict[str, Any]) -> None:
+        """Do what the link is for."""
+        headers = {name.lower(): value for name, value in upload["headers"].items()}
+        boto3.client("s3", "us-east-1").put_object(
+            Bucket=self.bucket,
+            Key=upload["fileKey"],
+            Body=b"bytes",
+            ContentType=headers["content-type"],
+            Tagging=headers.get("x-amz-tagging", ""),
+        )
+
+    def _grow_old(self, upload: dict[str, Any]) -> None:
+        """Let the file have been uploaded long ago."""
+        bucket = s3_backends[DEFAULT_ACCOUNT_ID]["aws"].buckets[self.bucket]
+        bucket.keys[upload["fileKey"]].last_modified = datetime.fromtimestamp(0, UTC)
