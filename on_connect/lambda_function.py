@@ -19,6 +19,7 @@ catch_ups = CatchUps.from_environment()
 @handler
 def lambda_handler(request: Request) -> None:
     """Open a connection."""
+    request.refuse_frames()
     user_id = handshakes.user_of(request)
     since = since_in(request.query)
     connection = Connection(request.connection_id, user_id, request.connected_at)

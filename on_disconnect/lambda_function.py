@@ -14,6 +14,7 @@ connections = Connections.from_environment()
 @handler
 def lambda_handler(request: Request) -> None:
     """Close a connection."""
+    request.refuse_frames()
     connections.remove(request.connection_id)
     count("Disconnects")
     logger.info("disconnected", close_code=request.close_code, close_reason=request.close_reason)

@@ -8,7 +8,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 from chat.connections import ConnectionId
-from chat.errors import ChatError, Unavailable
+from chat.errors import ChatError, InvalidRequest, Unavailable
 from chat.frames import Frame, to_json
 from chat.telemetry import count, instrumented, log_unexpected, logger
 
@@ -84,6 +84,18 @@ class Request:
     def close_reason(self) -> str | None:
         """The close reason, when the client has disconnected."""
         return self._context.get("disconnectReason")
+
+    def refuse_frames(self) -> None:
+        """Refuse what a client sent: only API Gateway says that a connection opens or has ended.
+
+        A frame may name ``$connect`` or ``$disconnect`` as its action. Whether it then takes that
+        route is not documented.
+
+        Raises:
+            InvalidRequest: It is a frame.
+        """
+        if self._context.get("eventType") == "MESSAGE":
+            raise InvalidRequest("`action` must be one of a frame's.")
 
     def frame(self) -> Frame:
         """Read what the client sent.

@@ -82,6 +82,16 @@ def test_an_end_may_be_told_twice_or_of_a_stranger(backend: Backend) -> None:
         assert backend.on_disconnect(events.disconnect(connection_id)) == {"statusCode": 200}
 
 
+@pytest.mark.parametrize("action", ["$connect", "$disconnect"])
+def test_a_frame_neither_opens_nor_ends_a_connection(backend: Backend, action: str) -> None:
+    phone = backend.connect("user123")
+    event = events.message(phone, {"action": action})
+    event["queryStringParameters"] = {"userId": "user456"}
+    function = backend.on_connect if action == "$connect" else backend.on_disconnect
+    assert function(event)["statusCode"] == 400
+    assert backend.connections() == {phone: "user123"}
+
+
 def test_the_close_code_and_reason_are_logged(backend: Backend, logs: Logs) -> None:
     phone = backend.connect("user123")
     logs()
