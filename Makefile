@@ -10,7 +10,7 @@ export SAM_CLI_TELEMETRY = 0
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test soak lint types build format lock clean
+.PHONY: help run test soak lint types build format lock audit clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,10 @@ format: $(STAMP) ## let ruff rewrite what it can
 lock: $(STAMP) ## pin the newest versions in requirements-dev.txt
 	$(BIN)/pip-compile --quiet --upgrade --extra dev --strip-extras --no-header \
 		--no-emit-index-url --no-emit-find-links --output-file requirements-dev.txt pyproject.toml
+
+audit: ## look for known vulnerabilities in what is pinned (needs pipx and the internet)
+	pipx run pip-audit --no-deps --disable-pip -r shared/requirements.txt \
+		-r on_connect/requirements.txt -r requirements-dev.txt
 
 clean: ## remove everything that these targets made
 	rm -rf $(VENV) .aws-sam .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.*

@@ -1,7 +1,6 @@
 """Every flow that there is, with something in it that must not be told."""
 
 import re
-import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -16,7 +15,7 @@ from tests.backend import Backend
 CHAT = "user123#user456"
 TEXT = "the secret of the text"
 FILE_NAME = "the secret of the name.jpg"
-LONG_AGO = int(time.time() * 1000) - 60_000
+LONG_AGO = events.now() - 60_000
 
 
 @dataclass

@@ -103,7 +103,7 @@ def test_the_only_attempt_goes_wrong_at_any_call(
 def test_some_of_many_devices_are_dead(backend: Backend) -> None:
     scene = Scene(backend)
     long_ago = events.now() - 60_000
-    devices = [backend.connect(scene.second, connected_at=long_ago) for _ in range(20)]
+    devices = [backend.connect(scene.second, connected_at=long_ago) for _ in range(16)]
     dead, alive = set(devices[::2]), set(devices[1::2])
     backend.api.open -= dead
     scene.try_once()
