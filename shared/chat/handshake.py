@@ -63,7 +63,7 @@ class Handshakes:
 def _named_by(authorizer: Mapping[str, Any]) -> UserId:
     # Every authorizer has to give a `principalId`, but some give the same to everyone, and put what
     # they know of the user into the context, next to it:
-    # https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-lambda-auth.html
+    # https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-lambda-authorizer-output.html
     user_id = authorizer.get("userId", authorizer.get("principalId"))
     if not isinstance(user_id, str) or not is_user_id(user_id):
         raise Unauthorized("The authorizer let you in, but did not say who you are.")
