@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-import boto3
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.s3.models import s3_backends
 
@@ -27,7 +26,6 @@ class Flows:
     """
 
     backend: Backend
-    bucket: str
     secrets: set[str] = field(default_factory=lambda: {TEXT, FILE_NAME})
 
     def run(self) -> None:
@@ -58,9 +56,9 @@ class Flows:
 
     def send_a_file(self) -> None:
         sender = self.backend.connect("user123")
-        wanted = {"fileName": FILE_NAME, "contentType": "image/jpeg", "size": 5}
+        wanted = {"fileName": FILE_NAME, "contentType": "image/jpeg", "size": 9}
         upload = self._ask(sender, {"action": "sendfile", "chatId": CHAT, **wanted})
-        self._put(upload)
+        self.backend.put(upload)
         file = {"chatId": CHAT, "fileKey": upload["fileKey"]}
         for _ in range(2):
             self._ask(sender, {"action": "sendmessage", "text": TEXT, **file})
@@ -103,18 +101,7 @@ class Flows:
                 self.secrets.add(frame[name])
                 self.secrets.update(re.findall("X-Amz-Signature=([0-9a-f]+)", frame[name]))
 
-    def _put(self, upload: dict[str, Any]) -> None:
-        """Do what the link is for."""
-        headers = {name.lower(): value for name, value in upload["headers"].items()}
-        boto3.client("s3", "us-east-1").put_object(
-            Bucket=self.bucket,
-            Key=upload["fileKey"],
-            Body=b"bytes",
-            ContentType=headers["content-type"],
-            Tagging=headers.get("x-amz-tagging", ""),
-        )
-
     def _grow_old(self, upload: dict[str, Any]) -> None:
         """Let the file have been uploaded long ago."""
-        bucket = s3_backends[DEFAULT_ACCOUNT_ID]["aws"].buckets[self.bucket]
+        bucket = s3_backends[DEFAULT_ACCOUNT_ID]["aws"].buckets[self.backend.bucket]
         bucket.keys[upload["fileKey"]].last_modified = datetime.fromtimestamp(0, UTC)

@@ -149,8 +149,7 @@ def used(backend: Backend, wire: Network, stack: Stack) -> dict[str, set[Right]]
     recorders = {
         folder: Recorder(getattr(backend, folder), wire, stack) for folder in granted(stack)
     }
-    (bucket,) = (each.name for each in stack.storage if each.kind == "AWS::S3::Bucket")
-    Flows(replace(backend, **cast("Any", recorders)), bucket).run()
+    Flows(replace(backend, **cast("Any", recorders))).run()
     return {folder: recorder.rights for folder, recorder in recorders.items()}
 
 

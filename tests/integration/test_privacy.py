@@ -35,9 +35,8 @@ def said(capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -
     return read
 
 
-def run(backend: Backend, stack: Stack) -> Flows:
-    (bucket,) = (each.name for each in stack.storage if each.kind == "AWS::S3::Bucket")
-    flows = Flows(backend, bucket)
+def run(backend: Backend) -> Flows:
+    flows = Flows(backend)
     flows.run()
     return flows
 
@@ -50,8 +49,8 @@ def assert_kept(secrets: set[str], written: str) -> None:
     assert not re.search(r"eyJ[\w-]+\.", written), "a token"
 
 
-def test_whatever_happens_no_secret_is_told(backend: Backend, stack: Stack, said: Any) -> None:
-    flows = run(backend, stack)
+def test_whatever_happens_no_secret_is_told(backend: Backend, said: Any) -> None:
+    flows = run(backend)
     written = said()
     assert len(flows.secrets) > 4
     for outcome in ("connected", "message sent", "caught up", "refused", "disconnected"):
