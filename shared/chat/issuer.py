@@ -25,7 +25,7 @@ TRUSTED_S: Final = 3600.0
 # say in it: https://www.rfc-editor.org/rfc/rfc8725#section-3.1
 _ALGORITHM_OF_TYPE: Final = {"RSA": "RS256", "EC": "ES256"}
 
-# Two questions, of at most 2 s each, leave on_connect 8 of its 12 s.
+# Two questions, of at most 2 s each, leave on_connect 24 of its 28 s.
 _TIMEOUT: Final = urllib3.Timeout(connect=1.0, read=1.0)
 
 

@@ -53,18 +53,21 @@ class Seats:
             )
             too_many = max(0, len(others) + 1 - self._most)
             for oldest in others[: min(too_many, _MOST_AT_ONCE)]:
-                self._close(oldest)
+                if not self._close(oldest):
+                    break
         except Unavailable:
             logger.warning("connections not counted in time")
             count("LookupFailures")
 
-    def _close(self, oldest: Connection) -> None:
+    def _close(self, oldest: Connection) -> bool:
         # The client is made for the first that must go. Most containers never see one.
         outcome = Push.from_environment().close(oldest.connection_id)
         if outcome is Outcome.FAILED:
-            # Without its row it would be open and get nothing.
-            return
+            # Without its row it would be open and get nothing. And the others would fail as well,
+            # while the client waits.
+            return False
         # $disconnect would remove it, but is best effort, and does not come for the dead.
         self._connections.remove(oldest.connection_id)
         count("ConnectionsDisplaced")
         logger.info("oldest connection closed", closed=oldest.connection_id)
+        return True
