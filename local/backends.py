@@ -64,15 +64,21 @@ def create(storage: Iterable[Storage], endpoint: str, region: str) -> None:
 
     session = boto3.Session("local", "local", region_name=region)
     config = Config(retries={"total_max_attempts": 3}, connect_timeout=5, read_timeout=20)
-    try:
-        for item in storage:
-            if item.kind == "AWS::DynamoDB::Table":
-                client = session.client("dynamodb", endpoint_url=endpoint, config=config)
-                _create_table(client, item)
-            else:
-                _create_bucket(session.client("s3", endpoint_url=endpoint, config=config), item)
-    except (BotoCoreError, ClientError) as error:
-        raise LocalError(f"{endpoint}: cannot create {item.name}: {error}") from error
+    dynamodb = session.client("dynamodb", endpoint_url=endpoint, config=config)
+    s3 = session.client("s3", endpoint_url=endpoint, config=config)
+    for item in storage:
+        try:
+            create_item(item, dynamodb, s3)
+        except (BotoCoreError, ClientError) as error:
+            raise LocalError(f"{endpoint}: cannot create {item.name}: {error}") from error
+
+
+def create_item(item: Storage, dynamodb: "DynamoDBClient", s3: "S3Client") -> None:
+    """Make a table or a bucket, if it is not there yet."""
+    if item.kind == "AWS::DynamoDB::Table":
+        _create_table(dynamodb, item)
+    else:
+        _create_bucket(s3, item)
 
 
 def _create_table(client: "DynamoDBClient", table: Storage) -> None:

@@ -64,7 +64,11 @@ def test_all_calls_from_one_on_go_wrong(
 
 @pytest.mark.parametrize(
     "strikes",
-    list(itertools.product([killed_after, throttled, answer_lost], repeat=2)),
+    [
+        *itertools.product([killed_after, answer_lost], repeat=2),
+        (throttled, killed_after),
+        (killed_after, throttled),
+    ],
     ids=lambda strikes: " and ".join(strike.__name__ for strike in strikes),
 )
 def test_two_calls_go_wrong(
