@@ -459,3 +459,11 @@ def test_no_function_imports_another(folder: str) -> None:
     source = (ROOT / folder / "lambda_function.py").read_text()
     imported = set(re.findall(r"^(?:from|import) (\w+)", source, re.MULTILINE))
     assert imported <= {"__future__", "chat", "typing"}
+
+
+def test_the_layer_is_built_with_bytecode() -> None:
+    assert SOURCE["Resources"]["ChatLayer"]["Metadata"]["BuildMethod"] == "makefile"
+    recipe = (ROOT / "shared" / "Makefile").read_text()
+    assert "\nbuild-ChatLayer:\n" in recipe
+    # A file's time does not survive the way to Lambda, so it must not decide.
+    assert "compileall -q --invalidation-mode unchecked-hash" in recipe
