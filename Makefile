@@ -10,7 +10,7 @@ export SAM_CLI_TELEMETRY = 0
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test soak lint types build format lock audit clean
+.PHONY: help run test soak bench lint types build format lock audit clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ test: $(STAMP) ## run all tests, with coverage
 
 soak: $(STAMP) ## many clients, connections cut, thousands of messages: is anything lost?
 	$(BIN)/python -m tests.soak.soak
+
+bench: $(STAMP) ## measure time and money, and write them into docs/performance.md
+	$(BIN)/python -m benchmarks
 
 lint: $(STAMP) ## ruff, sam validate --lint, and the mistakes that AWS is silent about
 	$(BIN)/ruff check .

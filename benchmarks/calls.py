@@ -1,0 +1,125 @@
+"""Which AWS calls each action makes, how many of them in sequence, and what units they take."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from benchmarks.deployment import Deployment, deployment, text
+from benchmarks.measure import Section, Table
+from benchmarks.wire import depth
+from tests import events
+
+# So long that what runs side by side cannot look like a sequence.
+_DELAY_S = 0.2
+_MISSED = 10
+
+
+def run(*, quick: bool) -> Section:
+    """Record each action once: nothing here is left to chance."""
+    del quick
+    data: dict[str, dict[str, Any]] = {}
+    with deployment() as deployed:
+        for name, act in _actions(deployed).items():
+            deployed.wire.forget()
+            deployed.wire.delay_s = deployed.wire.push_delay_s = _DELAY_S
+            characters = deployed.log.characters
+            act()
+            deployed.wire.delay_s = deployed.wire.push_delay_s = 0
+            log = list(deployed.wire.log)
+            operations = Counter(call.operation for call in log)
+            data[name] = {
+                "calls": dict(operations),
+                "deep": depth(log),
+                "reads": sum(call.reads for call in log),
+                "writes": sum(call.writes for call in log),
+                "pushes": operations["apigatewaymanagementapi.PostToConnection"],
+                "pushBytes": sum(call.sent for call in log),
+                "s3": sum(count for each, count in operations.items() if each[:2] == "s3"),
+                "logBytes": deployed.log.characters - characters,
+            }
+    columns = ["action", "calls", "steps deep", "read units", "write units", "log bytes"]
+    rows = [
+        [
+            name,
+            ", ".join(_short(each, count) for each, count in found["calls"].items()) or "none",
+            str(found["deep"]),
+            f"{found['reads']:g}",
+            str(found["writes"]),
+            str(found["logBytes"]),
+        ]
+        for name, found in data.items()
+    ]
+    return Section("calls", data, [Table("What each action asks of AWS", columns, rows)])
+
+
+def _short(operation: str, count: int) -> str:
+    name = operation.partition(".")[2]
+    return f"{count} {name}" if count > 1 else name
+
+
+def _actions(deployed: Deployment) -> dict[str, Callable[[], object]]:
+    """Prepare what each action needs, and give the actions."""
+    backend = deployed.backend
+    (one,) = deployed.open("one")
+    deployed.open("other")
+    chat = "one#other"
+    (first, _) = deployed.open("first", 2)
+    deployed.open("second", 2)
+    (away,) = deployed.open("lonely")
+    many = deployed.open("many", 16)[0]
+    deployed.open("more", 16)
+    upload = {
+        "action": "sendfile",
+        "chatId": chat,
+        "fileName": "a.jpg",
+        "contentType": "image/jpeg",
+    }
+    file_key = backend.upload(one, upload)
+    for number in range(_MISSED):
+        backend.say(away, "gone#lonely", f"message {number}")
+    # Warm: who is behind each connection is known, and each thread has started.
+    for connection_id, chat_id in (
+        (one, chat), (first, "first#second"), (away, "gone#lonely"), (many, "many#more"),
+    ):  # fmt: skip
+        backend.say(connection_id, chat_id, "warm up")
+    backend.send(one, {"action": "sendfile", "chatId": chat, "fileKey": file_key})
+
+    def cold(frame: object) -> Callable[[], object]:
+        def act() -> object:
+            deployed.restart()
+            return backend.send(one, frame)
+
+        return act
+
+    def replay() -> None:
+        deployed.wire.queue[:] = deployed.wire.queue[-1:]
+        backend.run_queue()
+
+    return {
+        "connect": lambda: backend.connect("new"),
+        "connect with `since`": lambda: backend.connect("gone", since="0"),
+        f"the catch-up then, {_MISSED + 1} messages": replay,
+        "disconnect": lambda: backend.on_disconnect(events.disconnect(one)),
+        "text, one device a side": lambda: backend.send(one, text(chat)),
+        "text with a `clientMessageId`": lambda: backend.send(
+            one, text(chat, clientMessageId="c-1")
+        ),
+        "the same, sent again": lambda: backend.send(one, text(chat, clientMessageId="c-1")),
+        "text, two devices a side": lambda: backend.send(first, text("first#second")),
+        "text, 16 devices a side": lambda: backend.send(many, text("many#more")),
+        "text, recipient offline": lambda: backend.send(away, text("gone2#lonely")),
+        "file, one device a side": lambda: backend.send(one, text(chat, fileKey=file_key)),
+        "upload link": lambda: backend.send(one, upload),
+        "download link": lambda: backend.send(
+            one, {"action": "sendfile", "chatId": chat, "fileKey": file_key}
+        ),
+        "text, cold container": lambda: _cold_text(deployed, first),
+        "upload link, cold container": cold(upload),
+    }
+
+
+def _cold_text(deployed: Deployment, connection_id: str) -> object:
+    deployed.restart()
+    return deployed.backend.send(connection_id, text("first#second"))

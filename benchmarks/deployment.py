@@ -1,0 +1,113 @@
+"""The four functions in this process, on embedded tables, with nothing said aloud."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from io import TextIOBase
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import boto3
+from moto import mock_aws
+
+from benchmarks.wire import Wire, wire
+from local.backends import create_item
+from local.stack import Stack
+from tests import events
+from tests.backend import ROOT, Backend, Container
+from tests.conftest import bucket_of, containers, loaded
+from tests.fakes import ManagementApi
+
+LONG_AGO_MS = 60_000
+"""For how long connections are open: pushes to younger ones wait for their handshake."""
+
+NOWHERE = "http://127.0.0.1:9/prod"
+TEXT = "Shall we meet at seven, at the usual place? I am bringing the others along as well."
+
+
+class Nobody(TextIOBase):
+    """Takes log lines, and counts their characters. To write them is part of the work."""
+
+    characters = 0
+
+    def write(self, text: str) -> int:
+        """Count."""
+        self.characters += len(text)
+        return len(text)
+
+
+class Deployment:
+    """A deployment, and who uses it.
+
+    Attributes:
+        log: What the functions wrote.
+    """
+
+    def __init__(self, stack: Stack, backend: Backend, between: Wire, log: Nobody) -> None:
+        self.stack = stack
+        self.backend = backend
+        self.wire = between
+        self.log = log
+
+    def open(self, user_id: str, devices: int = 1) -> list[str]:
+        """Connect a user's devices, a while ago."""
+        at = events.now() - LONG_AGO_MS
+        return [self.backend.connect(user_id, connected_at=at) for _ in range(devices)]
+
+    def restart(self) -> None:
+        """Make all containers cold."""
+        made: dict[str, Container] = containers(self.stack, self.backend.api)
+        for name, container in made.items():
+            # A frozen record for the tests; here its containers come and go.
+            object.__setattr__(self.backend, name, container)
+
+
+def text(chat_id: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401 -- any field
+    """Make a frame that says something."""
+    return {"action": "sendmessage", "chatId": chat_id, "text": TEXT, **more}
+
+
+def template() -> Stack:
+    """Load the template."""
+    with tempfile.TemporaryDirectory() as scratch:
+        return loaded(Path(scratch))
+
+
+@contextmanager
+def deployment() -> Iterator[Deployment]:
+    """Deploy, with empty tables."""
+    stack = template()
+    api = ManagementApi()
+    api.url = NOWHERE
+    log = Nobody()
+    environment = {
+        "AWS_DEFAULT_REGION": stack.region,
+        "AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI": NOWHERE,
+    }
+    with (
+        patch.dict("os.environ", environment),
+        # Where Lambda has the layer.
+        patch.object(sys, "path", [str(ROOT / "shared"), *sys.path]),
+        redirect_stdout(log),
+        mock_aws(),
+        wire() as between,
+    ):
+        # Moto stands in for these two, and is not to be counted.
+        with patch.object(Wire, "carry", lambda _self, _operation, _request, carry: carry()):
+            dynamodb = boto3.client("dynamodb", stack.region)
+            s3 = boto3.client("s3", stack.region)
+            for item in stack.storage:
+                create_item(item, dynamodb, s3)
+        backend = Backend(
+            **containers(stack, api),
+            api=api,
+            wire=between,
+            dynamodb=dynamodb,
+            s3=s3,
+            bucket=bucket_of(stack),
+        )
+        yield Deployment(stack, backend, between, log)

@@ -1,0 +1,139 @@
+"""The CPU of a warm invocation, and where it goes.
+
+botocore talks to the embedded services of `local` over plain HTTP, in a process of their own, so
+only the function's CPU is counted. On AWS there is TLS too, over connections that are kept.
+"""
+
+from __future__ import annotations
+
+import cProfile
+import pstats
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+from uuid import uuid4
+
+from benchmarks.deployment import LONG_AGO_MS, Nobody, template, text
+from benchmarks.measure import Section, Table, interleaved, shown, spread
+from tests import events
+from tests.backend import ROOT, Container
+from tests.conftest import environment_of
+from tests.runner import running_backend
+
+_BATCH = 5
+_LISTENER = """
+import sys
+from websockets.sync.client import connect
+with connect(sys.argv[1], compression=None) as socket:
+    print("open", flush=True)
+    for frame in socket:
+        pass
+"""
+
+
+def run(*, quick: bool) -> Section:
+    """Invoke each function again and again, in turn."""
+    log = Nobody()
+    with (
+        running_backend() as target,
+        patch.object(sys, "path", [str(ROOT / "shared"), *sys.path]),
+        redirect_stdout(log),
+    ):
+        stack = template()
+        made = {}
+        for function in stack.functions.values():
+            environment = environment_of(function, stack.region) | {
+                "AWS_ENDPOINT_URL": target.aws_endpoint or "",
+                "AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI": target.url.replace("ws:", "http:"),
+            }
+            with patch.dict("os.environ", environment):
+                made[function.code.name] = Container(function.code.name, environment)
+        acts = _actions(made)
+        # A process of its own, so that what it receives is not counted.
+        listener = [sys.executable, "-c", _LISTENER, f"{target.url}?userId=listener"]
+        with subprocess.Popen(listener, stdout=subprocess.PIPE) as device:  # noqa: S603 -- our own
+            assert device.stdout is not None  # noqa: S101
+            device.stdout.readline()
+            interleaved(2, acts, lambda name: bool(acts[name]()))
+            samples = interleaved(3 if quick else 31, acts, lambda name: _cpu_ms(acts[name]))
+            profile = _profile(acts["connect"], 10 if quick else 200)
+            device.terminate()
+    data = {name: spread(found) for name, found in samples.items()}
+    rows = [[name, shown(found, 2)] for name, found in data.items()]
+    where = [[package, f"{share:.0%}"] for package, share in profile.items()]
+    return Section(
+        "warm",
+        {"cpuMs": data, "profile": profile},
+        [
+            Table("CPU of a warm invocation", ["action", "CPU ms"], rows),
+            Table(
+                "Where a connect spends it: two calls, a log line, a metric",
+                ["package", "share"],
+                where,
+            ),
+        ],
+    )
+
+
+def _cpu_ms(act: Callable[[], object]) -> float:
+    began = time.process_time()
+    for _ in range(_BATCH):
+        act()
+    return (time.process_time() - began) / _BATCH * 1000
+
+
+def _actions(made: dict[str, Container]) -> dict[str, Callable[[], object]]:
+    mark = uuid4().hex[:8]
+    one, other = f"one{mark}", f"other{mark}"
+    long_ago = events.now() - LONG_AGO_MS
+    sender = events.new_id()
+
+    def connect() -> object:
+        return made["on_connect"](events.connect(events.new_id(), {"userId": f"new{uuid4().hex}"}))
+
+    def send(chat_id: str = f"{one}#{other}", **more: Any) -> object:  # noqa: ANN401 -- any field
+        reply = made["send_message"](events.message(sender, text(chat_id, **more)))
+        assert reply["statusCode"] == 200, reply  # noqa: PLR2004, S101
+        return reply
+
+    upload = {"action": "sendfile", "chatId": f"{one}#{other}", "fileName": "a.jpg",
+              "contentType": "image/jpeg"}  # fmt: skip
+    made["on_connect"](events.connect(sender, {"userId": one}, connected_at=long_ago))
+    return {
+        "connect": connect,
+        "disconnect": lambda: made["on_disconnect"](events.disconnect(events.new_id())),
+        "text, recipient offline": send,
+        "text, one device a side": lambda: send(f"{one}#listener"),
+        "text with a `clientMessageId`": lambda: send(clientMessageId=uuid4().hex),
+        "upload link": lambda: made["send_file"](events.message(sender, upload)),
+    }
+
+
+def _profile(act: Callable[[], object], times: int) -> dict[str, float]:
+    profiler = cProfile.Profile(time.thread_time)
+    profiler.enable()
+    for _ in range(times):
+        act()
+    profiler.disable()
+    packages: dict[str, float] = defaultdict(float)
+    found: dict[tuple[str, int, str], tuple[int, int, float, float, Any]]
+    found = pstats.Stats(profiler).stats  # type: ignore[attr-defined]
+    for (file, _, _), (_, _, own_s, _, _) in found.items():
+        packages[_package(file)] += own_s
+    total = sum(packages.values()) or 1
+    shares = {package: round(own_s / total, 3) for package, own_s in packages.items()}
+    return dict(sorted(shares.items(), key=lambda each: -each[1]))
+
+
+def _package(file: str) -> str:
+    parts = Path(file).parts
+    for name in ("botocore", "urllib3", "aws_lambda_powertools", "chat"):
+        if name in parts:
+            return name
+    return "built in" if file.startswith("~") else "standard library and others"

@@ -1,0 +1,123 @@
+"""What lies between the functions and AWS while they are measured.
+
+Like `tests.network`, it sits where botocore is about to send: its event ``before-send``.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, cast
+from unittest.mock import patch
+
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.compat import HTTPHeaders
+from moto.core.botocore_stubber import BotocoreStubber
+
+from benchmarks import units
+from tests.network import Carry, Network, RawBody
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of AWS.
+
+    Attributes:
+        began: When, on `time.perf_counter`'s clock; so `ended`.
+        reads: DynamoDB's read units; so `writes`.
+        sent: How many bytes a push carried.
+    """
+
+    operation: str
+    began: float
+    ended: float
+    reads: float = 0
+    writes: int = 0
+    sent: int = 0
+
+
+class Wire(Network):
+    """Carries the calls, times them, and keeps the CPU of the stand-ins apart.
+
+    Attributes:
+        log: The calls since `forget`.
+        delay_s: How long each call takes at least.
+        push_delay_s: How long each push takes at least.
+        stand_in_cpu_s: The CPU that moto took since `forget`: it grows with its tables.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.delay_s = self.push_delay_s = 0.0
+        self._moto = threading.RLock()
+        self.forget()
+
+    def forget(self) -> None:
+        """Start afresh."""
+        self.log: list[Call] = []
+        self.stand_in_cpu_s = 0.0
+
+    def carry(self, operation: str, request: AWSPreparedRequest, carry: Carry) -> Any:  # noqa: ANN401 -- as in the base
+        """Take one request to moto, or answer it where moto is no help."""
+        began = time.perf_counter()
+        service, _, name = operation.partition(".")
+        push = service == "apigatewaymanagementapi"
+        if delay := self.push_delay_s if push else self.delay_s:
+            time.sleep(delay)
+        if push:
+            response = AWSResponse(request.url, 200, HTTPHeaders(), RawBody(b""))
+        elif operation == "lambda.Invoke":
+            self.queue.append(json.loads(cast("bytes", request.body)))
+            response = AWSResponse(request.url, 202, HTTPHeaders(), RawBody(b""))
+        else:
+            with self._moto:
+                cpu = time.thread_time()
+                response = cast("AWSResponse", carry())
+                self.stand_in_cpu_s += time.thread_time() - cpu
+        cpu = time.thread_time()
+        reads, writes = 0.0, 0
+        if service == "dynamodb":
+            asked = json.loads(cast("bytes", request.body))
+            # A write whose condition failed costs the same, but for the index.
+            done = response.status_code == 200  # noqa: PLR2004
+            reads, writes = units.used(name, asked, json.loads(response.content), done=done)
+        sent = len(cast("bytes", request.body)) if push else 0
+        call = Call(operation, began, time.perf_counter(), reads, writes, sent)
+        with self._moto:
+            self.log.append(call)
+            self.stand_in_cpu_s += time.thread_time() - cpu
+        return response
+
+
+def depth(calls: list[Call]) -> int:
+    """Count the calls of the longest chain in which each began when the one before had ended."""
+    longest: dict[Call, int] = {}
+    for call in sorted(calls, key=lambda each: each.ended):
+        before = (steps for other, steps in longest.items() if other.ended <= call.began)
+        longest[call] = 1 + max(before, default=0)
+    return max(longest.values(), default=0)
+
+
+@contextmanager
+def wire() -> Iterator[Wire]:
+    """Put a `Wire` between botocore and moto."""
+    real = BotocoreStubber.__call__
+    between = Wire()
+
+    def call(
+        self: BotocoreStubber,
+        event_name: str,
+        request: AWSPreparedRequest,
+        **more: Any,  # noqa: ANN401 -- botocore's
+    ) -> Any:  # noqa: ANN401 -- botocore's
+        _, service, operation = event_name.split(".")
+        return between.carry(
+            f"{service}.{operation}", request, lambda: real(self, event_name, request, **more)
+        )
+
+    with patch.object(BotocoreStubber, "__call__", call):
+        yield between

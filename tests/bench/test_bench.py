@@ -1,0 +1,27 @@
+"""The quick form runs. How long anything took is nobody's business here."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.backend import ROOT
+
+
+@pytest.mark.timeout(300)
+def test_the_quick_form_runs_and_its_counts_are_those_promised(tmp_path: Path) -> None:
+    file = tmp_path / "results.json"
+    command = [sys.executable, "-m", "benchmarks", "--quick", "--json", str(file)]
+    subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    found = json.loads(file.read_text())
+    calls = found["calls"]
+    for text in ("text, one device a side", "text, two devices a side", "text, 16 devices a side"):
+        assert calls[text]["deep"] == 2
+    assert calls["text, cold container"]["deep"] == 3
+    assert calls["upload link"]["calls"] == {}
+    assert calls["disconnect"]["calls"] == {"dynamodb.DeleteItem": 1}
+    few, many = found["flatness"].values()
+    assert (few["reads"], few["writes"]) == (many["reads"], many["writes"])
+    assert str(ROOT) not in file.read_text()
