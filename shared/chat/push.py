@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Self
 
@@ -58,23 +58,29 @@ class Push:
             connection_id: Where to.
             data: The frame, at most 128 KB.
         """
-        try:
-            self._management_api.post_to_connection(ConnectionId=connection_id, Data=data)
-        except self._management_api.exceptions.GoneException:
-            return Outcome.GONE
-        except (ClientError, HTTPClientError) as error:
-            logger.warning("push failed", to=connection_id, reason=type(error).__name__)
-            return Outcome.FAILED
-        return Outcome.REACHED
+        return self._attempt(
+            "push failed",
+            connection_id,
+            lambda: self._management_api.post_to_connection(ConnectionId=connection_id, Data=data),
+        )
 
     def close(self, connection_id: ConnectionId) -> Outcome:
         """End a connection. Never raises for what the network or the other end did."""
+        return self._attempt(
+            "close failed",
+            connection_id,
+            lambda: self._management_api.delete_connection(ConnectionId=connection_id),
+        )
+
+    def _attempt(
+        self, failure: str, connection_id: ConnectionId, call: Callable[[], object]
+    ) -> Outcome:
         try:
-            self._management_api.delete_connection(ConnectionId=connection_id)
+            call()
         except self._management_api.exceptions.GoneException:
             return Outcome.GONE
         except (ClientError, HTTPClientError) as error:
-            logger.warning("close failed", to=connection_id, reason=type(error).__name__)
+            logger.warning(failure, to=connection_id, reason=type(error).__name__)
             return Outcome.FAILED
         return Outcome.REACHED
 
