@@ -5,6 +5,7 @@ its standard input does, so that it never outlives the runner.
 """
 
 import copy
+import functools
 import inspect
 import io
 import os
@@ -14,6 +15,7 @@ import threading
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
+import moto.core.responses
 import uvicorn
 from moto.dynamodb.models import DynamoDBBackend
 from moto.dynamodb.models.dynamo_type import DynamoType, Item
@@ -125,6 +127,12 @@ def use_direct_queries() -> None:
     Table.query = direct_query  # type: ignore[method-assign]
 
 
+def remember_method_names() -> None:
+    """Have moto look up the methods of a service once, and not with each request."""
+    responses: Any = moto.core.responses
+    responses.method_names_from_class = functools.cache(responses.method_names_from_class)
+
+
 class OneAtATime:
     """An ASGI application that lets one request after another into moto.
 
@@ -197,9 +205,10 @@ def main() -> None:
     threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
     use_journal()
     use_direct_queries()
+    remember_method_names()
     config = uvicorn.Config(
-        OneAtATime(), http="h11", ws="none", lifespan="off", log_config=None, access_log=False,
-        log_level="error", timeout_keep_alive=600,
+        OneAtATime(), http="httptools", ws="none", lifespan="off", log_config=None,
+        access_log=False, log_level="error", timeout_keep_alive=600,
     )  # fmt: skip
     uvicorn.Server(config).run(sockets=[socket.socket(fileno=int(sys.argv[1]))])
 

@@ -4,15 +4,14 @@ The client is connected once this returns; any status but 2xx refuses the handsh
 """
 
 from chat.catch_up import CatchUp, CatchUps, since_in
-from chat.connections import Connection, Connections
+from chat.connections import Connection
 from chat.handshake import Handshakes
 from chat.seats import Seats
 from chat.telemetry import count, logger
 from chat.websocket import Request, handler
 
 handshakes = Handshakes.from_environment()
-connections = Connections.from_environment()
-seats = Seats.from_environment(connections)
+seats = Seats.from_environment()
 catch_ups = CatchUps.from_environment()
 
 
@@ -24,8 +23,7 @@ def lambda_handler(request: Request) -> None:
     since = since_in(request.query)
     connection = Connection(request.connection_id, user_id, request.connected_at)
     # The row comes first: what is stored from now on is pushed, what was stored before is replayed.
-    connections.add(connection)
-    seats.make_room_for(connection)
+    seats.take(connection)
     if since is not None:
         catch_ups.request(CatchUp(request.connection_id, user_id, since, request.connected_at))
     count("Connects")

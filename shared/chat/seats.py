@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final, Self
 
 from chat import settings
@@ -16,7 +17,7 @@ _MOST_AT_ONCE: Final = 4
 
 
 class Seats:
-    """The most connections that one user may have.
+    """The most connections that one user may have, and who has them.
 
     The newest is let in and the oldest closed, rather than the other way round, because a row may
     outlive its connection by a day: dead ones, which nobody has noticed yet, would lock a user out.
@@ -28,36 +29,48 @@ class Seats:
     def __init__(self, connections: Connections, most: int) -> None:
         self._connections = connections
         self._most = most
+        # Its thread starts when it is first needed, and waits for the next invocation.
+        self._side_by_side = ThreadPoolExecutor(1)
 
     @classmethod
-    def from_environment(cls, connections: Connections) -> Self:
+    def from_environment(cls) -> Self:
         """Give as many as the deployment does."""
-        return cls(connections, settings.max_connections())
+        return cls(Connections.from_environment(), settings.max_connections())
 
-    def make_room_for(self, newest: Connection) -> None:
-        """Close a user's oldest connections, where there are more than may be.
+    def take(self, newest: Connection) -> None:
+        """Remember a connection, and close its user's oldest where there are more than may be.
 
-        What cannot be done now is left to the next handshake: to keep the user out for it would do
-        more harm than one connection too many.
+        The others are looked up while it is being remembered. What cannot be done about them now
+        is left to the next handshake: to keep the user out for it would do more harm than one
+        connection too many.
+
+        Raises:
+            Unavailable: It could not be remembered; then no other was closed.
         """
         if not self._most:
+            self._connections.add(newest)
             return
+        remembered = self._side_by_side.submit(self._connections.add, newest)
+        others = self._others(newest)
+        remembered.result()
+        too_many = max(0, len(others) + 1 - self._most)
         try:
-            others = sorted(
-                (
-                    each
-                    for each in self._connections.of(newest.user_id)
-                    if each.connection_id != newest.connection_id
-                ),
-                key=lambda each: each.connected_at,
-            )
-            too_many = max(0, len(others) + 1 - self._most)
             for oldest in others[: min(too_many, _MOST_AT_ONCE)]:
                 if not self._close(oldest):
                     break
         except Unavailable:
+            logger.warning("oldest connection not forgotten")
+
+    def _others(self, newest: Connection) -> list[Connection]:
+        """List a user's other connections, oldest first."""
+        try:
+            found = self._connections.of(newest.user_id)
+        except Unavailable:
             logger.warning("connections not counted in time")
             count("LookupFailures")
+            return []
+        others = [each for each in found if each.connection_id != newest.connection_id]
+        return sorted(others, key=lambda each: each.connected_at)
 
     def _close(self, oldest: Connection) -> bool:
         # The client is made for the first that must go. Most containers never see one.

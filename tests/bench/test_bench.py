@@ -20,6 +20,7 @@ def test_the_quick_form_runs_and_its_counts_are_those_promised(tmp_path: Path) -
     for text in ("text, one device a side", "text, two devices a side", "text, 16 devices a side"):
         assert calls[text]["deep"] == 2
     assert calls["text, cold container"]["deep"] == 3
+    assert calls["connect"]["deep"] == 1
     assert calls["upload link"]["calls"] == {}
     assert calls["disconnect"]["calls"] == {"dynamodb.DeleteItem": 1}
     few, many = found["flatness"].values()

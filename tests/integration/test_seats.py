@@ -89,6 +89,15 @@ def test_to_count_is_not_worth_keeping_someone_out(
     assert newest in backend.connections()
 
 
+@pytest.mark.usefixtures("seats")
+def test_who_cannot_be_let_in_displaces_no_one(backend: Backend, wire: Network) -> None:
+    filled = fill(backend)
+    with wire.broken(Fault("dynamodb.PutItem", throttled)):
+        assert backend.try_to_connect("user123") is None
+    assert backend.api.closed == []
+    assert backend.connections().keys() == set(filled)
+
+
 def test_a_deployment_says_how_many(api: ManagementApi, tmp_path: Path, backend: Backend) -> None:
     door = on_connect(api, tmp_path, 1)
     first, second = events.new_id(), events.new_id()
