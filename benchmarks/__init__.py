@@ -17,3 +17,8 @@ module          what it measures, or does
 `plots` `page`  `docs/performance.md` and its pictures
 ==============  ==============================================================
 """
+
+import os
+
+# The development tools bring awscrt, with which botocore would sign. The layer does not have it.
+os.environ["BOTO_DISABLE_CRT"] = "true"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,9 @@ _ASSUMED: dict[str, Any] = _FACTS["assumptions"]
 _MEMORY_MB = 512
 _SIZES_MB = (128, 256, 512, 1024, 1769)
 _USERS = (1_000, 100_000, 10_000_000)
-_SERVICES = ("API Gateway", "Lambda", "DynamoDB", "S3", "logs")
-# What is priced, and the action whose CPU stands for it.
+_SERVICES = ("API Gateway", "Lambda", "DynamoDB", "S3", "logs", "traces", "egress")
+_MONTH_S = 30 * 24 * 60 * 60
+# What is priced, and how many devices it is pushed to.
 _KINDS = {
     "text, one device a side": 1,
     "text with a `clientMessageId`": 1,
@@ -24,6 +26,12 @@ _KINDS = {
     "text, two devices a side": 3,
     "file, one device a side": 1,
 }
+# What else a month is made of, and how many messages of API Gateway's it is. Whether a handshake
+# and an end are billed as messages is not documented: as one each, to be safe.
+_OTHERS = {"connect": 1, "disconnect": 1, "upload link": 2}
+
+# How much of each thing that has a price.
+type _Amounts = dict[str, float]
 
 
 def run(calls: Mapping[str, Any], warm: Mapping[str, Any], cold: Mapping[str, Any]) -> Section:
@@ -31,14 +39,24 @@ def run(calls: Mapping[str, Any], warm: Mapping[str, Any], cold: Mapping[str, An
     cpu = {name: found["median"] for name, found in warm["cpuMs"].items()}
     push_ms = cpu["text, one device a side"] - cpu["text, recipient offline"]
     init_ms = cold["handlers"]["send_message"]["wallMs"]["handler"]["median"]
-    million = {}
+    taken = {}
     for name, pushes in _KINDS.items():
         base = "text with a `clientMessageId`" if "`" in name else "text, recipient offline"
         # Each call costs about the same: what S3 is asked counts as a push does.
-        work = cpu[base] + push_ms * (max(0, pushes - ("`" in name)) + calls[name]["s3"])
-        million[name] = _million(calls[name], work, init_ms, pushes)
-    floor = {name: (2 + pushes) * 1.0 for name, pushes in _KINDS.items()}
-    months = {users: _month(users, calls, cpu, init_ms, million) for users in _USERS}
+        work = cpu[base] + push_ms * (pushes + calls[name]["s3"])
+        # The frame in, the ack, and the pushes.
+        taken[name] = _million(calls[name], work, init_ms, 2 + pushes)
+    for name, frames in _OTHERS.items():
+        taken[name] = _million(calls[name], cpu[name], init_ms, frames)
+    for amounts in taken.values():
+        # Of many: the first in each second are few.
+        amounts["traces"] *= _ASSUMED["traced"]["ofTheOthers"]
+    million = {name: _bill(taken[name]) for name in _KINDS}
+    floor = {
+        name: _bill({"apiGatewayMessages": taken[name]["apiGatewayMessages"]})["API Gateway"]
+        for name in _KINDS
+    }
+    months = {users: _month(users, taken) for users in _USERS}
     sizes = {size: _at(size, calls["text, one device a side"], cpu["text, one device a side"])
              for size in _SIZES_MB}  # fmt: skip
     data = {"prices": _FACTS["date"], "memoryMb": _MEMORY_MB, "million": million, "floor": floor,
@@ -46,21 +64,52 @@ def run(calls: Mapping[str, Any], warm: Mapping[str, Any], cold: Mapping[str, An
     return Section("money", data, _tables(million, floor, months, sizes))
 
 
-def _million(
-    calls: Mapping[str, Any], cpu_ms: float, init_ms: float, pushes: int
-) -> dict[str, float]:
-    """Price a million messages of a kind: the frame in, the ack and the pushes out."""
+def _million(calls: Mapping[str, Any], cpu_ms: float, init_ms: float, frames: int) -> _Amounts:
+    """Say what a million actions of a kind take.
+
+    Args:
+        calls: What one asks of AWS.
+        cpu_ms: What it takes of the processor.
+        init_ms: How long a cold container takes to start.
+        frames: How many messages of API Gateway's it is, in and out.
+    """
     duration_ms = _duration_ms(_MEMORY_MB, calls, cpu_ms) + _ASSUMED["coldShare"] * init_ms
-    return _round({
-        "API Gateway": (2 + pushes) * _PRICES["apiGatewayMessages"]["perMillion"],
-        "Lambda": _lambda(_MEMORY_MB, duration_ms),
-        "DynamoDB": calls["writes"] * _PRICES["dynamodbWrites"]["perMillion"]
-        + calls["reads"] * _PRICES["dynamodbReads"]["perMillion"],
-        # A file is also put once and fetched once; HEAD costs what GET does, and so do tags.
-        "S3": calls["s3"] * _PRICES["s3Gets"]["perMillion"]
-        + (_PRICES["s3Puts"]["perMillion"] + _PRICES["s3Gets"]["perMillion"]) * bool(calls["s3"]),
-        "logs": calls["logBytes"] / 1000 * _PRICES["logBytes"]["perGb"],
-    })  # fmt: skip
+    has_file = bool(calls["s3"])
+    return {
+        "apiGatewayMessages": frames * 1e6,
+        "lambdaRequests": 1e6,
+        "lambdaGbSeconds": _gb_seconds(_MEMORY_MB, duration_ms),
+        "dynamodbWrites": calls["writes"] * 1e6,
+        "dynamodbReads": calls["reads"] * 1e6,
+        # A file is also put once and fetched once. HEAD costs what GET does. To take a tag away is
+        # nowhere said to cost less.
+        "s3Puts": has_file * 1e6,
+        "s3Gets": (calls["s3"] + has_file) * 1e6,
+        # In GB, as a million times a thousandth of a kB is.
+        "logGb": (calls["logBytes"] + _ASSUMED["platformLogBytes"]) / 1e3,
+        "traces": 1e6,
+        "egressGb": (calls["pushBytes"] + _ASSUMED["replyBytes"] + has_file * _ASSUMED["fileBytes"])
+        / 1e3,
+    }
+
+
+def _bill(amounts: _Amounts) -> dict[str, float]:
+    """Price amounts, service by service."""
+    bill = dict.fromkeys(_SERVICES, 0.0)
+    for name, amount in amounts.items():
+        price = _PRICES[name]
+        bill[price["service"]] += _tiered(amount / price["per"], price["tiers"])
+    return _round(bill)
+
+
+def _tiered(amount: float, tiers: list[list[float]]) -> float:
+    """Price an amount whose later parts may be cheaper: each tier is its price, and its size."""
+    dollars = 0.0
+    for price, *size in tiers:
+        part = min(amount, *size) if size else amount
+        dollars += part * price
+        amount -= part
+    return dollars
 
 
 def _duration_ms(memory_mb: int, calls: Mapping[str, Any], cpu_ms: float) -> float:
@@ -73,48 +122,34 @@ def _duration_ms(memory_mb: int, calls: Mapping[str, Any], cpu_ms: float) -> flo
     return float(waits + cpu_ms * max(1, _ASSUMED["vcpuMb"] / memory_mb))
 
 
-def _lambda(memory_mb: int, duration_ms: float) -> float:
-    gb_seconds = memory_mb / 1024 * duration_ms / 1000 * 1_000_000
-    return float(
-        _PRICES["lambdaRequests"]["perMillion"] + gb_seconds * _PRICES["lambdaGbSeconds"]["each"]
-    )
+def _gb_seconds(memory_mb: int, duration_ms: float) -> float:
+    """Say what a million invocations take."""
+    return memory_mb / 1024 * duration_ms / 1000 * 1e6
 
 
 def _at(memory_mb: int, calls: Mapping[str, Any], cpu_ms: float) -> dict[str, float]:
     duration_ms = _duration_ms(memory_mb, calls, cpu_ms)
-    return _round({"ms": duration_ms, "dollars": _lambda(memory_mb, duration_ms)})
+    taken = {"lambdaRequests": 1e6, "lambdaGbSeconds": _gb_seconds(memory_mb, duration_ms)}
+    return _round({"ms": duration_ms, "dollars": _bill(taken)["Lambda"]})
 
 
-def _month(
-    users: int,
-    calls: Mapping[str, Any],
-    cpu: Mapping[str, float],
-    init_ms: float,
-    million: Mapping[str, Mapping[str, float]],
-) -> dict[str, float]:
+def _month(users: int, a_million: Mapping[str, _Amounts]) -> dict[str, float]:
+    """Price a month of users with the stated habits."""
     habits = _ASSUMED["habits"]
-    many = users * habits["days"] / 1_000_000
-    connect = _million(calls["connect"], cpu["connect"], init_ms, 0)
-    leave = _million(calls["disconnect"], cpu["disconnect"], init_ms, 0)
-    upload = _million(calls["upload link"], cpu["upload link"], init_ms, 0)
-    text = million["text with a `clientMessageId`"]
-    file = million["file, one device a side"]
-    bill = dict.fromkeys([*_SERVICES, "egress"], 0.0)
-    for service in _SERVICES:
-        bill[service] = many * (
-            habits["textsSent"] * text[service]
-            + habits["filesSent"] * (file[service] + upload[service])
-            # Whether API Gateway bills the handshake and the end is not documented: one each.
-            + habits["connections"] * (connect[service] + leave[service])
-        )
-    frames_millions = bill["API Gateway"] / _PRICES["apiGatewayMessages"]["perMillion"]
-    price = _PRICES["apiGatewayMessages"]
-    beyond = max(0.0, frames_millions - price["beyond"] / 1_000_000)
-    bill["API Gateway"] -= beyond * (price["perMillion"] - price["perMillionBeyond"])
-    bill["API Gateway"] += many * habits["minutes"] * _PRICES["apiGatewayMinutes"]["perMillion"]
-    gigabytes = many * habits["filesSent"] * _ASSUMED["fileBytes"] / 1000
-    bill["egress"] = gigabytes * _PRICES["egressBytes"]["perGb"]
-    return _round(bill)
+    taken: dict[str, float] = defaultdict(float)
+    for action, times in habits["aDay"].items():
+        for name, amount in a_million[action].items():
+            taken[name] += amount * times * users * habits["days"] / 1e6
+    taken["apiGatewayMinutes"] = users * habits["days"] * habits["minutes"]
+    taken["traces"] = _traces(taken["lambdaRequests"])
+    return _bill(taken)
+
+
+def _traces(invocations: float) -> float:
+    """Say how many of a month's invocations X-Ray records: one a second, and 5 % of the others."""
+    sampled = _ASSUMED["traced"]
+    first = min(invocations, sampled["aSecond"] * _MONTH_S)
+    return float(first + sampled["ofTheOthers"] * (invocations - first))
 
 
 def _round(amounts: Mapping[str, float]) -> dict[str, float]:
@@ -132,9 +167,8 @@ def _tables(
          f"{sum(bill.values()) / floor[name]:.2f}"]
         for name, bill in million.items()
     ]  # fmt: skip
-    services = [*_SERVICES, "egress"]
     monthly = [
-        [f"{users:,}", *(f"{bill[each]:,.0f}" for each in services),
+        [f"{users:,}", *(f"{bill[each]:,.0f}" for each in _SERVICES),
          f"{sum(bill.values()):,.0f}", f"{sum(bill.values()) / users:.3f}"]
         for users, bill in months.items()
     ]  # fmt: skip
@@ -143,6 +177,6 @@ def _tables(
     return [
         Table("Dollars for a million messages",
               ["kind", *_SERVICES, "together", "times API Gateway's own"], kinds),
-        Table("Dollars a month", ["daily users", *services, "together", "a user"], monthly),
+        Table("Dollars a month", ["daily users", *_SERVICES, "together", "a user"], monthly),
         Table("Memory: a text to one device", ["MB", "ms", "Lambda, $ a million"], memory),
     ]  # fmt: skip

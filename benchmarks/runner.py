@@ -6,71 +6,107 @@ import asyncio
 import json
 import time
 from collections import defaultdict
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
 from websockets.asyncio.client import ClientConnection, connect
 
-from benchmarks.measure import Section, Table, percentile
+from benchmarks.measure import Section, Table, percentile, shown, spread
 from tests.runner import running_backend
 
 _CLIENTS = (1, 10, 100)
+_KINDS = ("functions", "moto", "gateway")
 
 
 def run(*, quick: bool) -> Section:
-    """Let clients chat, each as fast as it gets answers."""
-    began = time.perf_counter()
+    """Start it again and again; then let few and many clients chat, in turn."""
+    start_up_s = spread([_start() for _ in range(1 if quick else 15)])
     with running_backend() as target:
-        start_up_s = time.perf_counter() - began
-        data = {}
-        for clients in _CLIENTS[: 2 if quick else 3]:
-            data[str(clients)] = asyncio.run(_chat(target.url, clients, 1 if quick else 10))
+        rounds = asyncio.run(_rounds(target.url, _CLIENTS[: 2 if quick else 3], 2 if quick else 15))
         memory = _memory_mb()
+    data = {
+        str(clients): {name: spread(each[name] for each in found) for name in found[0]}
+        for clients, found in rounds.items()
+    }
     rows = [
-        [clients, f"{found['perSecond']:.0f}", f"{found['p50Ms']:.1f}", f"{found['p99Ms']:.1f}",
-         str(found["busy"])]
+        [clients, shown(found["perSecond"], 0), shown(found["p50Ms"]), shown(found["p99Ms"]),
+         *(shown(found[kind]) for kind in _KINDS)]
         for clients, found in data.items()
     ]  # fmt: skip
-    columns = ["clients", "messages a second", "p50 ms", "p99 ms", "CPU seconds, by process"]
-    title = f"The local runner ({start_up_s:.1f} s to start, {memory} MB in all its processes)"
-    found = {"startUpS": round(start_up_s, 2), "memoryMb": memory, "clients": data}
+    columns = ["clients", "messages a second", "p50 ms", "p99 ms",
+               *(f"{kind}, CPU ms a message" for kind in _KINDS)]  # fmt: skip
+    title = f"The local runner: {shown(start_up_s)} s to start, {memory} MB in all its processes"
+    found = {"startUpS": start_up_s, "memoryMb": memory, "clients": data}
     return Section("runner", found, [Table(title, columns, rows)])
 
 
-async def _chat(url: str, clients: int, seconds: float) -> dict[str, float | str]:
-    """Let so many clients send to a partner each; time each message until the partner has it."""
-    latencies: list[float] = []
-    mark = uuid4().hex[:8]
-    sockets: list[tuple[ClientConnection, ClientConnection, str]] = []
-    for number in range(clients):
-        one, other = f"a{number}{mark}", f"b{number}{mark}"
-        pair = [await connect(f"{url}?userId={user}", compression=None) for user in (one, other)]
-        sockets.append((pair[0], pair[1], f"{one}#{other}"))
+def _start() -> float:
+    began = time.perf_counter()
+    with running_backend():
+        return time.perf_counter() - began
 
-    async def talk(one: ClientConnection, other: ClientConnection, chat_id: str) -> None:
-        frame = json.dumps({"action": "sendmessage", "chatId": chat_id, "text": "hello"})
-        while time.perf_counter() < ends_at:
-            began = time.perf_counter()
-            await one.send(frame)
-            await other.recv()
+
+@dataclass(frozen=True)
+class _Pair:
+    """A client, its partner, and their chat."""
+
+    one: ClientConnection
+    other: ClientConnection
+    chat_id: str
+
+    async def talk(self, *, until: float) -> list[float]:
+        """Send as fast as is answered; give how long each message took, in ms."""
+        latencies = []
+        frame = json.dumps({"action": "sendmessage", "chatId": self.chat_id, "text": "hello"})
+        while (began := time.perf_counter()) < until:
+            await self.one.send(frame)
+            await self.other.recv()
             latencies.append((time.perf_counter() - began) * 1000)
-            await one.recv()
+            await self.one.recv()
+        return latencies
 
-    ends_at = time.perf_counter() + min(4, seconds)
-    await asyncio.gather(*(talk(*each) for each in sockets))  # processes start
-    latencies.clear()
+
+@asynccontextmanager
+async def _connected(url: str, many: int) -> AsyncIterator[list[_Pair]]:
+    async with AsyncExitStack() as opened:
+
+        async def open_one(user_id: str) -> ClientConnection:
+            target = f"{url}?userId={user_id}"
+            return await opened.enter_async_context(connect(target, compression=None))
+
+        pairs = []
+        for _ in range(many):
+            one, other = f"a{uuid4().hex}", f"b{uuid4().hex}"
+            pairs.append(_Pair(await open_one(one), await open_one(other), f"{one}#{other}"))
+        yield pairs
+
+
+async def _rounds(
+    url: str, clients: tuple[int, ...], times: int
+) -> Mapping[int, list[dict[str, float]]]:
+    found: dict[int, list[dict[str, float]]] = {each: [] for each in clients}
+    async with _connected(url, max(clients)) as pairs:
+        await _chat(pairs, 4)  # processes start
+        for _ in range(times):
+            for each, samples in found.items():
+                samples.append(await _chat(pairs[:each], 2))
+    return found
+
+
+async def _chat(pairs: list[_Pair], seconds: float) -> dict[str, float]:
     before, began = _cpu_s(), time.perf_counter()
-    ends_at = began + seconds
-    await asyncio.gather(*(talk(*each) for each in sockets))
+    talks = await asyncio.gather(*(pair.talk(until=began + seconds) for pair in pairs))
     took = time.perf_counter() - began
-    used = {kind: cpu - before.get(kind, 0) for kind, cpu in _cpu_s().items()}
-    await asyncio.gather(*(socket.close() for each in sockets for socket in each[:2]))
-    busy = ", ".join(f"{kind} {cpu:.1f}" for kind, cpu in sorted(used.items()) if cpu > 0)
+    latencies = [latency for talk in talks for latency in talk]
+    after = _cpu_s()
     return {
-        "perSecond": round(len(latencies) / took, 1),
-        "p50Ms": round(percentile(latencies, 50), 2),
-        "p99Ms": round(percentile(latencies, 99), 2),
-        "busy": f"{busy} of {took:.1f}",
+        "perSecond": len(latencies) / took,
+        "p50Ms": percentile(latencies, 50),
+        "p99Ms": percentile(latencies, 99),
+        **{kind: (after[kind] - before[kind]) * 1000 / len(latencies) for kind in _KINDS},
     }
 
 
@@ -119,10 +155,13 @@ def _cpu_s() -> dict[str, float]:
 
 
 def _memory_mb() -> int:
-    pages = 0
+    """Add up what the processes have, each its share of what they have together."""
+    kilobytes = 0
     for pid in _processes():
         try:
-            pages += int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+            rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
         except OSError:
             continue
-    return pages * 4096 // 1_000_000
+        (line,) = (line for line in rollup.splitlines() if line.startswith("Pss:"))
+        kilobytes += int(line.split()[1])
+    return kilobytes // 1000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, NewType, Self
 
 from chat import aws, settings
@@ -12,7 +12,7 @@ from chat.errors import Unauthorized
 from chat.identity import UserId
 
 if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb import DynamoDBClient, QueryPaginator
 
 ConnectionId = NewType("ConnectionId", str)
 
@@ -50,6 +50,11 @@ class Connections:
     def from_environment(cls) -> Self:
         """Open the deployed table."""
         return cls(aws.dynamodb(), settings.connections_table())
+
+    @cached_property
+    def _query(self) -> QueryPaginator:
+        # botocore makes a class for each; and two of the functions need none.
+        return self._dynamodb.get_paginator("query")
 
     def add(self, connection: Connection) -> None:
         """Remember a connection for 24 hours, twelve times what API Gateway lets one last."""
@@ -96,7 +101,7 @@ class Connections:
         """
         now = time.time()
         with aws.overload_as_unavailable():
-            pages = self._dynamodb.get_paginator("query").paginate(
+            pages = self._query.paginate(
                 TableName=self._table,
                 IndexName="userId-index",
                 KeyConditionExpression="userId = :userId",
