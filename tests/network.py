@@ -12,7 +12,7 @@ from unittest.mock import patch
 
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.compat import HTTPHeaders
-from botocore.exceptions import ReadTimeoutError
+from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError
 from botocore.httpsession import URLLib3Session
 from moto.core.botocore_stubber import BotocoreStubber
 
@@ -84,6 +84,15 @@ def denied(request: AWSPreparedRequest, _: Carry) -> AWSResponse | None:
 
 def lost_on_its_way(request: AWSPreparedRequest, _: Carry) -> AWSResponse | None:
     raise ReadTimeoutError(endpoint_url=request.url)
+
+
+def not_reached_in_time(request: AWSPreparedRequest, _: Carry) -> AWSResponse | None:
+    raise ConnectTimeoutError(endpoint_url=request.url)
+
+
+def no_one_there(request: AWSPreparedRequest, _: Carry) -> AWSResponse | None:
+    """The connection is refused, or the name has no address."""
+    raise EndpointConnectionError(endpoint_url=request.url, error="refused")
 
 
 def answer_lost(request: AWSPreparedRequest, carry: Carry) -> AWSResponse | None:

@@ -15,6 +15,7 @@ import botocore
 import botocore.session
 from botocore.config import Config
 from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as NoConnection
 
 from chat.errors import Unavailable
 
@@ -77,6 +78,13 @@ _OVERLOADED = {
 }
 _SERVERS_FAULT = 500
 
+UNREACHABLE = (NoConnection, HTTPClientError)
+"""What botocore raises where nobody answered.
+
+The first: no connection came about (in time). The second: one came about and broke, or brought no
+answer in time. Neither is a kind of the other.
+"""
+
 
 @cache
 def session() -> botocore.session.Session:
@@ -131,5 +139,5 @@ def overload_as_unavailable() -> Iterator[None]:
         if status < _SERVERS_FAULT and error.response["Error"]["Code"] not in _OVERLOADED:
             raise
         raise Unavailable(TRY_AGAIN) from error
-    except HTTPClientError as error:
+    except UNREACHABLE as error:
         raise Unavailable(TRY_AGAIN) from error

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Self
 
-from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import ClientError
 
 from chat import aws
 from chat.connections import ConnectionId
@@ -79,7 +79,7 @@ class Push:
             call()
         except self._management_api.exceptions.GoneException:
             return Outcome.GONE
-        except (ClientError, HTTPClientError) as error:
+        except (ClientError, *aws.UNREACHABLE) as error:
             logger.warning(failure, to=connection_id, reason=type(error).__name__)
             return Outcome.FAILED
         return Outcome.REACHED

@@ -14,6 +14,8 @@ from tests.network import (
     denied,
     failing,
     lost_on_its_way,
+    no_one_there,
+    not_reached_in_time,
     throttled,
 )
 
@@ -136,9 +138,12 @@ def test_a_push_that_fails_undoes_nothing(backend: Backend, logs: Logs, status: 
     assert sum(line.get("PushFailures", [0])[0] for line in logs()) == 1
 
 
-def test_a_push_that_is_not_answered_undoes_nothing(backend: Backend, wire: Network) -> None:
+@pytest.mark.parametrize("fault", [lost_on_its_way, not_reached_in_time, no_one_there])
+def test_a_push_that_is_not_answered_undoes_nothing(
+    backend: Backend, wire: Network, fault: Strike
+) -> None:
     sender, recipient = backend.connect("user123"), backend.connect("user456")
-    with wire.broken(Fault("apigatewaymanagementapi.PostToConnection", lost_on_its_way)):
+    with wire.broken(Fault("apigatewaymanagementapi.PostToConnection", fault)):
         assert backend.say(sender, CHAT, "Hello!")["delivered"] == 0
     assert len(backend.messages()) == 1
     assert backend.connections().keys() == {sender, recipient}
@@ -165,7 +170,9 @@ def test_connections_that_cannot_be_looked_up_cost_time_only(
     assert backend.api.received(recipient) == []
 
 
-@pytest.mark.parametrize("fault", [throttled, failing, lost_on_its_way])
+@pytest.mark.parametrize(
+    "fault", [throttled, failing, lost_on_its_way, not_reached_in_time, no_one_there]
+)
 def test_what_cannot_be_stored_is_neither_pushed_nor_acknowledged(
     backend: Backend, wire: Network, fault: Strike
 ) -> None:
