@@ -1,4 +1,4 @@
-"""A user's device: a real WebSocket that speaks JSON."""
+"""A user's device: a real WebSocket that speaks JSON, as `docs/asyncapi.yaml` says."""
 
 import json
 from collections.abc import Iterator
@@ -8,20 +8,24 @@ from urllib.parse import urlencode
 
 from websockets.sync.client import ClientConnection, connect
 
+from tests.protocol.conversation import Conversation
+
 PATIENCE_S = 20
 
 
 class Device:
     def __init__(self, socket: ClientConnection) -> None:
         self._socket = socket
+        self._conversation = Conversation()
 
     def send(self, frame: object) -> None:
-        self._socket.send(
-            frame if isinstance(frame, str) else json.dumps(frame, ensure_ascii=False)
-        )
+        text = frame if isinstance(frame, str) else json.dumps(frame, ensure_ascii=False)
+        self._conversation.sent(text)
+        self._socket.send(text)
 
     def receive(self) -> dict[str, Any]:
         frame: dict[str, Any] = json.loads(self._socket.recv(PATIENCE_S))
+        self._conversation.received(frame)
         return frame
 
     def ask(self, frame: object) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 import httpx
 
 from tests.e2e.conftest import Pair
+from tests.protocol.conversation import Conversation
 
 WSCAT = ["npx", "--yes", "wscat@6.1.0"]
 
@@ -23,6 +24,7 @@ class Terminal:
     def __init__(self, screen: int) -> None:
         self._screen = screen
         self._unread = ""
+        self._conversation = Conversation()
 
     def wait_for(self, pattern: str) -> str:
         """Read on until the pattern shows, and return its first group."""
@@ -32,10 +34,12 @@ class Terminal:
         return match[1]
 
     def type(self, line: str) -> None:
+        self._conversation.sent(line)
         os.write(self._screen, f"{line}\r".encode())
 
     def frame(self) -> dict[str, Any]:
         frame: dict[str, Any] = json.loads(self.wait_for(r"< (\{.*\})"))
+        self._conversation.received(frame)
         return frame
 
 

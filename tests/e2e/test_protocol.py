@@ -1,0 +1,114 @@
+"""All that `docs/asyncapi.yaml` says a client receives, it receives; nothing there is stale."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from moto.server import ThreadedMotoServer
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+
+from tests.e2e.client import PATIENCE_S, device
+from tests.e2e.conftest import Pair
+from tests.e2e.storage import request
+from tests.protocol.document import CHAT, SCHEMAS, ref_of
+from tests.runner import Target, running_backend
+
+
+def properties() -> set[tuple[str, str]]:
+    """List every property of every frame that the document says a client receives."""
+    found = set()
+    for reference in SCHEMAS["ServerFrame"]["oneOf"]:
+        schema = ref_of(reference)
+        kind = schema["properties"].get("type", {}).get("const", "gateway")
+        found |= {(kind, name) for name in schema["properties"]}
+        headers = schema["properties"].get("headers", {})
+        found |= {(kind, f"headers.{name}") for name in headers.get("properties", {})}
+    return found
+
+
+def properties_of(frame: dict[str, Any]) -> set[tuple[str, str]]:
+    kind = frame.get("type", "gateway")
+    return {(kind, name) for name in frame} | {
+        (kind, f"headers.{name}") for name in frame.get("headers", {})
+    }
+
+
+@pytest.fixture
+def aws() -> Iterator[ThreadedMotoServer]:
+    """A DynamoDB and S3 that can be turned off."""
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    yield server
+    server.stop()
+
+
+def test_every_frame_and_every_field_of_the_document_is_received(
+    aws: ThreadedMotoServer, pair: Pair
+) -> None:
+    host, port = aws.get_host_and_port()
+    with running_backend("--aws-endpoint", f"http://{host}:{port}") as target:
+        seen = set()
+        for frame in conversation(target, pair, aws):
+            seen |= properties_of(frame)
+    assert seen == properties()
+
+
+def conversation(target: Target, pair: Pair, aws: ThreadedMotoServer) -> Iterator[dict[str, Any]]:
+    """Say everything that there is to say, and give what is answered."""
+    chat = {"chatId": pair.chat_id}
+    text = {"action": "sendmessage", **chat, "text": "Hello!", "clientMessageId": "c-1"}
+    with device(target.url, userId=pair.first) as here:
+        yield here.ask(text)
+        yield here.ask(text)
+        yield here.ask(text | {"text": ""})
+        yield here.ask({"action": "dance"})
+        upload = here.ask(
+            {"action": "sendfile", **chat, "fileName": "image.jpg", "contentType": "image/jpeg"}
+        )
+        yield upload
+        put = request(
+            target,
+            upload["method"],
+            upload["uploadUrl"],
+            headers=upload["headers"],
+            content=b"a picture",
+        )
+        assert put.status_code == 200
+        file = {**chat, "fileKey": upload["fileKey"]}
+        yield here.ask({"action": "sendmessage", **file})
+        yield here.ask({"action": "sendfile", **file})
+        yield from what_was_missed(target, pair)
+        aws.stop()
+        yield here.ask({"action": "sendfile", **file})
+
+
+def what_was_missed(target: Target, pair: Pair) -> Iterator[dict[str, Any]]:
+    with device(target.url, userId=pair.second, since="0") as back:
+        for _ in range(3):
+            yield back.receive()
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [(b"{}", "1003"), ("x" * (CHAT["x-limits"]["frameBytes"] + 1), "1009")],
+    ids=["binary", "too large"],
+)
+def test_what_ends_a_connection_does_so_with_the_documents_code(
+    chat_url: str, pair: Pair, data: str | bytes, code: str
+) -> None:
+    assert code in CHAT["x-close-codes"]
+    with connect(f"{chat_url}?userId={pair.first}", compression=None) as socket:
+        socket.send(data)
+        with pytest.raises(ConnectionClosed) as closed:
+            socket.recv(PATIENCE_S)
+    assert closed.value.rcvd is not None
+    assert str(closed.value.rcvd.code) == code
+
+
+def test_a_frame_as_large_as_the_document_says_is_taken(chat_url: str, pair: Pair) -> None:
+    frame = {"action": "sendmessage", "chatId": pair.chat_id, "text": "x", "unknown": ""}
+    frame["unknown"] = "x" * (CHAT["x-limits"]["frameBytes"] - len(json.dumps(frame)))
+    with device(chat_url, userId=pair.first) as here:
+        assert here.ask(frame)["type"] == "ack"

@@ -1,0 +1,183 @@
+"""The document is AsyncAPI, agrees with itself, and with the numbers in the code."""
+
+import json
+import re
+import subprocess
+import sys
+import tarfile
+import tomllib
+from typing import Any
+
+import pytest
+from jsonschema import Draft7Validator
+
+from chat import errors, file_keys, files, replay
+from local import gateway
+from local.limits import MAX_FRAME_BYTES, MAX_MESSAGE_BYTES, Lifetimes
+from local.transform import read
+from tests.backend import ROOT
+from tests.protocol import document
+from tests.protocol.document import CHAT, DOCUMENT, SCHEMAS
+
+SPECIFICATION = "@asyncapi/specs@6.11.1"
+"""AsyncAPI's own schemas of its documents, as npm has them."""
+
+TEMPLATE = read(ROOT / "template-python.yaml")
+
+
+@pytest.fixture(scope="module")
+def asyncapi(tmp_path_factory: pytest.TempPathFactory) -> Draft7Validator:
+    folder = tmp_path_factory.mktemp("npm")
+    subprocess.run(["npm", "pack", "--silent", SPECIFICATION], cwd=folder, check=True)
+    (package,) = folder.glob("*.tgz")
+    with tarfile.open(package) as files_in_it:
+        schema = files_in_it.extractfile("package/schemas/3.0.0-without-$id.json")
+        assert schema is not None
+        return Draft7Validator(json.load(schema))
+
+
+def test_it_is_asyncapi(asyncapi: Draft7Validator) -> None:
+    assert [error.message for error in asyncapi.iter_errors(DOCUMENT)] == []
+    assert not asyncapi.is_valid(DOCUMENT | {"operations": {"sendMessage": {"action": "dance"}}})
+
+
+def test_its_schemas_are_json_schema() -> None:
+    for schema in SCHEMAS.values():
+        Draft7Validator.check_schema(schema)
+
+
+def references(value: Any) -> list[dict[str, str]]:
+    if isinstance(value, list):
+        return [found for each in value for found in references(each)]
+    if not isinstance(value, dict):
+        return []
+    own = [value] if "$ref" in value else []
+    return own + [found for each in value.values() for found in references(each)]
+
+
+def test_every_reference_leads_somewhere_and_stands_alone() -> None:
+    for reference in references(DOCUMENT):
+        document.ref_of(reference)
+        # Draft 07 ignores what stands beside it.
+        assert reference.keys() == {"$ref"}
+
+
+def test_every_schema_is_in_use() -> None:
+    used = {reference["$ref"] for reference in references(DOCUMENT)}
+    names = SCHEMAS.keys() - {"ClientFrame", "ServerFrame"}
+    assert {f"#/components/schemas/{name}" for name in names} <= used
+
+
+def payloads(references: list[dict[str, str]]) -> list[str]:
+    return [document.ref_of(reference)["payload"]["$ref"] for reference in references]
+
+
+def test_the_unions_hold_what_the_operations_carry() -> None:
+    directions: dict[str, set[str]] = {"receive": set(), "send": set()}
+    for operation in DOCUMENT["operations"].values():
+        directions[operation["action"]].update(payloads(operation["messages"]))
+        directions["send"].update(payloads(operation.get("reply", {}).get("messages", [])))
+    for action, union in (("receive", "ClientFrame"), ("send", "ServerFrame")):
+        assert directions[action] == {each["$ref"] for each in SCHEMAS[union]["oneOf"]}
+    every = directions["receive"] | directions["send"]
+    assert every == set(payloads(list(CHAT["messages"].values())))
+
+
+def test_frames_of_the_client_are_open_and_those_of_the_backend_closed() -> None:
+    for union, is_open in (("ClientFrame", True), ("ServerFrame", False)):
+        for reference in SCHEMAS[union]["oneOf"]:
+            schema = document.ref_of(reference)
+            is_ours = schema is not SCHEMAS["GatewayError"]
+            assert schema["additionalProperties"] is (is_open or not is_ours)
+
+
+def test_examples_of_frames_are_valid() -> None:
+    received = [each["$ref"] for each in SCHEMAS["ServerFrame"]["oneOf"]]
+    for message in DOCUMENT["components"]["messages"].values():
+        union = "ServerFrame" if message["payload"]["$ref"] in received else "ClientFrame"
+        for example in message["examples"]:
+            document.validator(message["payload"]).validate(example["payload"])
+            document.named(union).validate(example["payload"])
+
+
+def schemas_within(value: Any) -> list[dict[str, Any]]:
+    if isinstance(value, list):
+        return [found for each in value for found in schemas_within(each)]
+    if not isinstance(value, dict):
+        return []
+    own = [value] if isinstance(value.get("examples"), list) else []
+    return own + [found for each in value.values() for found in schemas_within(each)]
+
+
+def test_examples_of_fields_are_valid() -> None:
+    found = schemas_within([SCHEMAS, CHAT["bindings"]])
+    assert len(found) > 5
+    for schema in found:
+        for example in schema["examples"]:
+            document.validator(schema).validate(example)
+
+
+def test_errors_are_those_of_the_code() -> None:
+    documented = {each["const"]: each["x-status"] for each in SCHEMAS["ErrorCode"]["oneOf"]}
+    in_code = {each.code: each.status for each in errors.ChatError.__subclasses__()}
+    # What is none of them: see chat/websocket.py.
+    assert documented == in_code | {"internal": 500}
+
+
+def test_api_gateways_words_are_those_that_the_local_runner_says() -> None:
+    assert set(SCHEMAS["GatewayError"]["properties"]["message"]["examples"]) == {
+        gateway.FORBIDDEN,
+        gateway.INTERNAL_SERVER_ERROR,
+        gateway.TOO_MANY_REQUESTS,
+    }
+
+
+def test_limits_are_those_of_the_code_and_the_template() -> None:
+    parameters, lifetimes = TEMPLATE["Parameters"], Lifetimes()
+    assert CHAT["x-limits"] == {
+        "frameBytes": MAX_FRAME_BYTES,
+        "messageBytes": MAX_MESSAGE_BYTES,
+        "idleSeconds": lifetimes.idle,
+        "connectionSeconds": lifetimes.total,
+        "connectionsPerUser": parameters["MaxConnectionsPerUser"]["Default"],
+        "fileBytes": parameters["MaxFileBytes"]["Default"],
+        "fileKeyBytes": file_keys._LONGEST_KEY_BYTES,
+        "linkSeconds": files.LINK_LIFETIME_S,
+        "sendableSeconds": files.SENDABLE_FOR.total_seconds(),
+        "catchUpMessages": replay._MOST_MESSAGES,
+        "catchUpOverlapMilliseconds": replay.OVERLAP_MS,
+    }
+    assert SCHEMAS["Synced"]["properties"]["count"]["maximum"] == replay._MOST_MESSAGES
+    assert SCHEMAS["Size"]["maximum"] == parameters["MaxFileBytes"]["MaxValue"]
+    assert str(parameters["MaxFileBytes"]["Default"]) in SCHEMAS["Size"]["description"]
+    of_type = SCHEMAS["AskToUpload"]["properties"]["contentType"]
+    assert ",".join(of_type["examples"]) == parameters["AllowedContentTypes"]["Default"]
+
+
+def test_the_version_is_the_projects() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert DOCUMENT["info"]["version"] == project["version"]
+    assert DOCUMENT["info"]["license"]["name"] == project["license"]
+
+
+def test_the_address_is_the_stacks_output() -> None:
+    output = TEMPLATE["Outputs"]["WebSocketURI"]["Value"]["Fn::Sub"]
+    deployed = DOCUMENT["servers"]["deployed"]
+    url = f"{deployed['protocol']}://{deployed['host']}{deployed['pathname']}"
+    in_terms_of_the_template = {
+        "{apiId}": "${ChatApi}",
+        "{region}": "${AWS::Region}",
+        "amazonaws.com": "${AWS::URLSuffix}",
+    }
+    for ours, theirs in in_terms_of_the_template.items():
+        url = url.replace(ours, theirs)
+    assert url == output
+
+
+def test_what_is_blank_is_what_python_strips() -> None:
+    (blank,) = (
+        each["pattern"] for each in SCHEMAS["Text"]["allOf"] if "blank" in each["description"]
+    )
+    for code_point in range(sys.maxunicode + 1):
+        character = chr(code_point)
+        assert bool(re.search(blank, character)) is bool(character.strip())

@@ -1,0 +1,326 @@
+"""The schemas and the functions say the same of every frame and every handshake, at each limit."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests import events
+from tests.backend import Backend
+from tests.network import Fault, denied, throttled
+from tests.protocol import document
+from tests.protocol.document import CHAT, SCHEMAS
+
+ME = "user123"
+CHAT_ID = f"{ME}#user456"
+FOLDER = "0ed1a8c2-9d5f-4a43-8a8e-000000000001"
+KEY = f"{CHAT_ID}/{FOLDER}/image.jpg"
+MESSAGE: dict[str, Any] = {"action": "sendmessage", "chatId": CHAT_ID, "text": "Hello!"}
+UPLOAD: dict[str, Any] = {
+    "action": "sendfile",
+    "chatId": CHAT_ID,
+    "fileName": "image.jpg",
+    "contentType": "image/jpeg",
+}
+DOWNLOAD: dict[str, Any] = {"action": "sendfile", "chatId": CHAT_ID, "fileKey": KEY}
+LONG_KEY = f"{CHAT_ID}/{FOLDER}/".ljust(1024, "x")
+
+NOT_IN_A_NAME = (
+    "/\\\0\x1f\x7f\x9f\n\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+)
+
+RIGHT: list[dict[str, Any]] = [
+    MESSAGE,
+    UPLOAD,
+    DOWNLOAD,
+    MESSAGE | {"text": "x"},
+    MESSAGE | {"text": "😀" * 4096},
+    MESSAGE | {"text": " x"},
+    MESSAGE | {"text": "\ufeff"},
+    MESSAGE | {"text": "\u202e\x01"},
+    MESSAGE | {"clientMessageId": "c"},
+    MESSAGE | {"clientMessageId": "😀" * 128},
+    MESSAGE | {"clientMessageId": " "},
+    MESSAGE | {"chatId": f"user456#{ME}"},
+    MESSAGE | {"chatId": f"{ME}#{'x' * 128}"},
+    MESSAGE | {"chatId": f"{ME}#.A9_@+=:|-"},
+    MESSAGE | {"chatId": f"{ME}#{ME}4"},
+    MESSAGE | {"fileKey": KEY},
+    MESSAGE | {"fileKey": LONG_KEY},
+    MESSAGE | {"text": "x", "fileName": 1, "unknown": None, "senderId": "somebody"},
+    UPLOAD | {"fileName": "x"},
+    UPLOAD | {"fileName": "x" * 255},
+    UPLOAD | {"fileName": "é" * 255},
+    UPLOAD | {"fileName": "..."},
+    UPLOAD | {"fileName": ".x"},
+    UPLOAD | {"fileName": " "},
+    UPLOAD | {"fileName": "\u200f\u200d\ufeff\u00a0"},
+    UPLOAD | {"size": 0},
+    UPLOAD | {"size": 26_214_400},
+    UPLOAD | {"contentType": "IMAGE/JPEG"},
+    UPLOAD | {"text": 1, "unknown": None},
+    DOWNLOAD | {"fileKey": LONG_KEY},
+    DOWNLOAD | {"contentType": 1, "size": -1},
+]
+WRONG: list[dict[str, Any]] = [
+    {"action": "sendmessage"},
+    {"action": "sendfile"},
+    {"action": "sendmessage", "chatId": CHAT_ID},
+    {"action": "sendmessage", "text": "x"},
+    MESSAGE | {"text": None},
+    MESSAGE | {"text": 1},
+    MESSAGE | {"text": ""},
+    MESSAGE | {"text": " \t\n\r\x0b\x0c\x1c\x1d\x1e\x1f\x85\u00a0\u2028\u3000"},
+    MESSAGE | {"text": "x" * 4097},
+    MESSAGE | {"text": "a\0b"},
+    MESSAGE | {"fileKey": None},
+    MESSAGE | {"fileKey": ""},
+    MESSAGE | {"fileKey": LONG_KEY + "x"},
+    MESSAGE | {"fileKey": "image.jpg"},
+    MESSAGE | {"fileKey": f"user123#user123/{FOLDER}/image.jpg"},
+    MESSAGE | {"fileKey": f"{CHAT_ID}/{FOLDER}/.."},
+    MESSAGE | {"fileKey": f"{CHAT_ID}/{FOLDER}/"},
+    MESSAGE | {"fileKey": f"{CHAT_ID}/{FOLDER}/a/b"},
+    MESSAGE | {"fileKey": f"{CHAT_ID}/{FOLDER.upper()}/a"},
+    MESSAGE | {"fileKey": f"{CHAT_ID}/{FOLDER}/a\n"},
+    MESSAGE | {"clientMessageId": ""},
+    MESSAGE | {"clientMessageId": None},
+    MESSAGE | {"clientMessageId": "x" * 129},
+    MESSAGE | {"clientMessageId": "a\0b"},
+    MESSAGE | {"chatId": f"{ME}#{'x' * 129}"},
+    MESSAGE | {"chatId": f"{ME}#"},
+    MESSAGE | {"chatId": f"#{ME}"},
+    MESSAGE | {"chatId": ME},
+    MESSAGE | {"chatId": f"{ME}#{ME}"},
+    MESSAGE | {"chatId": f"{ME}#a#b"},
+    MESSAGE | {"chatId": f"{ME}#ä"},
+    MESSAGE | {"chatId": f"{CHAT_ID}\n"},
+    MESSAGE | {"chatId": None},
+    {"action": "sendfile", "chatId": CHAT_ID, "fileName": "image.jpg"},
+    {"action": "sendfile", "chatId": CHAT_ID, "contentType": "image/jpeg"},
+    UPLOAD | {"fileName": ""},
+    UPLOAD | {"fileName": "x" * 256},
+    UPLOAD | {"fileName": "."},
+    UPLOAD | {"fileName": ".."},
+    UPLOAD | {"fileName": 1},
+    *(UPLOAD | {"fileName": f"a{character}b"} for character in NOT_IN_A_NAME),
+    UPLOAD | {"fileName": "a\n"},
+    UPLOAD | {"contentType": ""},
+    UPLOAD | {"contentType": None},
+    UPLOAD | {"contentType": "image/jpeg; q=1"},
+    UPLOAD | {"contentType": "image"},
+    UPLOAD | {"contentType": "image/" + "x" * 250},
+    UPLOAD | {"size": -1},
+    UPLOAD | {"size": 0.5},
+    UPLOAD | {"size": True},
+    UPLOAD | {"size": "1"},
+    UPLOAD | {"size": None},
+    UPLOAD | {"size": 5_368_709_121},
+    UPLOAD | {"fileKey": KEY},
+    DOWNLOAD | {"fileKey": LONG_KEY + "x"},
+    DOWNLOAD | {"fileKey": 1},
+]
+# What the document says in words, because no schema can.
+IN_WORDS: list[tuple[str, str]] = [
+    (json.dumps(MESSAGE | {"chatId": "user456#user789"}), "forbidden"),
+    (json.dumps(MESSAGE | {"fileKey": KEY.replace("user456", "user789")}), "forbidden"),
+    (json.dumps(MESSAGE | {"fileKey": KEY}), "not_found"),
+    (json.dumps(UPLOAD | {"fileName": "😀" * 255}), "invalid_request"),
+    (json.dumps(UPLOAD | {"size": 1.0}), "invalid_request"),
+    (json.dumps(UPLOAD | {"size": 26_214_401}), "too_large"),
+    (json.dumps(UPLOAD | {"contentType": "text/html"}), "unsupported_type"),
+    (json.dumps(MESSAGE)[:-1] + ',"text":"x"}', "invalid_request"),
+    (json.dumps(MESSAGE | {"text": "\ud800"}), "invalid_request"),
+]
+
+
+@pytest.fixture
+def me(backend: Backend) -> str:
+    return backend.connect(ME)
+
+
+def answer(backend: Backend, me: str, frame: object) -> dict[str, Any]:
+    received = backend.send(me, frame)
+    document.expect_known(received)
+    return received
+
+
+def is_taken(answer: dict[str, Any]) -> bool:
+    """Say whether a frame was of the agreed form, be there such a file or not."""
+    return answer.get("code") in {None, "not_found"}
+
+
+@pytest.mark.parametrize("frame", RIGHT)
+def test_what_the_schemas_allow_is_taken(backend: Backend, me: str, frame: dict[str, Any]) -> None:
+    assert document.allows(json.dumps(frame))
+    assert is_taken(answer(backend, me, frame))
+
+
+@pytest.mark.parametrize("frame", WRONG)
+def test_what_the_schemas_do_not_allow_is_refused(
+    backend: Backend, me: str, frame: dict[str, Any]
+) -> None:
+    assert not document.allows(json.dumps(frame))
+    assert answer(backend, me, frame)["type"] == "error"
+
+
+@pytest.mark.parametrize(("body", "code"), IN_WORDS)
+def test_what_no_schema_can_say_is_said_in_words(
+    backend: Backend, me: str, body: str, code: str
+) -> None:
+    assert document.named("ClientFrame").is_valid(json.loads(body))
+    event = events.message(me, {"action": json.loads(body)["action"]}) | {"body": body}
+    function = backend.send_file if '"sendfile"' in body else backend.send_message
+    error = backend.frame_of(function(event))
+    assert error["code"] == code
+    document.expect_known(error)
+    said = document.DOCUMENT["info"]["description"].partition("cannot say")[2]
+    assert code in said
+
+
+# Near what is allowed: each value at, or one step beside, a limit, or of another kind.
+characters = st.sampled_from("a .#/\\\0\n\x1f\x7f\x85\u00a0\u2028\u202e\u2066\u200f\ufeff\ufffdé😀")
+short = st.text(characters, max_size=3)
+others: st.SearchStrategy[Any] = st.sampled_from([None, True, 0, 1, [], {}, ["x"]])
+LENGTHS = (0, 1, 127, 128, 129, 254, 255, 256, 4095, 4096, 4097)
+long = st.builds(
+    lambda length, end: ("x" * length)[len(end) :] + end, st.sampled_from(LENGTHS), short
+)
+texts = short | long | others
+user_ids = st.just("user456") | st.text("aZ9._@+=:|-", min_size=1, max_size=3) | long | short
+chat_ids = (
+    st.just(CHAT_ID)
+    | user_ids.map(lambda other: f"{ME}#{other}")
+    | user_ids.map(lambda other: f"{other}#{ME}")
+    | texts
+)
+keys = st.builds(
+    lambda start, folder, name: f"{start}/{folder}/{name}",
+    st.just(CHAT_ID) | chat_ids,
+    st.just(FOLDER) | short,
+    short | long,
+)
+types = st.sampled_from(
+    ["image/jpeg", "Image/JPEG", "image/jpeg;q=1", "image/jpeg\n", "text/html", "x", "/"]
+)
+sizes = st.sampled_from([0, 1, 26_214_400, 26_214_401, 5_368_709_120, 5_368_709_121, -1, 0.5, "1"])
+frames: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
+    {"action": st.sampled_from(["sendmessage", "sendfile"]), "chatId": chat_ids},
+    optional={
+        "text": texts,
+        "fileKey": keys | others,
+        "fileName": texts,
+        "contentType": types | others,
+        "size": sizes | others,
+        "clientMessageId": texts,
+        "unknown": others,
+    },
+) | st.builds(
+    # All right but for one field, so that the others do not hide it.
+    lambda frame, changes: frame | changes,
+    st.sampled_from([MESSAGE, UPLOAD, DOWNLOAD]),
+    st.one_of(
+        *(
+            st.fixed_dictionaries({name: values})
+            for name, values in {
+                "chatId": chat_ids,
+                "text": texts,
+                "fileKey": keys,
+                "fileName": texts,
+                "contentType": types,
+                "size": sizes,
+                "clientMessageId": texts,
+            }.items()
+        )
+    ),
+)
+
+
+@given(frame=frames)
+@settings(
+    max_examples=400,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+def test_near_the_limits_the_schemas_and_the_functions_agree(
+    backend: Backend, me: str, frame: dict[str, Any]
+) -> None:
+    received = answer(backend, me, frame)
+    if document.allows(json.dumps(frame)):
+        assert received.get("code") != "invalid_request"
+    else:
+        assert received["type"] == "error"
+
+
+def handshake(backend: Backend, query: dict[str, str], **more: Any) -> int:
+    status: int = backend.on_connect(events.connect(events.new_id(), query, **more))["statusCode"]
+    return status
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ({"userId": "x"}, 200),
+        ({"userId": "x" * 128}, 200),
+        ({"userId": "x" * 129}, 400),
+        ({"userId": "aA9._@+=:|-"}, 200),
+        ({"userId": "a#b"}, 400),
+        ({"userId": "ä"}, 400),
+        ({"userId": "a\n"}, 400),
+        ({"userId": ""}, 401),
+        ({"userId": ME, "since": "0"}, 200),
+        ({"userId": ME, "since": "9" * 16}, 200),
+        ({"userId": ME, "since": "9" * 17}, 400),
+        ({"userId": ME, "since": ""}, 400),
+        ({"userId": ME, "since": "-1"}, 400),
+        ({"userId": ME, "since": "1.0"}, 400),
+        ({"userId": ME, "since": "１"}, 400),
+        ({"userId": ME, "since": "1\n"}, 400),
+        ({"userId": ME, "unknown": "x"}, 200),
+    ],
+)
+def test_handshakes_are_as_the_schema_of_the_query_says(
+    backend: Backend, query: dict[str, str], status: int
+) -> None:
+    assert handshake(backend, query) == status
+    assert document.validator(CHAT["bindings"]["ws"]["query"]).is_valid(query) is (status == 200)
+
+
+def test_every_status_of_a_handshake_that_is_ours_is_in_the_document(backend: Backend) -> None:
+    ours = {
+        handshake(backend, {"userId": "a#b"}),
+        handshake(backend, {}),
+        handshake(backend, {"userId": ME}, authorizer={"userId": "user456"}),
+    }
+    for strike in (throttled, denied):
+        with backend.wire.broken(Fault("dynamodb.PutItem", strike)):
+            ours.add(handshake(backend, {"userId": ME}))
+    assert ours == {400, 401, 403, 500, 503}
+    # What API Gateway says itself.
+    assert {int(status) for status in CHAT["x-handshake"]} == ours | {101, 429, 502, 504}
+
+
+def test_every_code_is_answered_and_its_status_is_the_documents(backend: Backend, me: str) -> None:
+    """`IN_WORDS` has more ways to each of those that are the client's mistakes."""
+    replies = [
+        backend.reply_to(me, frame)
+        for frame in (
+            MESSAGE | {"text": ""},
+            MESSAGE | {"chatId": "user456#user789"},
+            MESSAGE | {"fileKey": KEY},
+            UPLOAD | {"size": 26_214_401},
+            UPLOAD | {"contentType": "text/html"},
+        )
+    ]
+    replies.append(backend.reply_to(events.new_id(), MESSAGE))
+    for strike in (throttled, denied):
+        with backend.wire.broken(Fault("dynamodb.PutItem", strike)):
+            replies.append(backend.reply_to(me, MESSAGE))
+    statuses = {}
+    for reply in replies:
+        error = backend.frame_of(reply)
+        document.expect_known(error)
+        statuses[error["code"]] = reply["statusCode"]
+    assert statuses == {each["const"]: each["x-status"] for each in SCHEMAS["ErrorCode"]["oneOf"]}
