@@ -180,67 +180,59 @@ def test_what_no_schema_can_say_is_said_in_words(
     assert code in said
 
 
-# Near what is allowed: each value at, or one step beside, a limit, or of another kind.
+# Near what is allowed: a right frame, one or two of whose fields are at a limit, a step beside it,
+# or of another kind, or not there. More would hide each other.
 characters = st.sampled_from("a .#/\\\0\n\x1f\x7f\x85\u00a0\u2028\u202e\u2066\u200f\ufeff\ufffdé😀")
-short = st.text(characters, max_size=3)
 others: st.SearchStrategy[Any] = st.sampled_from([None, True, 0, 1, [], {}, ["x"]])
-LENGTHS = (0, 1, 127, 128, 129, 254, 255, 256, 4095, 4096, 4097)
-long = st.builds(
-    lambda length, end: ("x" * length)[len(end) :] + end, st.sampled_from(LENGTHS), short
-)
-texts = short | long | others
-user_ids = st.just("user456") | st.text("aZ9._@+=:|-", min_size=1, max_size=3) | long | short
-chat_ids = (
-    st.just(CHAT_ID)
-    | user_ids.map(lambda other: f"{ME}#{other}")
-    | user_ids.map(lambda other: f"{other}#{ME}")
-    | texts
-)
-keys = st.builds(
-    lambda start, folder, name: f"{start}/{folder}/{name}",
-    st.just(CHAT_ID) | chat_ids,
-    st.just(FOLDER) | short,
-    short | long,
-)
-types = st.sampled_from(
-    ["image/jpeg", "Image/JPEG", "image/jpeg;q=1", "image/jpeg\n", "text/html", "x", "/"]
-)
-sizes = st.sampled_from([0, 1, 26_214_400, 26_214_401, 5_368_709_120, 5_368_709_121, -1, 0.5, "1"])
-frames: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
-    {"action": st.sampled_from(["sendmessage", "sendfile"]), "chatId": chat_ids},
-    optional={
-        "text": texts,
-        "fileKey": keys | others,
-        "fileName": texts,
-        "contentType": types | others,
-        "size": sizes | others,
-        "clientMessageId": texts,
-        "unknown": others,
-    },
-) | st.builds(
-    # All right but for one field, so that the others do not hide it.
-    lambda frame, changes: frame | changes,
-    st.sampled_from([MESSAGE, UPLOAD, DOWNLOAD]),
-    st.one_of(
-        *(
-            st.fixed_dictionaries({name: values})
-            for name, values in {
-                "chatId": chat_ids,
-                "text": texts,
-                "fileKey": keys,
-                "fileName": texts,
-                "contentType": types,
-                "size": sizes,
-                "clientMessageId": texts,
-            }.items()
-        )
-    ),
-)
 
 
-@given(frame=frames)
+def near(longest: int) -> st.SearchStrategy[str]:
+    """Give texts of about this length, and of about none, some with a character that is special."""
+    lengths = st.sampled_from([longest - 1, longest, longest + 1])
+    return st.one_of(
+        lengths.map(lambda length: "x" * length),
+        st.text(characters, max_size=2),
+        characters.map(lambda special: f"a{special}b"),
+    )
+
+
+user_ids = st.sampled_from(["user456", ".", "Z9._@+=:|-"]) | near(128)
+chat_ids = st.one_of(
+    user_ids.map(lambda other: f"{ME}#{other}"), user_ids.map(lambda other: f"{other}#{ME}")
+)
+in_the_folder = f"{CHAT_ID}/{FOLDER}/"
+keys = st.one_of(
+    near(1024 - len(in_the_folder)).map(lambda name: in_the_folder + name),
+    st.tuples(chat_ids, st.sampled_from([FOLDER, FOLDER.upper(), ""])).map("/".join),
+)
+types = ["image/jpeg", "Image/JPEG", "image/jpeg;q=1", "image/jpeg\n", "text/html", "x", "/", ""]
+sizes = [0, 1, 26_214_400, 26_214_401, 5_368_709_120, 5_368_709_121, -1, 0.5, "1"]
+fields: dict[str, st.SearchStrategy[Any]] = {
+    "chatId": chat_ids,
+    "text": near(4096),
+    "clientMessageId": near(128),
+    "fileKey": keys,
+    "fileName": near(255),
+    "contentType": st.sampled_from(types),
+    "size": st.sampled_from(sizes),
+}
+
+
+@st.composite
+def frames(draw: st.DrawFn) -> dict[str, Any]:
+    frame = dict(draw(st.sampled_from([MESSAGE, UPLOAD, DOWNLOAD])))
+    for name in draw(st.lists(st.sampled_from(sorted(fields)), min_size=1, max_size=2)):
+        kind = draw(st.integers(0, 9))
+        if kind == 0:
+            frame.pop(name, None)
+        else:
+            frame[name] = draw(others if kind == 1 else fields[name])
+    return frame
+
+
+@given(frame=frames())
 @settings(
-    max_examples=400,
+    max_examples=600,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
