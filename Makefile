@@ -18,8 +18,8 @@ help: ## list the targets
 run: $(STAMP) ## run the backend on this machine (PORT=3001)
 	@exec $(BIN)/python -m local --port $(PORT)
 
-test: $(STAMP) ## run all tests, with coverage
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --cov --cov-report=term $(TESTS)
+test: $(STAMP) ## run all tests, with coverage; or those of TESTS=tests/unit
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup $(or $(TESTS),--cov --cov-report=term)
 
 soak: $(STAMP) ## many clients, connections cut, thousands of messages: is anything lost?
 	$(BIN)/python -m tests.soak.soak
