@@ -148,7 +148,7 @@ class Files:
         if frame.has("fileName"):
             raise InvalidRequest("Give `fileName` to upload, or `fileKey` to download, not both.")
         file = _file(key, self._head(key))
-        count("Downloads")
+        count("DownloadLinks")
         logger.info("download link made", content_type=file.content_type, size=file.size)
         return {
             "type": "download",
@@ -182,11 +182,8 @@ class Files:
             with aws.overload_as_unavailable():
                 return self._s3().head_object(Bucket=self._bucket, Key=key)
         except ClientError as error:
-            status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-            if status not in _NO_SUCH_FILE:
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] not in _NO_SUCH_FILE:
                 raise
-            count("FilesNotFound")
-            logger.info("file not found", status=status)
             raise NotFound("There is no such file. Upload it first.") from error
 
     def _is_unsent(self, key: str) -> bool:

@@ -13,7 +13,7 @@ from typing import Any, Final, NoReturn
 import jwt
 import urllib3
 
-from chat.telemetry import count, logger
+from chat.telemetry import logger
 
 FLOOR_S: Final = 10.0
 """For how long, in seconds, the issuer is not asked again, whatever it answered, or did not."""
@@ -85,7 +85,6 @@ class Issuer:
             if (key := _usable(each))
         }
         logger.info("keys fetched", keys=len(keys))
-        count("KeyFetches")
         if len(keys) == 1:
             # Only an issuer of several has to name the one that it took:
             # https://openid.net/specs/openid-connect-core-1_0.html#SigEnc

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from chat import aws
 from chat.connections import ConnectionId
-from chat.telemetry import logger
+from chat.telemetry import kind_of, logger
 
 if TYPE_CHECKING:
     from mypy_boto3_apigatewaymanagementapi import ApiGatewayManagementApiClient
@@ -80,7 +80,7 @@ class Push:
         except self._management_api.exceptions.GoneException:
             return Outcome.GONE
         except (ClientError, *aws.UNREACHABLE) as error:
-            logger.warning(failure, to=connection_id, reason=type(error).__name__)
+            logger.warning(failure, to=connection_id, reason=kind_of(error))
             return Outcome.FAILED
         return Outcome.REACHED
 

@@ -12,7 +12,7 @@ from chat.files import Files
 from chat.frames import to_json
 from chat.messages import Messages
 from chat.push import Outcome, Push, pauses_s
-from chat.telemetry import count, logger
+from chat.telemetry import cause_of, count, logger, record
 
 # A message received before another may be stored after it, because an integration may run 29 s:
 # https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-execution-service-websocket-limits-table.html
@@ -70,7 +70,8 @@ class Replay:
         replayed = 0
         reached = catch_up.since - OVERLAP_MS
         complete = True
-        ends_at = time.monotonic() + self._longest_s
+        began_at = time.monotonic()
+        ends_at = began_at + self._longest_s
         try:
             for message in self._messages.sent_to(catch_up.user_id, since=reached):
                 if replayed == self._most_messages or time.monotonic() > ends_at:
@@ -90,10 +91,14 @@ class Replay:
             self._post(catch_up, synced, is_open=replayed > 0)
         except _Left:
             logger.info("left while catching up", replayed=replayed)
+        except Unavailable as error:
+            logger.info("catch-up interrupted", replayed=replayed, cause=cause_of(error))
+            raise
         else:
             logger.info("caught up", replayed=replayed, complete=complete)
         count("CatchUps")
-        count("MessagesReplayed", replayed)
+        record("MessagesReplayed", replayed, "Count")
+        record("CatchUpDuration", (time.monotonic() - began_at) * 1000, "Milliseconds")
 
     def _post(self, catch_up: CatchUp, frame: Mapping[str, object], *, is_open: bool) -> None:
         data = to_json(frame).encode()

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import wraps
 from traceback import extract_tb, format_list
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from aws_lambda_powertools import Logger, Metrics
 from botocore.exceptions import ClientError
@@ -37,6 +37,23 @@ def count(name: str, value: int = 1) -> None:
         metrics.add_metric(name=name, unit="Count", value=value)
 
 
+def record(name: str, value: float, unit: Literal["Count", "Milliseconds"]) -> None:
+    """Add one measurement to a metric; CloudWatch gives the sum, the percentiles and the most.
+
+    Args:
+        name: What was measured, in CamelCase.
+        value: How much; 0 is recorded too.
+        unit: What of.
+    """
+    metrics.add_metric(name=name, unit=unit, value=value)
+
+
+def count_refusal(code: str) -> None:
+    """Count a refusal, of this function, and again by its code, over all functions."""
+    metrics.add_dimensions(code=code)
+    count("Refusals")
+
+
 class Unexpected(Exception):
     """Something went wrong that nobody thought of."""
 
@@ -50,14 +67,24 @@ def log_unexpected(error: Exception) -> None:
     count("InternalErrors")
 
 
-def _describe(error: BaseException) -> list[str]:
-    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+def kind_of(error: BaseException) -> str:
+    """Name the kind of an exception; of an AWS service's answer also its code and operation."""
     kind = type(error).__name__
     if isinstance(error, ClientError):
-        kind = f"{kind}: {error.response['Error']['Code']} ({error.operation_name})"
+        return f"{kind}: {error.response['Error']['Code']} ({error.operation_name})"
+    return kind
+
+
+def cause_of(error: BaseException) -> str | None:
+    """Name the kind of what an exception was raised from; none if it is the first."""
+    return kind_of(error.__cause__) if error.__cause__ else None
+
+
+def _describe(error: BaseException) -> list[str]:
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     # The lines that this shows are of source code, and hold no values.
     where = "".join(format_list(extract_tb(error.__traceback__))).rstrip()
-    return [*([*_describe(cause), "which led to"] if cause else []), where, kind]
+    return [*([*_describe(cause), "which led to"] if cause else []), where, kind_of(error)]
 
 
 def instrumented[Answer](

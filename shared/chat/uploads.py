@@ -60,7 +60,7 @@ class Uploads:
         content_type = self._content_type_in(frame)
         size = self._size_in(frame)
         url, headers = self._presign(key, content_type, size)
-        count("Uploads")
+        count("UploadLinks")
         logger.info("upload link made", content_type=content_type, size=size)
         return {
             "type": "upload",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from chat.connections import ConnectionId
 from chat.errors import ChatError, InvalidRequest, Unavailable
 from chat.frames import Frame, to_json
-from chat.telemetry import count, instrumented, log_unexpected, logger
+from chat.telemetry import cause_of, count_refusal, instrumented, log_unexpected, logger
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -134,8 +134,8 @@ def handler(
             logger.append_keys(connection_id=request.connection_id, request_id=request.request_id)
             return _reply(200, answer(request))
         except ChatError as error:
-            logger.info("refused", code=error.code, action=request.action)
-            count("Refusals")
+            logger.info("refused", code=error.code, action=request.action, cause=cause_of(error))
+            count_refusal(error.code)
             return _refusal(request, error)
         except Exception as error:  # noqa: BLE001 -- see the comment
             # The last line of defence: without it API Gateway would answer in its own words, which

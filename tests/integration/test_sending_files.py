@@ -129,13 +129,13 @@ def test_a_file_that_was_not_uploaded_is_not_found(backend: Backend) -> None:
 def test_s3_says_that_a_file_is_missing_in_either_of_two_ways(
     backend: Backend, wire: Network, logs: Logs, status: int
 ) -> None:
-    """Without s3:ListBucket it says 403. That one is logged apart from a missing file."""
+    """Without s3:ListBucket it says 403. The log tells the two apart."""
     sender = backend.connect("user123")
     with wire.broken(Fault("s3.HeadObject", s3_answers(status))):
         answer = refused(backend, sender, sending(f"{CHAT}/{FOLDER}/a.jpg"))
     assert answer == (404, "not_found")
-    (line,) = (line for line in logs() if line.get("message") == "file not found")
-    assert line["status"] == status
+    (line,) = (line for line in logs() if line.get("message") == "refused")
+    assert line["cause"] == f"ClientError: {status} (HeadObject)"
 
 
 def test_a_key_in_another_unicode_form_is_another_key(backend: Backend) -> None:
