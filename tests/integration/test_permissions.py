@@ -118,7 +118,7 @@ def _object_arn(url: str) -> str:
 
 
 def granted(stack: Stack) -> dict[str, set[Right]]:
-    """List what the template allows each function, by its folder, beside writing its log."""
+    """List what the template allows each function, by its folder, beside log and traces."""
     document, values = to_cloudformation(ROOT / "template-python.yaml", {}, stack.region)
     resolver = Resolver(document, values, Names(stack.region))
     rights = {}
@@ -134,7 +134,7 @@ def granted(stack: Stack) -> dict[str, set[Right]]:
             for statement in policy["PolicyDocument"]["Statement"]
             for action in _listed(statement["Action"])
             for resource in _listed(statement["Resource"])
-            if not action.startswith("logs:")
+            if not action.startswith(("logs:", "xray:"))
         }
     return rights
 

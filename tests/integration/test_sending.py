@@ -360,5 +360,5 @@ def test_metrics_are_embedded_in_the_log(backend: Backend, logs: Logs) -> None:
     logs()
     backend.say(sender, CHAT, "Hello!")
     (metrics,) = (line for line in logs() if "_aws" in line)
-    assert metrics["_aws"]["CloudWatchMetrics"][0]["Namespace"] == "ServerlessChat"
+    assert metrics["_aws"]["CloudWatchMetrics"][0]["Namespace"] == "ServerlessChat/local"
     assert (metrics["MessagesStored"], metrics["MessagesPushed"]) == ([1.0], [1.0])

@@ -30,6 +30,7 @@ FOLDERS = {
 }
 EXECUTE_API = "arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}"
 LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
+TRACES = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +111,7 @@ def permissions(resources: Resources, role: str) -> set[tuple[str, str]]:
         assert statement["Effect"] == "Allow"
         actions = statement["Action"]
         target = statement["Resource"]
-        where = target.get("Fn::Sub") or ".".join(target["Fn::GetAtt"])
+        where = "*" if target == "*" else target.get("Fn::Sub") or ".".join(target["Fn::GetAtt"])
         allowed |= {(each, where) for each in ([actions] if isinstance(actions, str) else actions)}
     return allowed
 
@@ -165,7 +166,8 @@ def test_each_function_may_do_exactly_what_it_does(
     resources: Resources, function: str, allowed: set[tuple[str, str]]
 ) -> None:
     own_logs = {(action, f"{function}LogGroup.Arn") for action in LOGS}
-    assert permissions(resources, f"{function}Role") == allowed | own_logs
+    traces = {(action, "*") for action in TRACES}
+    assert permissions(resources, f"{function}Role") == allowed | own_logs | traces
     properties = resources[f"{function}Function"]["Properties"]
     assert properties["Role"] == {"Fn::GetAtt": [f"{function}Role", "Arn"]}
 
@@ -230,7 +232,9 @@ def test_each_function_has_only_the_environment_it_uses(
     environment = resources[f"{function}Function"]["Properties"]["Environment"]["Variables"]
     everyones = {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE"}
     assert environment.keys() == variables | everyones
-    assert environment["POWERTOOLS_METRICS_NAMESPACE"] == "ServerlessChat"
+    # Two stacks must not add to the same metrics.
+    namespace = environment["POWERTOOLS_METRICS_NAMESPACE"]
+    assert namespace == {"Fn::Sub": "ServerlessChat/${AWS::StackName}"}
 
 
 def test_each_function_logs_json_to_its_own_group_for_a_while(resources: Resources) -> None:
@@ -241,6 +245,11 @@ def test_each_function_logs_json_to_its_own_group_for_a_while(resources: Resourc
         name = groups[group]["LogGroupName"]["Fn::Sub"]
         assert name == f"/aws/lambda/{function['FunctionName']['Fn::Sub']}"
         assert groups[group]["RetentionInDays"] == {"Ref": "LogRetentionDays"}
+
+
+def test_each_function_is_traced(resources: Resources) -> None:
+    for function in of_kind(resources, "AWS::Lambda::Function").values():
+        assert function["TracingConfig"] == {"Mode": "Active"}
 
 
 def test_every_function_ends_before_api_gateway_stops_waiting(resources: Resources) -> None:

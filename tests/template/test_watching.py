@@ -1,0 +1,212 @@
+"""The alarms, the dashboard and the access logs: there only where a parameter asks for them."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cfnlint.api import lint
+from cfnlint.config import ManualArgs
+from cfnlint.context import ParameterSet
+
+from local.intrinsics import Resolver
+from local.resources import Names
+from local.transform import to_cloudformation
+from tests.backend import ROOT
+from tests.conftest import loaded
+
+TEMPLATE = ROOT / "template-python.yaml"
+TOPIC = "arn:aws:sns:us-east-1:123456789012:on-call"
+type Resources = dict[str, dict[str, Any]]
+
+
+def deployed(**parameters: str) -> Resources:
+    """List the resources that a deployment has, their properties resolved where they can be."""
+    document, values = to_cloudformation(TEMPLATE, parameters, "us-east-1")
+    resolver = Resolver(document, values, Names("us-east-1"))
+    return {
+        logical_id: resolver.resolve(dict(resource))
+        if resource["Type"] == "AWS::CloudWatch::Alarm"
+        else dict(resource)
+        for logical_id, resource in resolver.resources().items()
+    }
+
+
+def of_kind(resources: Resources, kind: str) -> list[dict[str, Any]]:
+    return [each["Properties"] for each in resources.values() if each["Type"] == kind]
+
+
+@pytest.fixture(scope="module")
+def alarms() -> list[dict[str, Any]]:
+    return of_kind(deployed(Monitoring="true", AlarmTopicArn=TOPIC), "AWS::CloudWatch::Alarm")
+
+
+def test_nothing_watches_unless_it_is_asked_to() -> None:
+    resources = deployed()
+    assert not [each for each in resources.values() if each["Type"].startswith("AWS::CloudWatch::")]
+    assert "AccessLogGroup" not in resources
+
+
+def test_monitoring_is_a_dashboard_and_alarms() -> None:
+    resources = deployed(Monitoring="true")
+    assert len(of_kind(resources, "AWS::CloudWatch::Dashboard")) == 1
+    assert len(of_kind(resources, "AWS::CloudWatch::Alarm")) == 8
+    assert "AccessLogGroup" not in resources
+
+
+def test_names_hold_the_stacks_so_that_two_fit(alarms: list[dict[str, Any]]) -> None:
+    for alarm in alarms:
+        assert alarm["AlarmName"].startswith("local-")
+    (dashboard,) = of_kind(deployed(Monitoring="true"), "AWS::CloudWatch::Dashboard")
+    # Dashboards are the account's, whatever the region.
+    assert dashboard["DashboardName"] == {"Fn::Sub": "${AWS::StackName}-${AWS::Region}"}
+
+
+def test_alarms_tell_the_topic_when_they_go_off_and_when_it_is_over(
+    alarms: list[dict[str, Any]],
+) -> None:
+    for alarm in alarms:
+        assert alarm["AlarmActions"] == alarm["OKActions"] == [TOPIC]
+    for alarm in of_kind(deployed(Monitoring="true"), "AWS::CloudWatch::Alarm"):
+        assert not {"AlarmActions", "OKActions"} & alarm.keys()
+
+
+@pytest.mark.parametrize(
+    ("arn", "is_taken"),
+    [
+        ("", True),
+        (TOPIC, True),
+        ("arn:aws-us-gov:sns:us-gov-west-1:123456789012:t", True),
+        ("on-call", False),
+        ("arn:aws:sqs:us-east-1:123456789012:q", False),
+    ],
+)
+def test_a_topic_is_named_by_its_arn(arn: str, *, is_taken: bool) -> None:
+    document, _ = to_cloudformation(TEMPLATE, {}, "us-east-1")
+    pattern = document["Parameters"]["AlarmTopicArn"]["AllowedPattern"]
+    assert (re.fullmatch(pattern, arn) is not None) == is_taken
+
+
+def test_where_nothing_happens_all_is_well(alarms: list[dict[str, Any]]) -> None:
+    for alarm in alarms:
+        assert alarm["TreatMissingData"] == "notBreaching"
+
+
+def test_errors_throttles_pushes_and_time_are_watched(alarms: list[dict[str, Any]]) -> None:
+    by_name = {alarm["AlarmName"].removeprefix("local-"): alarm for alarm in alarms}
+    functions = {"1_on_connect", "2-on-disconnect", "3-send-message", "4-send-file"}
+    assert looks_at(by_name["function-throttles"], "Throttles") == functions
+    assert looks_at(by_name["errors"], "Errors") == functions
+    assert len(looks_at(by_name["errors"], "InternalErrors")) == 4
+    tables = {"ChatConnections", "ChatMessages"}
+    for metric in ("ReadThrottleEvents", "WriteThrottleEvents"):
+        watched = looks_at(by_name["table-throttles"], metric)
+        assert watched == tables | {
+            "ChatConnections/userId-index",
+            "ChatMessages/recipientId-index",
+        }
+    assert looks_at(by_name["push-failures"], "PushFailures") == {"send_message"}
+    slow = by_name["slow"]
+    assert (slow["MetricName"], slow["ExtendedStatistic"]) == ("IntegrationLatency", "p99")
+
+
+def looks_at(alarm: dict[str, Any], metric: str) -> set[str]:
+    found = [each["MetricStat"]["Metric"] for each in alarm["Metrics"] if "MetricStat" in each]
+    return {
+        "/".join(dimension["Value"] for dimension in each["Dimensions"])
+        for each in found
+        if each["MetricName"] == metric
+    }
+
+
+def test_an_alarm_adds_up_or_divides_what_it_names(alarms: list[dict[str, Any]]) -> None:
+    for alarm in alarms:
+        queries = alarm.get("Metrics", [])
+        results = [each for each in queries if each.get("ReturnData", True)]
+        assert len(results) == bool(queries)
+        # https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_limits.html
+        assert len(queries) <= 10
+        for each in results:
+            named = set(re.findall(r"\b[a-z]\w+\b", each["Expression"]))
+            assert named <= {query["Id"] for query in queries}
+
+
+def test_each_alarm_is_in_the_runbook_and_no_other(alarms: list[dict[str, Any]]) -> None:
+    runbook = (ROOT / "docs" / "runbook.md").read_text()
+    headings = re.findall(r"^## `([\w-]+)`$", runbook, re.MULTILINE)
+    assert headings == [alarm["AlarmName"].removeprefix("local-") for alarm in alarms]
+    for part in re.split(r"^## `.*`$", runbook, flags=re.MULTILINE)[1:]:
+        places = [part.find(f"\n**{word}**") for word in ("Means", "First look", "Do")]
+        assert -1 not in places
+        assert places == sorted(places)
+    for anchor in re.findall(r"\]\(#([\w-]+)\)", runbook):
+        assert anchor in headings
+
+
+def test_the_dashboard_shows_every_alarm_and_its_widgets_do_not_overlap() -> None:
+    resources = deployed(Monitoring="true")
+    body = json.loads(resources["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"])
+    (status,) = (each for each in body["widgets"] if each["type"] == "alarm")
+    kinds = {name: each["Type"] for name, each in resources.items()}
+    shown = {arn.removeprefix("${").removesuffix(".Arn}") for arn in status["properties"]["alarms"]}
+    assert shown == {name for name, kind in kinds.items() if kind == "AWS::CloudWatch::Alarm"}
+    taken: set[tuple[int, int]] = set()
+    for each in body["widgets"]:
+        cells = {
+            (x, y)
+            for x in range(each["x"], each["x"] + each["width"])
+            for y in range(each["y"], each["y"] + each["height"])
+        }
+        assert not cells & taken
+        assert max(x for x, _ in cells) < 24
+        taken |= cells
+
+
+def test_the_access_log_has_its_group_and_its_days() -> None:
+    resources = deployed(AccessLogs="true", LogRetentionDays="7")
+    (stage,) = of_kind(resources, "AWS::ApiGatewayV2::Stage")
+    document, values = to_cloudformation(TEMPLATE, {"AccessLogs": "true"}, "us-east-1")
+    resolver = Resolver(document, values, Names("us-east-1"))
+    settings = resolver.resolve(stage["AccessLogSettings"])
+    assert settings["DestinationArn"] == (
+        "arn:aws:logs:us-east-1:123456789012:log-group:/aws/apigateway/local"
+    )
+    assert resources["AccessLogGroup"]["Properties"]["RetentionInDays"] == {
+        "Ref": "LogRetentionDays"
+    }
+    off, values = to_cloudformation(TEMPLATE, {}, "us-east-1")
+    stage = off["Resources"]["ChatApiprodStage"]["Properties"]
+    assert "AccessLogSettings" not in Resolver(off, values, Names("us-east-1")).resolve(stage)
+
+
+def test_the_access_log_is_a_line_of_json_without_a_token() -> None:
+    (stage,) = of_kind(deployed(AccessLogs="true"), "AWS::ApiGatewayV2::Stage")
+    line = stage["AccessLogSettings"]["Fn::If"][1]["Format"]
+    assert "\n" not in line
+    # API Gateway wants it:
+    # https://docs.aws.amazon.com/apigateway/latest/developerguide/websocket-api-logging.html
+    assert json.loads(line)["requestId"] == "$context.requestId"
+    assert "authorizer" not in line
+    assert "query" not in line
+    assert "header" not in line
+    assert set(re.findall(r"\$\w+", line)) == {"$context"}
+
+
+@pytest.mark.parametrize("parameters", [{}, {"Monitoring": "true", "AccessLogs": "true"}])
+def test_the_local_runner_has_nothing_to_say_about_it(
+    tmp_path: Path, parameters: dict[str, str]
+) -> None:
+    stack = loaded(tmp_path, **parameters)
+    assert (stack.notices, stack.warnings) == ((), ())
+
+
+@pytest.mark.parametrize("topic", ["", TOPIC])
+@pytest.mark.parametrize("monitoring", ["true", "false"])
+@pytest.mark.parametrize("access_logs", ["true", "false"])
+def test_the_linter_finds_nothing_in_any_of_them(
+    topic: str, monitoring: str, access_logs: str
+) -> None:
+    parameters = {"Monitoring": monitoring, "AccessLogs": access_logs, "AlarmTopicArn": topic}
+    config = ManualArgs(parameters=[ParameterSet(None, parameters)], regions=["us-east-1"])
+    assert lint(TEMPLATE.read_text(), config=config) == []
