@@ -1,0 +1,172 @@
+"""What CI and the deployment from GitHub promise, and the commands that the pages tell to type."""
+
+import json
+import re
+import shlex
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+import pytest
+import yaml
+from botocore import xform_name
+
+from local.parameters import parameter_values, parse_overrides
+from local.transform import read
+from tests.backend import ROOT
+
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+OPERATING = ROOT / "docs" / "operating.md"
+STAGES = tomllib.loads((ROOT / "samconfig.toml").read_text())
+
+
+def loaded(path: Path) -> dict[str, Any]:
+    # YAML 1.1 takes the key `on` for true.
+    document: dict[Any, Any] = yaml.safe_load(path.read_text())
+    return {{True: "on"}.get(key, key): value for key, value in document.items()}
+
+
+def steps(path: Path) -> Iterator[dict[str, Any]]:
+    for job in loaded(path)["jobs"].values():
+        yield from job["steps"]
+
+
+def test_there_are_three() -> None:
+    assert [path.stem for path in WORKFLOWS] == ["audit", "ci", "deploy"]
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_every_action_is_pinned_to_a_commit_and_says_which_version_that_is(path: Path) -> None:
+    lines = re.findall(r"uses: (.*)", path.read_text())
+    assert len(lines) == sum("uses" in step for step in steps(path)) > 0
+    for line in lines:
+        assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line), line
+
+
+def test_an_action_is_pinned_to_the_same_commit_everywhere() -> None:
+    pins = {line for path in WORKFLOWS for line in re.findall(r"uses: (.*)", path.read_text())}
+    assert len(pins) == len({pin.partition("@")[0] for pin in pins})
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_a_workflow_may_only_read_and_ends_some_time(path: Path) -> None:
+    workflow = loaded(path)
+    assert workflow["permissions"] == {"contents": "read"}
+    for job in workflow["jobs"].values():
+        assert job["timeout-minutes"] <= 30
+        assert job.get("permissions", {}).keys() <= {"contents", "id-token"}
+        assert job.get("permissions", {}).get("contents", "read") == "read"
+    for step in steps(path):
+        if step.get("uses", "").startswith("actions/checkout@"):
+            assert step["with"] == {"persist-credentials": False}
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_a_workflow_calls_what_a_laptop_can_call(path: Path) -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    commands = [step["run"] for step in steps(path) if "run" in step]
+    assert commands
+    for command in commands:
+        # What somebody typed must not become a part of a script.
+        assert "${{" not in command
+        called = set(re.findall(r"^make (\w+)", command))
+        assert called <= targets
+        assert called or command == ".ci/run" or command.startswith(".venv/bin/sam deploy ")
+
+
+def test_ci_runs_all_that_must_hold() -> None:
+    (ci,) = (path for path in WORKFLOWS if path.stem == "ci")
+    assert {"push", "pull_request"} == loaded(ci)["on"].keys()
+    assert [step["run"] for step in steps(ci) if "run" in step] == [".ci/run"]
+    for target in ("lint", "types", "build", "test"):
+        assert f"\nmake {target}\n" in (ROOT / ".ci" / "run").read_text()
+
+
+def test_a_deployment_is_by_hand_and_without_keys() -> None:
+    (deploy,) = (path for path in WORKFLOWS if path.stem == "deploy")
+    workflow = loaded(deploy)
+    assert workflow["on"].keys() == {"workflow_dispatch"}
+    (job,) = workflow["jobs"].values()
+    assert job["permissions"] == {"contents": "read", "id-token": "write"}
+    assert job["environment"] == "${{ inputs.config }}"
+    assert "secrets." not in deploy.read_text()
+    done = [str(step.get("run") or step["uses"]) for step in steps(deploy)]
+    (takes_role,) = (place for place, each in enumerate(done) if "credentials@" in each)
+    assert done.index("make build") < takes_role < len(done) - 1
+    assert done[-1].startswith(".venv/bin/sam deploy --config-env")
+
+
+def test_what_can_be_deployed_is_what_samconfig_has() -> None:
+    (deploy,) = (path for path in WORKFLOWS if path.stem == "deploy")
+    choice = loaded(deploy)["on"]["workflow_dispatch"]["inputs"]["config"]
+    assert choice["options"] == [name for name in STAGES if name != "version"]
+    (region,) = (step["with"]["aws-region"] for step in steps(deploy) if "aws-region" in str(step))
+    assert {STAGES[name]["global"]["parameters"]["region"] for name in choice["options"]} == {
+        region
+    }
+
+
+def test_production_stands_beside_the_other_and_asks_first() -> None:
+    plain, production = STAGES["default"], STAGES["prod"]
+    assert (
+        plain["global"]["parameters"]["stack_name"]
+        != (production["global"]["parameters"]["stack_name"])
+    )
+    for command in ("build", "validate"):
+        assert production[command] == plain[command]
+    settings = production["deploy"]["parameters"]
+    assert "template_file" not in settings
+    assert settings["confirm_changeset"] is True
+    assert settings["capabilities"] == "CAPABILITY_IAM"
+    chosen = parse_overrides(settings["parameter_overrides"])
+    declared = read(ROOT / "template-python.yaml")["Parameters"]
+    values = parameter_values(declared, chosen)  # which raises if one is not allowed
+    assert values["FunctionNamePrefix"]
+    assert values["Monitoring"] == "true"
+
+
+def commands() -> list[list[str]]:
+    """List the AWS CLI's commands that the page tells to type."""
+    text = OPERATING.read_text()
+    blocks = re.findall(r"^```console\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    lines = "".join(blocks).replace("\\\n", " ").splitlines()
+    found = [re.search(r"\baws (?!s3 )[a-z0-9-]+ .*?(?=\)?$)", line) for line in lines]
+    return [shlex.split(each[0]) for each in found if each]
+
+
+@pytest.mark.parametrize("words", commands(), ids=lambda words: " ".join(words[1:3]))
+def test_a_command_is_one_that_aws_has(words: list[str]) -> None:
+    _, service, operation, *rest = words
+    model = botocore.session.get_session().get_service_model(service.removesuffix("api"))
+    (name,) = (each for each in model.operation_names if xform_name(each, "-") == operation)
+    shape = model.operation_model(name).input_shape
+    assert shape is not None
+    members = {xform_name(member, "-") for member in shape.members}
+    required = {xform_name(member, "-") for member in shape.required_members}
+    flags = {word.removeprefix("--") for word in rest if word.startswith("--")}
+    # These two belong to the CLI itself.
+    assert flags - {"query", "output"} <= members
+    assert required <= flags
+
+
+def test_there_are_commands_to_look_at() -> None:
+    assert len(commands()) > 12
+    for block in re.findall(
+        r"^```json\n(.*?)^```$", OPERATING.read_text(), re.DOTALL | re.MULTILINE
+    ):
+        assert json.loads(block)
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/operating.md", "docs/runbook.md"])
+def test_links_within_the_repository_lead_somewhere(page: str) -> None:
+    path = ROOT / page
+    for target in re.findall(r"\]\((?!https?:)([^)]+)\)", path.read_text()):
+        name, _, anchor = target.partition("#")
+        linked = path.parent / name if name else path
+        assert linked.exists(), target
+        if anchor:
+            headings = re.findall(r"^#+ (.*)$", linked.read_text(), re.MULTILINE)
+            anchors = {re.sub(r"[^\w -]", "", each).lower().replace(" ", "-") for each in headings}
+            assert anchor in anchors, target
