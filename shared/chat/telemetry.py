@@ -22,8 +22,12 @@ from chat.errors import ChatError
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-logger = Logger()
+# Messages are constant, and so tell where a line comes from.
+logger = Logger(location=None)
 metrics = Metrics()
+
+# What Powertools adds though the log group says it. Logs are billed by the byte.
+_KNOWN = ["function_name", "function_arn", "function_memory_size"]
 
 
 def count(name: str, value: int = 1) -> None:
@@ -99,6 +103,7 @@ def instrumented[Answer](
     @logger.inject_lambda_context(clear_state=True)
     @wraps(function)
     def lambda_handler(event: Any, context: LambdaContext) -> Answer:  # noqa: ANN401 -- any JSON
+        logger.remove_keys(_KNOWN)
         try:
             return function(event, context)
         except ChatError:

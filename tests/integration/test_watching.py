@@ -23,8 +23,8 @@ type Metric = tuple[str, tuple[tuple[str, str], ...]]
 
 # What every line has, of the logger's own and by `chat.websocket.handler`.
 COMMON = {
-    "level", "location", "message", "timestamp", "service", "cold_start", "function_name",
-    "function_memory_size", "function_arn", "function_request_id", "connection_id", "request_id",
+    "level", "message", "timestamp", "service", "cold_start", "function_request_id",
+    "connection_id", "request_id",
 }  # fmt: skip
 PHOTO = {"action": "sendfile", "chatId": CHAT, "fileName": "a.jpg", "contentType": "image/jpeg"}
 

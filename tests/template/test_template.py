@@ -247,9 +247,10 @@ def test_each_function_logs_json_to_its_own_group_for_a_while(resources: Resourc
         assert groups[group]["RetentionInDays"] == {"Ref": "LogRetentionDays"}
 
 
-def test_each_function_is_traced(resources: Resources) -> None:
+def test_each_function_is_traced_unless_a_parameter_says_otherwise(resources: Resources) -> None:
+    assert SOURCE["Parameters"]["Tracing"]["Default"] == "Active"
     for function in of_kind(resources, "AWS::Lambda::Function").values():
-        assert function["TracingConfig"] == {"Mode": "Active"}
+        assert function["TracingConfig"] == {"Mode": {"Ref": "Tracing"}}
 
 
 def test_every_function_ends_before_api_gateway_stops_waiting(resources: Resources) -> None:
