@@ -38,8 +38,9 @@ def main() -> int:
         "seconds": round(time.perf_counter() - began),
         **{name: section.data for name, section in sections.items()},
     }
+    drawn = page.pictures(sections)
     if not options.quick:
-        page.write(sections)
+        page.write(sections, drawn)
     if file := options.json or (None if options.quick else _RESULTS):
         file.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
     return 0

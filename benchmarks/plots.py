@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 
-_COLOURS = ("#4878a8", "#e49444", "#6a9f58", "#a87cc0", "#b0b0b0")
-_LEFT, _WIDTH, _STEP, _BAR = 230, 460, 34, 20
+_COLOURS = ("#4878a8", "#e49444", "#6a9f58", "#a87cc0", "#b0b0b0", "#d1605e", "#85b6b2")
+_LEFT, _WIDTH, _STEP, _BAR, _LEGEND = 230, 460, 34, 20, 95
 
 
 def bars(title: str, unit: str, values: Mapping[str, Mapping[str, float]]) -> str:
@@ -27,13 +27,13 @@ def bars(title: str, unit: str, values: Mapping[str, Mapping[str, float]]) -> st
         f'<text x="10" y="22">{escape(title)}</text>',
     ]
     for number, kind in enumerate(kinds if len(kinds) > 1 else ()):
-        at = _LEFT + number * 110
+        at = _LEFT + number * _LEGEND
         lines.append(f'<rect x="{at}" y="34" width="12" height="12" fill="{_COLOURS[number]}"/>')
         lines.append(f'<text x="{at + 17}" y="45">{escape(kind)}</text>')
     for row, (name, parts) in enumerate(values.items()):
         y, x = 58 + row * _STEP, float(_LEFT)
         lines.append(f'<text x="{_LEFT - 8}" y="{y + 15}" text-anchor="end">{escape(name)}</text>')
-        for colour, value in zip(_COLOURS, parts.values(), strict=False):
+        for colour, value in zip(_COLOURS[: len(parts)], parts.values(), strict=True):
             width = value / most * _WIDTH
             lines.append(
                 f'<rect x="{x:.1f}" y="{y}" width="{width:.1f}" height="{_BAR}" fill="{colour}"/>'
