@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 _COLOURS = ("#4878a8", "#e49444", "#6a9f58", "#a87cc0", "#b0b0b0", "#d1605e", "#85b6b2")
-_LEFT, _WIDTH, _STEP, _BAR, _LEGEND = 230, 460, 34, 20, 95
+_LEFT, _WIDTH, _STEP, _BAR, _LEGEND = 230, 460, 34, 20, 105
 
 
 def bars(title: str, unit: str, values: Mapping[str, Mapping[str, float]]) -> str:
@@ -27,7 +27,7 @@ def bars(title: str, unit: str, values: Mapping[str, Mapping[str, float]]) -> st
         f'<text x="10" y="22">{escape(title)}</text>',
     ]
     for number, kind in enumerate(kinds if len(kinds) > 1 else ()):
-        at = _LEFT + number * _LEGEND
+        at = _LEFT - 60 + number * _LEGEND
         lines.append(f'<rect x="{at}" y="34" width="12" height="12" fill="{_COLOURS[number]}"/>')
         lines.append(f'<text x="{at + 17}" y="45">{escape(kind)}</text>')
     for row, (name, parts) in enumerate(values.items()):
