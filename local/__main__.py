@@ -96,6 +96,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SECONDS,SECONDS",
         help="before the retries of failed asynchronous invocations (%(default)s)",
     )
+    add(
+        "--page",
+        type=Path,
+        metavar="FOLDER",
+        help="the page to serve at / (local/page for the chat, none for other templates)",
+    )
     add("--no-reload", action="store_true", help="do not watch for edits")
     add("--lint", action="store_true", help="only look for mistakes; exit 1 if there are any")
     return parser
@@ -106,6 +112,8 @@ def _options(arguments: argparse.Namespace) -> Options:
         retry_delays = [float(delay) for delay in arguments.retry_delays.split(",") if delay]
     except ValueError:
         raise LocalError("--retry-delays takes numbers of seconds, like 60,120") from None
+    if arguments.page and not arguments.page.is_dir():
+        raise LocalError(f"there is no folder {arguments.page}: --page takes one")
     return Options(
         template=arguments.template,
         port=arguments.port,
@@ -115,6 +123,7 @@ def _options(arguments: argparse.Namespace) -> Options:
         aws_endpoint=arguments.aws_endpoint,
         lifetimes=Lifetimes(arguments.idle_timeout, arguments.max_duration),
         retry_delays=retry_delays,
+        page=arguments.page,
         reload=not arguments.no_reload,
     )
 

@@ -24,6 +24,8 @@ from local.stack import Stack
 
 HOST = "127.0.0.1"
 
+_CHATS_OWN_PAGE = Path(__file__).with_name("page")
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -37,6 +39,7 @@ class Options:
     aws_endpoint: str | None = None
     lifetimes: Lifetimes = field(default_factory=Lifetimes)
     retry_delays: Sequence[float] = RETRY_DELAYS
+    page: Path | None = None
     reload: bool = True
 
 
@@ -106,12 +109,13 @@ async def _serve(options: Options, listener: socket.socket) -> None:
         if errors:
             raise LocalError("\n".join(errors))
         invoke_api = InvokeApi(functions, options.retry_delays)
-        server = Server(Application(gateway, invoke_api, options.lifetimes))
+        page = options.page or (_CHATS_OWN_PAGE if stack.is_chat else None)
+        server = Server(Application(gateway, invoke_api, options.lifetimes, page))
         await opened.enter_async_context(_running(server, listener))
         if options.reload:
             await opened.enter_async_context(_reloading(options, scratch, deployment))
         terminal.say_remarks(stack)
-        terminal.say_ready(stack, deployment.url, aws)
+        terminal.say_ready(stack, deployment.url, aws, f"http://{address}/" if page else None)
         await asyncio.Event().wait()  # until it is cancelled
 
 

@@ -4,13 +4,16 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Coroutine, Iterator
+from pathlib import Path
 from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
+from starlette.staticfiles import StaticFiles
 from starlette.types import Message
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -29,13 +32,24 @@ _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
 class Application:
-    """The ASGI application: one endpoint for clients, one for `@connections`, one for Invoke."""
+    """The ASGI application: one endpoint for clients, one for `@connections`, one for Invoke.
 
-    def __init__(self, gateway: Gateway, invoke_api: InvokeApi, lifetimes: Lifetimes) -> None:
+    Args:
+        gateway: What decides.
+        invoke_api: What functions call each other by.
+        lifetimes: How long connections may last.
+        page: The folder of a client that browsers get, if there is one. AWS has no such thing.
+
+    """
+
+    def __init__(
+        self, gateway: Gateway, invoke_api: InvokeApi, lifetimes: Lifetimes, page: Path | None
+    ) -> None:
         self._gateway = gateway
         self._management_api = ManagementApi(gateway.connections)
         self._invoke_api = invoke_api
         self._lifetimes = lifetimes
+        self._page = StaticFiles(directory=page, html=True) if page else None
         self._tasks: set[asyncio.Task[None]] = set()
         self.asgi = Starlette(
             routes=[
@@ -152,7 +166,22 @@ class Application:
         if request.path_params["path"].removesuffix("/") == self._gateway.api.stage:
             # What AWS says to plain HTTP is not documented; this is HTTP's own word for it.
             return JSONResponse({"message": "Upgrade Required"}, 426, {"Upgrade": "websocket"})
-        return _response(STAGE_FORBIDDEN)
+        return await self._file_of_page(request) or _response(STAGE_FORBIDDEN)
+
+    async def _file_of_page(self, request: Request) -> Response | None:
+        """Return a file of the page; `None` if it has none there."""
+        if self._page is None:
+            return None
+        try:
+            # It looks nowhere outside of its folder, whatever the path says.
+            response = await self._page.get_response(
+                self._page.get_path(request.scope), request.scope
+            )
+        except (HTTPException, ValueError):  # a NUL in a path is a ValueError
+            return None
+        response.headers["Cache-Control"] = "no-cache"  # an edit shows at the next load
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        return response
 
 
 class Server(uvicorn.Server):

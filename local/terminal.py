@@ -26,8 +26,10 @@ def say_remarks(stack: Stack) -> None:
         say(f"Not imitated: {notice}")
 
 
-def say_ready(stack: Stack, url: str, aws: str) -> None:
+def say_ready(stack: Stack, url: str, aws: str, page: str | None) -> None:
     """Print where everything is, and how to try it."""
+    if page:
+        say(f"Page: {page}")
     say(f"Ready: {url}")
     say(f"AWS endpoint: {aws}")
     say("\nTry it in another terminal:")
@@ -44,6 +46,5 @@ def say_reloaded(names: Iterable[str], errors: Iterable[str]) -> None:
 
 
 def _queries(stack: Stack) -> list[str]:
-    # This project's own chat wants a user, and two of them have more to say.
-    is_chat = any(function.endswith("1_on_connect") for function in stack.functions)
-    return ["?userId=user123", "?userId=user456"] if is_chat else [""]
+    # The chat wants a user, and two of them have more to say.
+    return ["?userId=user123", "?userId=user456"] if stack.is_chat else [""]

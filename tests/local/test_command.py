@@ -125,7 +125,7 @@ def test_help_explains_every_option() -> None:
     text = run_to_its_end("--help").stdout
     for option in (
         "--template", "--port", "--parameter-overrides", "--region", "--api", "--aws-endpoint",
-        "--idle-timeout", "--max-duration", "--retry-delays", "--no-reload", "--lint",
+        "--idle-timeout", "--max-duration", "--retry-delays", "--page", "--no-reload", "--lint",
     ):  # fmt: skip
         assert option in text
 

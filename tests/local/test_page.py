@@ -1,0 +1,96 @@
+"""The page that the runner serves, and what it leaves as it was."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.local.running import ROOT, Run, running
+from tests.local.test_command import fails_with
+
+CHAT = ROOT / "template-python.yaml"
+FORBIDDEN = (403, {"message": "Forbidden"})
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("around") / "page"
+    folder.mkdir()
+    (folder / "index.html").write_text("<title>A page</title>")
+    (folder / "module.js").write_text("export const one = 1;")
+    (folder.parent / "secret.txt").write_text("secret")
+    (folder / "link.txt").symlink_to(folder.parent / "secret.txt")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(folder: Path) -> Iterator[Run]:
+    with running(CHAT, "--page", str(folder)) as run:
+        yield run
+
+
+def test_the_page_is_said_and_served(run: Run) -> None:
+    assert f"Page: {run.origin}/" in run.lines
+    answer = httpx.get(f"{run.origin}/")
+    assert (answer.status_code, answer.text) == (200, "<title>A page</title>")
+    assert answer.headers["Content-Type"].startswith("text/html")
+    assert answer.headers["Cache-Control"] == "no-cache"
+    module = httpx.get(f"{run.origin}/module.js")
+    assert module.headers["Content-Type"].startswith("text/javascript")
+
+
+def test_an_edit_shows_at_the_next_load(run: Run, folder: Path) -> None:
+    first = httpx.get(f"{run.origin}/module.js")
+    assert (
+        httpx.get(
+            f"{run.origin}/module.js", headers={"If-None-Match": first.headers["ETag"]}
+        ).status_code
+        == 304
+    )
+    (folder / "module.js").write_text("export const two = 22;")
+    assert httpx.get(f"{run.origin}/module.js").text == "export const two = 22;"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/nothing",
+        "/../secret.txt",
+        "/%2e%2e/secret.txt",
+        "/..%2fsecret.txt",
+        "/..%5csecret.txt",
+        "//../secret.txt",
+        "/link.txt",
+        "/%00",
+        "/index.html%00.js",
+        "/" + "x" * 300,
+    ],
+)
+def test_what_is_not_in_the_folder_is_forbidden_as_ever(run: Run, path: str) -> None:
+    # As a raw path: httpx would tidy it.
+    url = httpx.URL(run.origin).copy_with(raw_path=path.encode())
+    answer = httpx.get(url)
+    assert (answer.status_code, answer.json()) == FORBIDDEN
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
+def test_the_page_is_only_read(run: Run, method: str) -> None:
+    answer = httpx.request(method, f"{run.origin}/")
+    assert (answer.status_code, answer.json()) == FORBIDDEN
+
+
+def test_the_stage_is_no_page(run: Run) -> None:
+    assert httpx.get(run.http).status_code == 426
+    assert httpx.get(f"{run.http}/").status_code == 426
+
+
+def test_other_templates_have_no_page() -> None:
+    with running(ROOT / "tests/local/templates/rooms.yaml") as run:
+        assert not any(line.startswith("Page:") for line in run.lines)
+        answer = httpx.get(f"{run.origin}/")
+        assert (answer.status_code, answer.json()) == FORBIDDEN
+
+
+def test_a_missing_folder_is_one_line(tmp_path: Path) -> None:
+    fails_with("there is no folder", "--template", CHAT, "--port", 0, "--page", tmp_path / "none")
