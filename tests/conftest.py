@@ -22,7 +22,7 @@ _ENDPOINT = "AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI"
 
 
 # Tests that start processes of their own. Side by side they would starve each other.
-_WITH_PROCESSES = {"attacks", "bench", "conformance", "e2e", "local", "soak"}
+_WITH_PROCESSES = {"attacks", "bench", "browser", "conformance", "e2e", "local", "soak"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -17,10 +17,12 @@ class Target:
     Attributes:
         url: Of the WebSocket API, stage included.
         aws_endpoint: Of the embedded DynamoDB and S3; none where the backend is a deployed one.
+        page: The chat client that it serves; none where the backend is a deployed one.
     """
 
     url: str
     aws_endpoint: str | None
+    page: str | None = None
 
 
 @contextmanager
@@ -39,7 +41,7 @@ def running_backend(*options: str) -> Iterator[Target]:
         reader = threading.Thread(target=runner.stdout.read)
         reader.start()
         try:
-            yield Target(said["Ready"], said["AWS endpoint"])
+            yield Target(said["Ready"], said["AWS endpoint"], said["Page"])
         finally:
             runner.terminate()
             assert runner.wait(20) == 0

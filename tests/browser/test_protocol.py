@@ -1,0 +1,279 @@
+"""The client's protocol against a backend that answers as ours rarely or never does."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Page, WebSocketRoute, expect
+
+from tests.browser.conftest import Pair
+from tests.browser.side import Side
+from tests.runner import Target
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+class Backend:
+    """Says what a test has it say.
+
+    Attributes:
+        handshakes: The `since` of each.
+        frames: What the page sent.
+        greets: Says what a new connection gets, the first being number 1.
+        answers: Says what a frame gets.
+    """
+
+    def __init__(self) -> None:
+        self.handshakes: list[int] = []
+        self.frames: list[dict[str, Any]] = []
+        self.greets: Callable[[int], list[Any]] = lambda number: [synced(number)]
+        self.answers: Callable[[dict[str, Any]], list[Any]] = lambda _: []
+        self.socket: WebSocketRoute | None = None
+
+    def connect(self, socket: WebSocketRoute) -> None:
+        self.socket = socket
+        self.handshakes.append(int(parse_qs(urlsplit(socket.url).query)["since"][0]))
+        socket.on_message(self._take)
+        self.say(*self.greets(len(self.handshakes)))
+
+    def say(self, *frames: object) -> None:
+        assert self.socket is not None
+        for frame in frames:
+            self.socket.send(frame if isinstance(frame, str) else json.dumps(frame))
+
+    def _take(self, data: str | bytes) -> None:
+        frame = json.loads(data)
+        self.frames.append(frame)
+        self.say(*self.answers(frame))
+
+
+def synced(until: int, *, complete: bool = True) -> dict[str, Any]:
+    return {"type": "synced", "since": 0, "until": until, "count": 0, "complete": complete}
+
+
+def acked(frame: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {
+        "type": "ack", "action": "sendmessage", "messageId": f"id of {frame['text']}",
+        "chatId": frame["chatId"], "timestamp": 1_764_000_000_000, "delivered": 1,
+        "clientMessageId": frame["clientMessageId"], **more,
+    }  # fmt: skip
+
+
+@pytest.fixture
+def backend() -> Backend:
+    return Backend()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def here(page: Page, target: Target, pair: Pair, backend: Backend) -> Side:
+    """One side, which has not begun yet."""
+    await page.route_web_socket(lambda url: url.startswith(target.url), backend.connect)
+    await page.goto(str(target.page))
+    await page.get_by_label("You are").fill(pair.first)
+    await page.get_by_label("You talk to").fill(pair.second)
+    return Side(page, pair.first)
+
+
+async def begin(here: Side) -> None:
+    await here.page.get_by_role("button", name="Start").click()
+
+
+def message(pair: Pair, timestamp: int, /, **changes: Any) -> dict[str, Any]:
+    return {
+        "type": "message", "messageId": f"m{timestamp}", "chatId": pair.chat_id,
+        "senderId": pair.second, "recipientId": pair.first, "timestamp": timestamp,
+        "text": f"at {timestamp}",
+    } | changes  # fmt: skip
+
+
+async def test_frames_that_make_no_sense_are_passed_over(
+    here: Side, pair: Pair, backend: Backend
+) -> None:
+    strange: list[Any] = [
+        "", "not JSON", "null", "[]", "7", '"text"', {"type": "news"}, {"type": 7}, {},
+        {"type": "message"},
+        message(pair, 1, messageId=7),
+        message(pair, 1, timestamp="now"),
+        message(pair, 1, timestamp=9e15),
+        message(pair, 1, text=None),
+        message(pair, 1, text={"toString": "x"}),
+        {"type": "ack"},
+        {"type": "ack", "clientMessageId": "nobody's", "messageId": "x", "timestamp": 1},
+        {"type": "upload"}, {"type": "download", "fileKey": "x"},
+        {"type": "synced", "until": "later"},
+        {"message": "Forbidden", "connectionId": "x", "requestId": "y"},
+        {"message": "Internal server error", "connectionId": "x", "requestId": "y"},
+    ]  # fmt: skip
+    backend.greets = lambda number: [*strange, message(pair, 5), synced(number)]
+    await begin(here)
+    await here.is_("Connected")
+    await here.reads("at 5")
+
+
+async def test_a_link_that_is_no_web_address_is_not_followed(
+    here: Side, pair: Pair, backend: Backend
+) -> None:
+    evil = message(
+        pair, 5, fileUrl="javascript:alert(1)", fileKey="k/x.png", fileName="x.png",
+        contentType="image/png", size=3,
+    )  # fmt: skip
+    backend.greets = lambda number: [evil, synced(number)]
+    await begin(here)
+    await here.reads("x.png")
+    await here.button("Download x.png").click()
+    await expect(here.button("Download x.png")).to_have_attribute("aria-busy", "true")
+    assert backend.frames[-1]["action"] == "sendfile"  # it asks for another
+
+
+async def test_replayed_and_pushed_messages_are_put_in_order_and_shown_once(
+    here: Side, pair: Pair, backend: Backend
+) -> None:
+    times = [30, 10, 20, 30, 10, 40, 20]
+    backend.greets = lambda number: [*(message(pair, time) for time in times), synced(number)]
+    await begin(here)
+    await here.is_("Connected")
+    await here.reads("at 10", "at 20", "at 30", "at 40")
+
+
+async def test_while_more_is_waiting_it_connects_again_at_once_with_until(
+    here: Side, pair: Pair, backend: Backend
+) -> None:
+    backend.greets = lambda number: [
+        message(pair, number * 100),
+        synced(number * 1000, complete=number == 3),
+    ]
+    await begin(here)
+    await here.is_("Connected")
+    await here.reads("at 100", "at 200", "at 300")
+    await expect(here.message("at 100")).to_contain_text("3 messages while you were away")
+    assert backend.handshakes == [0, 1000, 2000]
+
+
+async def test_until_counts_and_not_the_last_message_seen(
+    here: Side, pair: Pair, backend: Backend
+) -> None:
+    backend.greets = lambda number: [message(pair, 5000), synced(1000 * number)]
+    await begin(here)
+    await here.is_("Connected")
+    backend.say(message(pair, 9000))
+    await here.reads("at 5000", "at 9000")
+    await here.page.reload()
+    await here.is_("Connected")
+    await here.reads("at 5000", "at 9000")
+    assert backend.handshakes == [0, 1000]
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        {"type": "error", "action": "sendmessage", "code": "unavailable", "retryAfterMs": 1},
+        {"type": "error", "action": "sendmessage", "code": "internal", "requestId": "r"},
+        {"message": "Internal server error", "connectionId": "x", "requestId": "y"},
+        {"message": "Too Many Requests", "connectionId": "x", "requestId": "y"},
+    ],
+    ids=["unavailable", "internal", "Internal server error", "Too Many Requests"],
+)
+async def test_what_may_succeed_later_is_sent_again(
+    here: Side, backend: Backend, refusal: dict[str, Any]
+) -> None:
+    def answers(frame: dict[str, Any]) -> list[Any]:
+        if len(backend.frames) == 1:
+            named = {"clientMessageId": frame["clientMessageId"]} if "type" in refusal else {}
+            return [refusal | named]
+        return [acked(frame)]
+
+    backend.answers = answers
+    await begin(here)
+    await here.say("Hello!")
+    await expect(here.message("Hello!")).to_contain_text("Delivered")
+    first, second = backend.frames
+    assert first == second
+    assert first["clientMessageId"]
+
+
+async def test_a_backend_that_has_forgotten_the_connection_is_connected_to_again(
+    here: Side, backend: Backend
+) -> None:
+    backend.answers = lambda frame: (
+        [{"type": "error", "action": "sendmessage", "code": "unauthorized", "message": "Who?"}]
+        if len(backend.handshakes) == 1
+        else [acked(frame)]
+    )
+    await begin(here)
+    await here.say("Hello!")
+    await expect(here.message("Hello!")).to_contain_text("Delivered")
+    assert len(backend.handshakes) == 2
+
+
+async def test_no_message_overtakes_another(here: Side, backend: Backend) -> None:
+    backend.answers = lambda frame: (
+        [] if len(backend.frames) == 1 else [acked(frame, timestamp=len(backend.frames))]
+    )
+    await begin(here)
+    for text in ("one", "two"):
+        await here.say(text)
+    await here.reads("one", "two")
+    assert [frame["text"] for frame in backend.frames] == ["one"]
+    backend.say(acked(backend.frames[0], timestamp=1))
+    await expect(here.message("two")).to_contain_text("Delivered")
+
+
+async def test_a_message_of_ones_own_that_comes_back_before_its_ack_is_one(
+    here: Side, pair: Pair, backend: Backend
+) -> None:
+    backend.answers = lambda frame: [
+        message(pair, 7, messageId="id of Hello!", senderId=pair.first, text="Hello!"),
+        acked(frame, timestamp=7, duplicate=True),
+    ]
+    await begin(here)
+    await here.say("Hello!")
+    await expect(here.message("Hello!")).to_contain_text("Delivered")
+    await here.reads("Hello!")
+
+
+async def test_pauses_between_attempts_grow(
+    page: Page, target: Target, pair: Pair, backend: Backend
+) -> None:
+    async def close(socket: WebSocketRoute) -> None:
+        backend.connect(socket)
+        await socket.close(code=1000)  # as the oldest connection of too many is closed
+
+    await page.clock.install()
+    await page.route_web_socket(lambda url: url.startswith(target.url), close)
+    await page.goto(f"{target.page}?me={pair.first}&with={pair.second}")
+    words = Side(page, pair.first).pane.get_by_text("Reconnecting in")
+    for attempt in range(8):
+        await expect(words).to_be_visible()
+        assert len(backend.handshakes) == attempt + 1
+        longest = min(30, 2**attempt)
+        seconds = int((await words.inner_text()).split()[-2])
+        assert longest / 2 <= seconds <= longest
+        await page.clock.run_for(longest * 1000)
+
+
+async def test_a_silent_connection_is_kept_alive_and_a_dead_one_noticed(
+    page: Page, target: Target, pair: Pair, backend: Backend
+) -> None:
+    await page.clock.install()
+    await page.route_web_socket(lambda url: url.startswith(target.url), backend.connect)
+    await page.goto(f"{target.page}?me={pair.first}&with={pair.second}")
+    here = Side(page, pair.first)
+    await here.is_("Connected")
+    backend.answers = lambda _: [
+        {"message": "Forbidden", "connectionId": "x", "requestId": "y"},
+        message(pair, len(backend.frames)),
+    ]
+    for count in (1, 2, 3):
+        await page.clock.run_for(4 * 60_000)
+        await expect(here.message(f"at {count}")).to_be_visible()
+    assert [frame["action"] for frame in backend.frames] == ["ping"] * 3
+    assert len(backend.handshakes) == 1
+    backend.answers = lambda _: []
+    await page.clock.run_for(4 * 60_000 + 12_000)
+    await expect(here.pane.get_by_text("Reconnecting in")).to_be_visible()
+    await page.clock.run_for(1000)
+    await here.is_("Connected")
+    assert len(backend.handshakes) == 2
