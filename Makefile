@@ -10,10 +10,10 @@ export SAM_CLI_TELEMETRY = 0
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test soak bench lint types build format lock audit clean
+.PHONY: help run test soak bench screenshot lint types build format lock audit clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(STAMP) ## run the backend on this machine (PORT=3001)
 	@exec $(BIN)/python -m local --port $(PORT)
@@ -26,6 +26,9 @@ soak: $(STAMP) ## many clients, connections cut, thousands of messages: is anyth
 
 bench: $(STAMP) ## measure time and money, and write them into docs/performance.md
 	$(BIN)/python -m benchmarks
+
+screenshot: $(STAMP) ## take the README's picture of the page (needs Chromium)
+	$(BIN)/python -m tests.browser.screenshot
 
 lint: $(STAMP) ## ruff, sam validate --lint, and the mistakes that AWS is silent about
 	$(BIN)/ruff check .
