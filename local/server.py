@@ -177,7 +177,7 @@ class Application:
             response = await self._page.get_response(
                 self._page.get_path(request.scope), request.scope
             )
-        except (HTTPException, ValueError):  # a NUL in a path is a ValueError
+        except HTTPException:
             return None
         response.headers["Cache-Control"] = "no-cache"  # an edit shows at the next load
         response.headers["X-Content-Type-Options"] = "nosniff"

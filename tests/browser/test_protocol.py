@@ -152,6 +152,39 @@ async def test_while_more_is_waiting_it_connects_again_at_once_with_until(
     assert backend.handshakes == [0, 1000, 2000]
 
 
+async def test_the_module_alone_tells_each_message_once_and_pauses_only_after_failures(
+    page: Page, target: Target, pair: Pair, backend: Backend
+) -> None:
+    backend.greets = lambda number: [
+        message(pair, 10),
+        message(pair, number * 100),
+        message(pair, 10),
+        synced(number * 1000, complete=number == 3),
+    ]
+    await page.route_web_socket(lambda url: url.startswith(target.url), backend.connect)
+    await page.goto(str(target.page))
+    told, states = await page.evaluate(
+        """async ([url, userId]) => {
+          const { ChatClient } = await import("/protocol.js");
+          const [told, states] = [[], []];
+          const client = new ChatClient({ url, userId });
+          client.addEventListener("message", ({ detail }) => told.push(detail.timestamp));
+          await new Promise((resolve) => {
+            client.addEventListener("state", ({ detail: { name } }) => {
+              states.push(name);
+              if (name === "connected") resolve();
+            });
+            client.connect();
+          });
+          client.disconnect();
+          return [told, states];
+        }""",
+        [target.url, pair.first],
+    )
+    assert told == [10, 100, 200, 300]
+    assert states == ["connecting", "catching-up"] * 3 + ["connected", "offline"]
+
+
 async def test_until_counts_and_not_the_last_message_seen(
     here: Side, pair: Pair, backend: Backend
 ) -> None:

@@ -85,6 +85,16 @@ async def test_a_token_says_who_you_are_and_is_neither_shown_nor_stored(
         await expect(page.get_by_role("alert")).to_contain_text("Paste the token again")
 
 
+async def test_a_token_leaves_the_address_bar_before_anything_else(
+    page: Page, target: Target
+) -> None:
+    token = rsa_key().sign({"sub": "anna"})
+    await page.goto(f"{target.page}?token={token}")
+    await expect(page.get_by_label("You are")).to_have_value("anna")
+    await expect(page.get_by_label("Token")).to_have_value(token)
+    assert page.url == f"{target.page}?token="
+
+
 async def test_an_expired_token_is_said_so_and_not_tried(
     page: Page, target: Target, pair: Pair
 ) -> None:
