@@ -111,6 +111,9 @@ async def test_a_reload_loses_nothing(network: Network, sides: tuple[Side, Side]
     for side in sides:
         await side.reads("mine", "theirs", "not sent yet")
     await expect(here.message("mine")).to_contain_text("Delivered")
+    # What is replayed because it was so shortly before is nothing new.
+    await here.is_("Connected")
+    await expect(here.log).not_to_contain_text("while you were away")
 
 
 async def test_two_tabs_of_one_user_show_the_same(

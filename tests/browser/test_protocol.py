@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -219,12 +220,56 @@ async def test_what_may_succeed_later_is_sent_again(
         return [acked(frame)]
 
     backend.answers = answers
+    clock = here.page.clock
+    await clock.install()
     await begin(here)
+    await here.is_("Connected")
+    # A second is enough: it does not wait as long as for an answer that does not come.
+    await clock.pause_at(await here.page.evaluate("Date.now() / 1000 + 1"))
     await here.say("Hello!")
+    await expect(here.message("Hello!")).to_contain_text("Trying again")
+    await clock.run_for(1000)
     await expect(here.message("Hello!")).to_contain_text("Delivered")
     first, second = backend.frames
     assert first == second
     assert first["clientMessageId"]
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        {"type": "error", "action": "sendfile", "code": "unavailable", "retryAfterMs": 1},
+        {"message": "Internal server error", "connectionId": "x", "requestId": "y"},
+    ],
+    ids=["unavailable", "Internal server error"],
+)
+async def test_an_upload_asks_again_where_it_may_succeed_later(
+    here: Side, target: Target, backend: Backend, tmp_path: Path, refusal: dict[str, Any]
+) -> None:
+    def answers(frame: dict[str, Any]) -> list[Any]:
+        if len(backend.frames) == 1:
+            return [refusal]
+        if frame["action"] == "sendmessage":
+            return [acked(frame | {"text": frame["fileKey"]})]
+        return [
+            {
+                "type": "upload", "action": "sendfile", "chatId": frame["chatId"],
+                "fileKey": "k/notes.txt", "uploadUrl": f"{target.aws_endpoint}/up",
+                "method": "PUT", "headers": {"Content-Type": "text/plain"}, "expiresIn": 900,
+            }
+        ]  # fmt: skip
+
+    backend.answers = answers
+    await here.page.route(
+        f"{target.aws_endpoint}/up",
+        lambda route: route.fulfill(headers={"Access-Control-Allow-Origin": "*"}),
+    )
+    notes = tmp_path / "notes.txt"
+    notes.write_text("notes")
+    await begin(here)
+    await here.attach(notes)
+    await expect(here.message("notes.txt")).to_contain_text("Delivered")
+    assert [frame["action"] for frame in backend.frames] == ["sendfile", "sendfile", "sendmessage"]
 
 
 async def test_a_backend_that_has_forgotten_the_connection_is_connected_to_again(
