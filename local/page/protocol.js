@@ -8,7 +8,7 @@
  *     client.connect();
  *     client.send({ chatId: chatIdOf("user123", "user456"), text: "Hello!" });
  *
- * It keeps the three rules of the README's "A client that never loses a message": every message
+ * It keeps the rules of docs/protocol.md for a client that never loses a message: every message
  * has an id of its own and is sent again until it is acknowledged; `since` is the `until` of the last
  * `synced`; messages are known by their `messageId`. What has to outlive a reload is for its owner to
  * keep (`storage.js` does): the events tell it in time, and the options take it back.
