@@ -23,6 +23,7 @@ def test_the_quick_form_runs_and_its_counts_are_those_promised(tmp_path: Path) -
     assert calls["connect"]["deep"] == 1
     assert calls["upload link"]["calls"] == {}
     assert calls["disconnect"]["calls"] == {"dynamodb.DeleteItem": 1}
+    assert all(0 <= share <= 1 for share in found["warm"]["profile"].values())
     few, many = found["flatness"].values()
     assert (few["reads"], few["writes"]) == (many["reads"], many["writes"])
     assert str(ROOT) not in file.read_text()
