@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 ConnectionId = NewType("ConnectionId", str)
 
 _LIFETIME_S = 24 * 60 * 60
+# API Gateway waits for $connect for at most 29 s.
+_LONGEST_HANDSHAKE_MS = 30_000
 _REMEMBERED = 1024
 
 
@@ -31,6 +33,14 @@ class Connection:
     connection_id: ConnectionId
     user_id: UserId
     connected_at: int
+
+    def may_be_opening(self, now: int) -> bool:
+        """Say whether its handshake may not be over: until it is, API Gateway answers 410.
+
+        Args:
+            now: In milliseconds since 1970, by API Gateway's clock: our own may differ.
+        """
+        return now - self.connected_at < _LONGEST_HANDSHAKE_MS
 
 
 class Connections:

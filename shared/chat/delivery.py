@@ -16,8 +16,6 @@ from chat.messages import Message, Messages, Stored
 from chat.push import Outcome, Push
 from chat.telemetry import count, logger
 
-# API Gateway waits for $connect for at most 29 s, and answers 410 until it has returned.
-_LONGEST_HANDSHAKE_MS: Final = 30_000
 # on_connect writes the row just before it returns, so to wait longer would be to wait for the dead.
 _HANDSHAKE_PATIENCE_S: Final = 0.75
 
@@ -39,9 +37,9 @@ class Delivery:
         """Store a message, push it, and give the ``ack`` for its sender.
 
         The connections are looked up while the file is, and while the message is being stored. A
-        file is kept before the message is stored, never after. Once it is stored nothing
-        that fails undoes it: who was not reached reads it later. A resend is pushed again, because
-        the first attempt may have ended before it pushed; devices know messages by their ids.
+        file is kept before the message is stored, never after. Once it is stored nothing that fails
+        undoes it: who was not reached reads it later. A resend is pushed again, because the first
+        attempt may have ended before it pushed; devices know messages by their ids.
 
         Args:
             message: What to send.
@@ -63,8 +61,7 @@ class Delivery:
         theirs = _found(recipient)
         own = [device for device in _found(sender) if device.connection_id != came_from]
         data = to_json(stored.message.as_frame(self._files.link)).encode()
-        # Both this and `connected_at` are API Gateway's times: our own clock may differ.
-        now = message.timestamp
+        now = message.timestamp  # API Gateway's
         outcomes = list(
             self._side_by_side.map(lambda device: self._push_to(device, data, now), theirs + own)
         )
@@ -82,7 +79,7 @@ class Delivery:
         return _ack(stored, delivered)
 
     def _push_to(self, device: Connection, data: bytes, now: int) -> Outcome:
-        if now - device.connected_at < _LONGEST_HANDSHAKE_MS:
+        if device.may_be_opening(now):
             # Even after that a 410 is no proof. A later push will know.
             return self._push.post_while_opening(
                 device.connection_id, data, patience_s=_HANDSHAKE_PATIENCE_S

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, Self
 
@@ -14,6 +15,8 @@ from chat.telemetry import count, logger
 # Each connection pays for one that it displaces. More than that are over the limit only where many
 # came at once, faster than the index shows them; those who come next clear them away.
 _MOST_AT_ONCE: Final = 4
+# A close and the removal of its row take 8 s at worst, and $connect has 28 s in all.
+_LONGEST_S: Final = 4.0
 
 
 class Seats:
@@ -50,16 +53,14 @@ class Seats:
         if not self._most:
             self._connections.add(newest)
             return
-        remembered = self._side_by_side.submit(self._connections.add, newest)
-        others = self._others(newest)
-        remembered.result()
+        looking = self._side_by_side.submit(self._others, newest)
+        self._connections.add(newest)
+        others = looking.result()
         too_many = max(0, len(others) + 1 - self._most)
-        try:
-            for oldest in others[: min(too_many, _MOST_AT_ONCE)]:
-                if not self._close(oldest):
-                    break
-        except Unavailable:
-            logger.warning("oldest connection not forgotten")
+        ends_at = time.monotonic() + _LONGEST_S
+        for oldest in others[: min(too_many, _MOST_AT_ONCE)]:
+            if time.monotonic() > ends_at or not self._close(oldest, now=newest.connected_at):
+                break
 
     def _others(self, newest: Connection) -> list[Connection]:
         """List a user's other connections, oldest first."""
@@ -72,15 +73,22 @@ class Seats:
         others = [each for each in found if each.connection_id != newest.connection_id]
         return sorted(others, key=lambda each: each.connected_at)
 
-    def _close(self, oldest: Connection) -> bool:
+    def _close(self, oldest: Connection, *, now: int) -> bool:
+        """Close a connection and forget it; say whether to go on with the next."""
         # The client is made for the first that must go. Most containers never see one.
         outcome = Push.from_environment().close(oldest.connection_id)
         if outcome is Outcome.FAILED:
             # Without its row it would be open and get nothing. And the others would fail as well,
             # while the client waits.
             return False
-        # $disconnect would remove it, but is best effort, and does not come for the dead.
-        self._connections.remove(oldest.connection_id)
+        if outcome is Outcome.GONE and oldest.may_be_opening(now):
+            return True  # it may be about to open, and would get nothing either
+        try:
+            # $disconnect would remove it, but is best effort, and does not come for the dead.
+            self._connections.remove(oldest.connection_id)
+        except Unavailable:
+            logger.warning("oldest connection not forgotten", closed=oldest.connection_id)
+            return False
         count("ConnectionsDisplaced")
         logger.info("oldest connection closed", closed=oldest.connection_id)
         return True

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
+from threading import Lock
 from traceback import extract_tb, format_list
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 # Messages are constant, and so tell where a line comes from.
 logger = Logger(location=None)
 metrics = Metrics()
+# Devices are pushed to side by side, and Powertools' metrics are not made for that.
+_counting = Lock()
 
 # What Powertools adds though the log group says it. Logs are billed by the byte.
 _KNOWN = ["function_name", "function_arn", "function_memory_size"]
@@ -38,7 +41,8 @@ def count(name: str, value: int = 1) -> None:
         value: How many; nothing is recorded for 0.
     """
     if value:
-        metrics.add_metric(name=name, unit="Count", value=value)
+        with _counting:
+            metrics.add_metric(name=name, unit="Count", value=value)
 
 
 def record(name: str, value: float, unit: Literal["Count", "Milliseconds"]) -> None:
@@ -68,7 +72,6 @@ def log_unexpected(error: Exception) -> None:
     botocore, for one, quotes the value that it would not send.
     """
     logger.error("unexpected error", exception="\n".join(_describe(error)))
-    count("InternalErrors")
 
 
 def kind_of(error: BaseException) -> str:

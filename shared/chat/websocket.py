@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from chat.connections import ConnectionId
 from chat.errors import ChatError, InvalidRequest, Unavailable
 from chat.frames import Frame, to_json
-from chat.telemetry import cause_of, count_refusal, instrumented, log_unexpected, logger
+from chat.telemetry import cause_of, count, count_refusal, instrumented, log_unexpected, logger
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -141,6 +141,7 @@ def handler(
             # The last line of defence: without it API Gateway would answer in its own words, which
             # do not say what the client's request was.
             log_unexpected(error)
+            count("InternalErrors")  # Lambda does not see it
             return _error(request, 500, code="internal", message=_OUR_FAULT)
 
     return lambda_handler

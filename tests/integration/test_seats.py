@@ -8,7 +8,7 @@ from tests import events
 from tests.backend import Backend, Container, Logs
 from tests.conftest import container, loaded
 from tests.fakes import ManagementApi
-from tests.network import Fault, Network, throttled
+from tests.network import Fault, Network, denied, throttled
 
 NOW = int(time.time() * 1000)
 
@@ -87,6 +87,34 @@ def test_to_count_is_not_worth_keeping_someone_out(
     with wire.broken(Fault(operation, throttled)):
         newest = backend.connect("user123")
     assert newest in backend.connections()
+
+
+@pytest.mark.usefixtures("seats")
+def test_one_that_may_still_be_opening_keeps_its_row(backend: Backend) -> None:
+    opening = backend.connect("user123", connected_at=NOW - 20_000)
+    backend.api.open.remove(opening)
+    living = [backend.connect("user123") for _ in range(3)]
+    assert backend.connections().keys() == {opening, *living}
+
+
+@pytest.mark.usefixtures("seats")
+def test_closing_others_ends_before_api_gateway_stops_waiting(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    oldest, *others = fill(backend, 3)
+    backend.on_connect.module.seats._most = 1
+    monkeypatch.setattr(backend.on_connect.modules["chat.seats"], "_LONGEST_S", -1)
+    newest = backend.connect("user123")
+    assert backend.connections().keys() == {oldest, *others, newest}
+
+
+@pytest.mark.usefixtures("seats")
+def test_a_mistake_in_counting_is_told_after_the_write(backend: Backend, wire: Network) -> None:
+    connection_id = events.new_id()
+    with wire.broken(Fault("dynamodb.Query", denied)):
+        reply = backend.on_connect(events.connect(connection_id, {"userId": "user123"}))
+    assert reply["statusCode"] == 500
+    assert backend.knows(connection_id)
 
 
 @pytest.mark.usefixtures("seats")
