@@ -26,6 +26,7 @@ COMMON = {
     "level", "message", "timestamp", "service", "cold_start", "function_request_id",
     "connection_id", "request_id",
 }  # fmt: skip
+TEXT_FRAME = {"action": "sendmessage", "chatId": CHAT, "text": TEXT}
 PHOTO = {"action": "sendfile", "chatId": CHAT, "fileName": "a.jpg", "contentType": "image/jpeg"}
 
 
@@ -138,6 +139,20 @@ def test_our_own_mistake_ends_in_one_line(backend: Backend, logs: Logs, wire: Ne
         backend.try_to_connect("user123")
     (line,) = told(logs)
     assert (line["level"], line["message"]) == ("ERROR", "unexpected error")
+
+
+def test_our_own_mistake_is_counted_once(backend: Backend, logs: Logs, wire: Network) -> None:
+    sender = backend.connect("user123")
+    backend.connect("user456", since="0")
+    (event,) = wire.queue
+    logs()
+    with wire.broken(Fault("dynamodb.Query", denied)):
+        assert backend.send(sender, TEXT_FRAME)["code"] == "internal"
+    assert sum(line.get("InternalErrors", [0])[0] for line in logs()) == 1
+    with wire.broken(Fault("dynamodb.Query", denied)), pytest.raises(Exception, match="line"):
+        backend.send_message(event)
+    # Lambda counts what leaves a handler.
+    assert not any("InternalErrors" in line for line in logs())
 
 
 def test_a_failed_push_says_why(backend: Backend, logs: Logs) -> None:
