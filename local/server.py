@@ -181,6 +181,8 @@ class Application:
             return None
         response.headers["Cache-Control"] = "no-cache"  # an edit shows at the next load
         response.headers["X-Content-Type-Options"] = "nosniff"
+        # Only a header can say this: the page's own policy, in a <meta>, cannot.
+        response.headers["Content-Security-Policy"] = "frame-ancestors 'none'"
         return response
 
 

@@ -2,7 +2,7 @@
 
 /**
  * Read what the address asks for, and take the token out of it, so that it is neither seen nor
- * bookmarked nor in the history.
+ * bookmarked nor in this tab's history. A browser may have noted the address before this runs.
  * @returns {{backend: string, token: string, wantsToken: boolean,
  *   sides: {me: string, partner: string}[]}}
  */

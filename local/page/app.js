@@ -96,6 +96,7 @@ function arrange() {
 /** On a narrow page one pane is shown at a time. */
 function showSwitch() {
   main.dataset.shown = String(shown);
+  const focused = [...switcher.children].indexOf(document.activeElement);
   switcher.hidden = slots.length === 1;
   switcher.replaceChildren(...slots.map(({ pane, side }, number) => {
     const name = element("span", { className: "name" }, side.me || "New");
@@ -110,6 +111,7 @@ function showSwitch() {
     });
     return choose;
   }));
+  switcher.children[focused]?.focus();
 }
 
 function showUnread() {
@@ -155,7 +157,8 @@ window.matchMedia("(max-width: 47.99rem)").addEventListener("change", () => {
 
 const slot = addSlot(address.sides[0]);
 const token = address.token;
-slot.side.me ||= claimsOf(token)?.sub ?? "";
+const named = claimsOf(token)?.sub;
+if (typeof named === "string") slot.side.me ||= named;
 showForm(slot);
 if (token) slot.element.elements.token.value = token;
 if (canBegin(slot.side) && (token || !wantsToken)) slot.element.requestSubmit();

@@ -82,7 +82,9 @@ export class Bubble {
       }
     }
     showText(error, entry.error ? errorInWords(entry.error) : "");
-    this.#parts.actions.hidden = entry.status !== "refused";
+    // What is tried again by itself can be given up, too.
+    this.#parts.actions.hidden = entry.status !== "refused" && !entry.error;
+    retry.hidden = entry.status !== "refused";
     const what = entry.text ?? entry.file?.name ?? "the message";
     retry.setAttribute("aria-label", `Try again: ${what}`);
     remove.setAttribute("aria-label", `Remove: ${what}`);

@@ -3,12 +3,14 @@
 import { colourOf, element, fromTemplate, icon, showText } from "./element.js";
 import { contentTypeOf, Files } from "./files.js";
 import { Log } from "./log.js";
-import { ChatClient, ChatError, LONGEST_TEXT } from "./protocol.js";
+import { ChatClient, ChatError, LONGEST_TEXT, newId } from "./protocol.js";
 import { chatIdIn } from "./start.js";
 import { Memory } from "./storage.js";
 import { errorInWords, missedInWords, problemInWords, stateInWords } from "./words.js";
 
 /** @typedef {import("./bubble.js").Entry} Entry */
+
+const ANNOUNCED_MS = 10_000;
 
 /** One user's side of the page. */
 export class Pane {
@@ -26,6 +28,10 @@ export class Pane {
   #unread = new Map();
   #uploads = new Map();
   #missed = new Set();
+  /** @type {Map<string, string>} what is written and not sent, by chat */
+  #drafts = new Map();
+  /** What to complain of whenever there is nothing else. */
+  #lasting = "";
   #chatId;
   #ticking;
 
@@ -48,9 +54,11 @@ export class Pane {
       "jump", "complaint", "composer", "file", "attach", "announcer",
     ].map((name) => [name, this.element.querySelector(`.${name}`)]));
     this.#parts.text = this.element.querySelector("textarea");
-    this.#memory = new Memory(backend, me, () => this.#complain(
-      "This browser has no more room: what comes now is lost when the page is loaded again.",
-    ));
+    this.#memory = new Memory(backend, me, () => {
+      this.#lasting = "This browser has no more room: what you send now is lost when the page is "
+        + "loaded again.";
+      this.#complain(this.#lasting);
+    });
     for (const message of this.#memory.messages()) this.#keep(this.#entryOfMessage(message));
     const outbox = this.#memory.outbox();
     for (const item of outbox) this.#keep(this.#entryOfItem(item));
@@ -232,7 +240,7 @@ export class Pane {
   #attach(files) {
     for (const file of files) {
       const entry = {
-        key: crypto.randomUUID(), chatId: this.#chatId, senderId: this.#me, isMine: true,
+        key: newId(), chatId: this.#chatId, senderId: this.#me, isMine: true,
         timestamp: Date.now(), status: "uploading", progress: 0,
         file: { name: file.name, type: contentTypeOf(file), size: file.size },
       };
@@ -241,19 +249,22 @@ export class Pane {
   }
 
   async #upload(entry, file) {
+    this.#uploads.get(entry.key)?.abort.abort(); // the attempt before, if it still runs
     const abort = new AbortController();
     this.#uploads.set(entry.key, { file, abort });
-    const show = (more) => this.#keep({ ...entry, ...more });
-    show({ status: "uploading", error: undefined });
+    const show = (more) => this.#keep({
+      ...entry, status: "uploading", error: undefined, progress: 0, ...more,
+    });
+    show();
     try {
       const fileKey = await this.#client.upload(entry.chatId, file, {
         contentType: entry.file.type,
         signal: abort.signal,
         onProgress: (progress) => show({ progress }),
       });
-      this.#uploads.delete(entry.key);
       this.#files.keep(fileKey, file);
       this.#client.send({ chatId: entry.chatId, fileKey, file: entry.file });
+      this.#uploads.delete(entry.key);
       this.#forget(entry.key);
     } catch (error) {
       if (abort.signal.aborted) return;
@@ -271,6 +282,9 @@ export class Pane {
   // --- what is shown ---------------------------------------------------------------------------
 
   #show(chatId) {
+    const { text } = this.#parts;
+    this.#drafts.set(this.#chatId, text.value);
+    text.value = this.#drafts.get(chatId) ?? "";
     this.#chatId = chatId;
     const partner = partnerIn(chatId, this.#me);
     const title = partner ?? chatId;
@@ -279,7 +293,7 @@ export class Pane {
     colourOf(this.#parts.avatar, title);
     this.element.setAttribute("aria-label", `${this.#me}, talking to ${title}`);
     this.#parts.log.setAttribute("aria-label", `Messages with ${title}`);
-    showText(this.#parts.complaint, "");
+    this.#complain("");
     this.#log.fill([...this.#entries.values()].filter((entry) => entry.chatId === chatId));
     this.#showChats();
     this.look();
@@ -294,6 +308,7 @@ export class Pane {
       const name = element("span", { className: "name" }, title);
       const chip = element("button", { type: "button", className: "chip" }, name);
       if (count) chip.append(element("span", { className: "count" }, `${count} new`));
+      chip.dataset.chat = chatId;
       if (chatId === this.#chatId) chip.setAttribute("aria-current", "true");
       chip.addEventListener("click", () => {
         this.#show(chatId);
@@ -306,9 +321,12 @@ export class Pane {
       this.#parts.another.hidden = false;
       this.#parts.another.elements.partner.focus();
     });
-    const focused = [...this.#parts.chats.children].indexOf(document.activeElement);
-    this.#parts.chats.replaceChildren(...chips, another);
-    this.#parts.chats.children[focused]?.focus();
+    another.dataset.chat = "";
+    const { chats } = this.#parts;
+    // A new chat may come before the one that has the focus.
+    const focused = chats.contains(document.activeElement) && document.activeElement.dataset.chat;
+    chats.replaceChildren(...chips, another);
+    [...chats.children].find((chip) => chip.dataset.chat === focused)?.focus();
   }
 
   #showState() {
@@ -331,12 +349,14 @@ export class Pane {
   }
 
   #complain(words) {
-    showText(this.#parts.complaint, words);
+    showText(this.#parts.complaint, words || this.#lasting);
   }
 
+  /** Say it to those who listen, after what was said shortly before. */
   #announce(words) {
-    const { announcer } = this.#parts;
-    announcer.textContent = announcer.textContent === words ? `${words} ` : words;
+    const line = element("p", {}, words);
+    this.#parts.announcer.append(line);
+    setTimeout(() => line.remove(), ANNOUNCED_MS);
   }
 
   // --- what its user does ----------------------------------------------------------------------
@@ -357,7 +377,7 @@ export class Pane {
       event.preventDefault();
       this.#say();
     });
-    text.addEventListener("input", () => showText(this.#parts.complaint, ""));
+    text.addEventListener("input", () => this.#complain(""));
     text.addEventListener("paste", (event) => {
       if (event.clipboardData.files.length === 0) return;
       event.preventDefault();
@@ -390,10 +410,10 @@ export class Pane {
   }
 
   #hideAnother() {
-    const { another, complaint } = this.#parts;
+    const { another } = this.#parts;
     another.reset();
     another.hidden = true;
-    showText(complaint, "");
+    this.#complain("");
     this.focus();
   }
 
@@ -406,9 +426,13 @@ export class Pane {
       this.#complain(`Too long: ${length} characters. A message may have ${LONGEST_TEXT}.`);
       return;
     }
-    this.#client.send({ chatId: this.#chatId, text: words });
-    text.value = "";
-    showText(this.#parts.complaint, "");
+    this.#complain("");
+    try {
+      this.#client.send({ chatId: this.#chatId, text: words });
+      text.value = "";
+    } catch (error) {
+      this.#complain(errorInWords(error));
+    }
   }
 }
 

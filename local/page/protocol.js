@@ -34,12 +34,20 @@ const KEEP_ALIVE_MS = 4 * 60_000;
 // A frame of no known action reaches no function: API Gateway itself answers "Forbidden".
 const KEEP_ALIVE = JSON.stringify({ action: "ping" });
 const ANSWER_MS = 12_000;
+// A black hole in the network answers no handshake, and says nothing either.
+const CONNECT_MS = 60_000;
+// So long after the last message of a replay; and, since new ones come in between, at most so long.
 const CATCH_UP_MS = 60_000;
+const LONGEST_CATCH_UP_MS = 5 * 60_000;
 const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 30_000;
 // A connection that lasts so long was a good one: the next pause is the shortest again.
 const STABLE_MS = 60_000;
 const MOST_ATTEMPTS = 6;
+// API Gateway closes the connection on a larger frame, and would do so at each attempt.
+const LARGEST_FRAME = 32 * 1024;
+// The clocks of the issuer, the backend and this machine differ.
+const CLOCK_SKEW_MS = 5 * 60_000;
 
 /** @typedef {"offline" | "connecting" | "catching-up" | "connected" | "waiting"} StateName */
 
@@ -50,7 +58,7 @@ const MOST_ATTEMPTS = 6;
  * @property {number} [retryAt] when it connects again, if it waits; milliseconds since 1970
  * @property {"lost" | "unreachable"} [problem] why it waits: it was open, or it never opened. A
  *   browser does not tell a refused handshake from a backend that is not there.
- * @property {ChatError} [error] why it has given up
+ * @property {ChatError} [error] why it has given up; or, while it waits, why there was no token
  */
 
 /**
@@ -81,6 +89,12 @@ export class ChatError extends Error {
     this.requestId = requestId;
     this.retryAfterMs = retryAfterMs;
   }
+}
+
+/** Make an id. `crypto.randomUUID` would not be there on a page that came by plain HTTP. */
+export function newId() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 /** Give the id of the chat of two users. */
@@ -126,6 +140,8 @@ export class ChatClient extends EventTarget {
   #openedAt = null;
   #failures = 0;
   #fresh = 0;
+  #lastCreatedAt = 0;
+  #connecting;
   #reconnecting;
   #keepAlive;
   #catchingUp;
@@ -136,9 +152,11 @@ export class ChatClient extends EventTarget {
   /**
    * @param {object} options
    * @param {string} options.url of the stage: `wss://…/prod`
-   * @param {string} [options.userId] who you are, where the backend takes your word for it
-   * @param {string | (() => string | Promise<string>)} [options.token] who you are, where it does
-   *   not. A function is asked before each connection.
+   * @param {string} [options.userId] who you are. It may be left out where there is a token; beside
+   *   one that is somebody else's the backend refuses it, so that no outbox is sent as another.
+   * @param {string | (() => string | Promise<string>)} [options.token] what proves it, where the
+   *   backend does not take your word for it. A function is asked before each connection, and again
+   *   after it has thrown; a {@link ChatError} of its own ends the client's attempts.
    * @param {number} [options.since] the last `until` you kept; 0 the first time
    * @param {Iterable<string>} [options.seen] the ids of messages you have
    * @param {Iterable<Item>} [options.outbox] the items you kept
@@ -152,7 +170,10 @@ export class ChatClient extends EventTarget {
     this.#since = since;
     this.#seen = new Set(seen);
     this.#WebSocket = more.WebSocket ?? globalThis.WebSocket;
-    for (const item of outbox) this.#outbox.set(item.clientMessageId, item);
+    for (const item of outbox) {
+      this.#outbox.set(item.clientMessageId, item);
+      this.#lastCreatedAt = Math.max(this.#lastCreatedAt, item.createdAt);
+    }
   }
 
   // --- what its owner asks for -----------------------------------------------------------------
@@ -183,12 +204,16 @@ export class ChatClient extends EventTarget {
    * Send a message, as soon as there is a connection, and until it is acknowledged or refused.
    * @param {{chatId: string, text?: string, fileKey?: string, file?: object}} message
    * @returns {Item}
+   * @throws {ChatError} if no frame can hold it
    */
   send({ chatId, text, fileKey, file }) {
+    // Later than the one before, whatever the clock says: it is by this that a reload orders them.
+    const createdAt = Math.max(Date.now(), this.#lastCreatedAt + 1);
     const item = {
-      clientMessageId: crypto.randomUUID(), chatId, text, fileKey, file,
-      createdAt: Date.now(), status: "queued",
+      clientMessageId: newId(), chatId, text, fileKey, file, createdAt, status: "queued",
     };
+    refuseTooLarge(frameOf(item));
+    this.#lastCreatedAt = createdAt;
     this.#outbox.set(item.clientMessageId, item);
     this.#tell("outbox", item);
     this.#sendNext();
@@ -228,7 +253,9 @@ export class ChatClient extends EventTarget {
       action: "sendfile", chatId, fileName: file.name, size: file.size,
       contentType: contentType || "application/octet-stream",
     };
-    const fits = (frame) => frame.type === "upload" && frame.fileKey.endsWith(`/${file.name}`);
+    const itsChatId = chatIdOf(...chatId.split("#"));
+    const fits = (frame) => frame.type === "upload" && frame.chatId === itsChatId
+      && frame.fileKey.endsWith(`/${file.name}`);
     let offer = null;
     let refusals = 0;
     for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt += 1) {
@@ -268,8 +295,9 @@ export class ChatClient extends EventTarget {
 
   async #open() {
     this.#leave();
-    this.#become({ name: "connecting" });
+    this.#connecting = setTimeout(() => this.#lost(), CONNECT_MS);
     const attempt = this.#attempt;
+    this.#become({ name: "connecting" });
     let socket;
     try {
       const url = await this.#address();
@@ -277,7 +305,12 @@ export class ChatClient extends EventTarget {
       socket = new this.#WebSocket(url);
     } catch (error) {
       if (attempt !== this.#attempt) return;
+      if (error.code === "no_token") {
+        this.#lost(error); // the network is down, for example
+        return;
+      }
       this.#wanted = false;
+      this.#leave();
       const why = error instanceof ChatError ? error
         : new ChatError("bad_address", `The backend's address cannot be used: ${error.message}`);
       this.#become({ name: "offline", error: why });
@@ -292,17 +325,18 @@ export class ChatClient extends EventTarget {
 
   async #address() {
     const url = new URL(this.#url);
-    const token = typeof this.#token === "function" ? await this.#token() : this.#token;
+    const token = await this.#currentToken();
     if (token) {
       const claims = claimsOf(token);
       if (claims === null) {
         throw new ChatError("bad_token", "The token is not of the form of a JSON Web Token.");
       }
-      if (typeof claims.exp === "number" && claims.exp * 1000 < Date.now()) {
+      if (typeof claims.exp === "number" && claims.exp * 1000 + CLOCK_SKEW_MS < Date.now()) {
         throw new ChatError("token_expired", "The token has expired: get a new one.");
       }
       url.searchParams.set("token", token);
-    } else {
+    }
+    if (this.#userId || !token) {
       if (!USER_ID.test(this.#userId ?? "")) {
         throw new ChatError(
           "bad_user_id", "A user id is 1 to 128 of A-Z a-z 0-9 . _ @ + = : | - and nothing else.",
@@ -314,7 +348,18 @@ export class ChatClient extends EventTarget {
     return url.href;
   }
 
+  async #currentToken() {
+    if (typeof this.#token !== "function") return this.#token;
+    try {
+      return await this.#token();
+    } catch (error) {
+      if (error instanceof ChatError) throw error;
+      throw new ChatError("no_token", String(error?.message ?? error));
+    }
+  }
+
   #opened() {
+    clearTimeout(this.#connecting);
     this.#openedAt = Date.now();
     this.#fresh = 0;
     this.#become({ name: "catching-up" });
@@ -325,7 +370,7 @@ export class ChatClient extends EventTarget {
   }
 
   /** Drop the connection, which is or seems to be dead, and come back a little later each time. */
-  #lost() {
+  #lost(error) {
     const wasOpen = this.#isOpen;
     if (wasOpen && Date.now() - this.#openedAt >= STABLE_MS) this.#failures = 0;
     this.#leave();
@@ -333,7 +378,7 @@ export class ChatClient extends EventTarget {
     this.#failures += 1;
     this.#reconnecting = setTimeout(() => this.#open(), pauseMs);
     const problem = wasOpen ? "lost" : "unreachable";
-    this.#become({ name: "waiting", retryAt: Date.now() + pauseMs, problem });
+    this.#become({ name: "waiting", retryAt: Date.now() + pauseMs, problem, error });
   }
 
   /** Forget the socket, and whatever was awaited of it. */
@@ -346,6 +391,7 @@ export class ChatClient extends EventTarget {
     for (const { timer } of this.#underWay.values()) clearTimeout(timer);
     this.#underWay.clear();
     clearTimeout(this.#questions[0]?.timer);
+    clearTimeout(this.#connecting);
     clearTimeout(this.#reconnecting);
     clearTimeout(this.#keepAlive);
     clearTimeout(this.#catchingUp);
@@ -364,7 +410,8 @@ export class ChatClient extends EventTarget {
 
   #awaitSynced() {
     clearTimeout(this.#catchingUp);
-    this.#catchingUp = setTimeout(() => this.#lost(), CATCH_UP_MS);
+    const atMostMs = this.#openedAt + LONGEST_CATCH_UP_MS - Date.now();
+    this.#catchingUp = setTimeout(() => this.#lost(), Math.min(CATCH_UP_MS, atMostMs));
   }
 
   #become(state) {
@@ -408,7 +455,9 @@ export class ChatClient extends EventTarget {
     clearTimeout(this.#catchingUp);
     const isAhead = frame.until > this.#since;
     this.#since = frame.until;
+    const attempt = this.#attempt;
     this.#tell("synced", { ...frame, fresh: this.#fresh });
+    if (attempt !== this.#attempt) return; // its owner has enough, and has disconnected
     if (frame.complete !== false) {
       if (this.state.name === "catching-up") this.#become({ name: "connected" });
     } else if (isAhead) {
@@ -437,7 +486,9 @@ export class ChatClient extends EventTarget {
       this.#questionRefused(error, frame.clientMessageId);
       return;
     }
-    const item = this.#outbox.get(frame.clientMessageId) ?? this.#onlyOneUnderWay();
+    // One that names a message is late if that is gone, and says nothing of another.
+    const item = frame.clientMessageId === undefined
+      ? this.#onlyOneUnderWay() : this.#outbox.get(frame.clientMessageId);
     if (frame.action !== "sendmessage" || !item) {
       this.#tell("error", error);
       return;
@@ -463,7 +514,7 @@ export class ChatClient extends EventTarget {
       this.#tell("outbox", item);
       this.#sendAgain(item);
     }
-    this.#questionRefused(new ChatError("gateway", words));
+    if (this.#questions[0]?.isAwaited) this.#questionRefused(new ChatError("gateway", words));
   }
 
   // --- messages, out ---------------------------------------------------------------------------
@@ -482,10 +533,7 @@ export class ChatClient extends EventTarget {
 
   #transmit(item) {
     const course = this.#underWay.get(item.chatId);
-    const { chatId, text, fileKey, clientMessageId } = item;
-    this.#socket.send(
-      JSON.stringify({ action: "sendmessage", chatId, text, fileKey, clientMessageId }),
-    );
+    this.#socket.send(JSON.stringify(frameOf(item)));
     course.timer = setTimeout(() => {
       course.unanswered += 1;
       if (course.unanswered === 2) this.#lost();
@@ -529,14 +577,18 @@ export class ChatClient extends EventTarget {
    * @property {(frame: object) => void} resolve
    * @property {(error: Error) => void} reject
    * @property {number} failures
+   * @property {boolean} isAwaited whether it is sent, and neither answered nor in a pause
    * @property {number} [timer]
    */
 
   #ask(frame, fits, signal) {
     return new Promise((resolve, reject) => {
       signal?.throwIfAborted();
-      const clientMessageId = crypto.randomUUID(); // which an error repeats
-      const question = { frame: { ...frame, clientMessageId }, fits, resolve, reject, failures: 0 };
+      const asked = { ...frame, clientMessageId: newId() }; // which an error repeats
+      refuseTooLarge(asked);
+      const question = {
+        frame: asked, fits, resolve, reject, failures: 0, isAwaited: false,
+      };
       signal?.addEventListener("abort", () => this.#settle(question, () => reject(signal.reason)));
       this.#questions.push(question);
       if (this.#questions.length === 1) this.#askNext();
@@ -548,6 +600,7 @@ export class ChatClient extends EventTarget {
     if (!question || !this.#isOpen) return;
     clearTimeout(question.timer);
     this.#socket.send(JSON.stringify(question.frame));
+    question.isAwaited = true;
     question.timer = setTimeout(() => {
       this.#tryAgain(question, new ChatError("no_answer", "The backend does not answer."));
     }, ANSWER_MS);
@@ -555,6 +608,7 @@ export class ChatClient extends EventTarget {
 
   #tryAgain(question, error) {
     clearTimeout(question.timer);
+    question.isAwaited = false;
     question.failures += 1;
     if (question.failures === MOST_ATTEMPTS) {
       this.#settle(question, () => question.reject(error));
@@ -589,6 +643,16 @@ export class ChatClient extends EventTarget {
   }
 }
 
+function frameOf({ chatId, text, fileKey, clientMessageId }) {
+  return { action: "sendmessage", chatId, text, fileKey, clientMessageId };
+}
+
+function refuseTooLarge(frame) {
+  if (new TextEncoder().encode(JSON.stringify(frame)).length > LARGEST_FRAME) {
+    throw new ChatError("too_large", `It needs more than the ${LARGEST_FRAME} bytes of a frame.`);
+  }
+}
+
 /** Say whether the same frame may succeed later. */
 function isPassing({ code }) {
   return code === "unavailable" || code === "internal" || code === "gateway";
@@ -620,7 +684,8 @@ function parsed(data) {
   }
 }
 
-function isMessage(frame) {
+/** Say whether a frame, or what was kept of one, is a message that can be shown. */
+export function isMessage(frame) {
   return (
     typeof frame.messageId === "string" && typeof frame.chatId === "string" &&
     typeof frame.senderId === "string" && isTime(frame.timestamp) &&
@@ -631,7 +696,7 @@ function isMessage(frame) {
 }
 
 /** Say whether a number is milliseconds since 1970, and a Date can hold it. */
-function isTime(value) {
+export function isTime(value) {
   return Number.isSafeInteger(value) && value >= 0 && value <= 8.64e15;
 }
 

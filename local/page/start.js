@@ -44,12 +44,22 @@ export function startForm({ side, backend, wantsToken, isAlone, onStart }) {
   form.querySelector("details").open = wantsToken;
   both.hidden = !isAlone;
   if (wantsToken) showText(complaint, "Paste the token again: it is never stored.");
+  // What was filled in gives way to whom the token names; what a person typed does not.
+  let isTyped = false;
+  me.addEventListener("input", () => {
+    isTyped = me.value !== "";
+  });
   token.addEventListener("change", () => {
-    me.value ||= claimsOf(token.value.trim())?.sub ?? "";
+    const named = claimsOf(token.value.trim())?.sub;
+    if (typeof named === "string" && !isTyped) me.value = named;
   });
   form.querySelector(".forget").addEventListener("click", () => {
-    forgetEverything();
-    showText(complaint, "All messages that this browser kept are forgotten.");
+    try {
+      forgetEverything();
+      showText(complaint, "All messages that this browser kept are forgotten.");
+    } catch (error) {
+      showText(complaint, errorInWords(error));
+    }
   });
   form.addEventListener("submit", (event) => {
     event.preventDefault();
@@ -62,11 +72,11 @@ export function startForm({ side, backend, wantsToken, isAlone, onStart }) {
     try {
       check(start);
       start.chatId = chatIdIn(partner.value.trim() || partner.placeholder, start.me);
+      onStart(start);
     } catch (error) {
       showText(complaint, errorInWords(error));
-      return;
+      if (!(error instanceof ChatError)) throw error; // a mistake of the page's
     }
-    onStart(start);
   });
   return form;
 }

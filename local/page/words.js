@@ -15,6 +15,8 @@ const TITLES = {
   download_failed: "Not downloaded",
   bad_user_id: "No such user id",
   bad_token: "No such token",
+  no_token: "No token to be had",
+  no_storage: "Nothing can be kept",
   token_expired: "Token expired",
   bad_address: "No such address",
 };
@@ -43,7 +45,7 @@ export function problemInWords({ name, problem, error }, { hasToken }) {
   if (error) return errorInWords(error);
   if (name !== "waiting" || problem !== "unreachable") return "";
   const refusal = hasToken
-    ? "the token has expired or is not one for this backend"
+    ? "the token has expired, is somebody else's or is not one for this backend"
     : "it wants a token, or does not take this user id";
   return `There is no connection: the backend is out of reach, or refuses because ${refusal}. `
     + "(Browsers do not tell which.) Trying again.";

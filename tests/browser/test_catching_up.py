@@ -28,6 +28,8 @@ async def test_who_was_offline_catches_up(sides: tuple[Side, Side]) -> None:
     await there.button("Go online").click()
     await there.reads("before", "one", "two", "three")
     await expect(there.message("one")).to_contain_text("3 messages while you were away")
+    announced = there.pane.get_by_role("status").last
+    await expect(announced).to_contain_text("3 messages while you were away")
     await there.is_("Connected")
     # Once more: the last 30 seconds are replayed again, and shown no second time.
     await there.button("Go offline").click()

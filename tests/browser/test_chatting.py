@@ -22,7 +22,8 @@ async def test_two_panes_chat(sides: tuple[Side, Side]) -> None:
     await expect(there.message("Hello yourself!")).to_contain_text("Delivered")
     for side in sides:
         await side.reads("Hello!", "Hello yourself!")
-    await expect(here.pane.get_by_role("status").last).to_have_text(f"{there.me}: Hello yourself!")
+    announced = here.pane.get_by_role("status").last
+    await expect(announced).to_contain_text(f"{there.me}: Hello yourself!")
 
 
 async def test_one_form_opens_both_sides(page: Page, target: Target, pair: Pair) -> None:
@@ -89,7 +90,7 @@ async def test_the_keyboard_is_enough(page: Page, target: Target, pair: Pair) ->
 async def test_somebody_else_who_writes_gets_a_chat_of_their_own(
     sides: tuple[Side, Side], target: Target
 ) -> None:
-    here, _ = sides
+    here, there = sides
     other = f"carl-{here.me}"
     with device(target.url, userId=other) as carl:
         carl.say(f"{here.me}#{other}", "It is me.")
@@ -97,10 +98,28 @@ async def test_somebody_else_who_writes_gets_a_chat_of_their_own(
     await expect(chip).to_have_text(f"{other}1 new")
     await expect(here.message("It is me.")).to_have_count(0)
     await expect(here.page).to_have_title(re.compile(r"^\(1\)"))
+    await here.box.fill("a draft for the first")
     await chip.click()
     await here.reads("It is me.")
+    await expect(here.box).to_have_value("")
+    await here.pane.get_by_role("navigation").get_by_role("button", name=there.me).click()
+    await expect(here.box).to_have_value("a draft for the first")
+    await chip.click()
     await expect(chip).to_have_text(other)
     await expect(here.page).not_to_have_title(re.compile(r"^\("))
+
+
+async def test_a_chat_that_is_new_takes_no_focus_away(
+    sides: tuple[Side, Side], target: Target
+) -> None:
+    here, there = sides
+    chip = here.pane.get_by_role("navigation").get_by_role("button", name=there.me)
+    await chip.focus()
+    other = f"aaron-{here.me}"  # comes before
+    with device(target.url, userId=other) as aaron:
+        aaron.say(f"{other}#{here.me}", "It is me.")
+    await expect(here.pane.get_by_role("button", name=other)).to_be_visible()
+    await expect(chip).to_be_focused()
 
 
 async def test_a_text_too_long_is_said_so_and_kept_to_be_shortened(

@@ -22,6 +22,7 @@ class Backend:
 
     Attributes:
         handshakes: The `since` of each.
+        asked: The whole query of each.
         frames: What the page sent.
         greets: Says what a new connection gets, the first being number 1.
         answers: Says what a frame gets.
@@ -29,6 +30,7 @@ class Backend:
 
     def __init__(self) -> None:
         self.handshakes: list[int] = []
+        self.asked: list[dict[str, list[str]]] = []
         self.frames: list[dict[str, Any]] = []
         self.greets: Callable[[int], list[Any]] = lambda number: [synced(number)]
         self.answers: Callable[[dict[str, Any]], list[Any]] = lambda _: []
@@ -36,7 +38,8 @@ class Backend:
 
     def connect(self, socket: WebSocketRoute) -> None:
         self.socket = socket
-        self.handshakes.append(int(parse_qs(urlsplit(socket.url).query)["since"][0]))
+        self.asked.append(parse_qs(urlsplit(socket.url).query))
+        self.handshakes.append(int(self.asked[-1]["since"][0]))
         socket.on_message(self._take)
         self.say(*self.greets(len(self.handshakes)))
 
@@ -355,3 +358,276 @@ async def test_a_silent_connection_is_kept_alive_and_a_dead_one_noticed(
     await page.clock.run_for(1000)
     await here.is_("Connected")
     assert len(backend.handshakes) == 2
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def module(page: Page, target: Target, backend: Backend) -> Page:
+    """A page on which the module stands alone."""
+    await page.route_web_socket(lambda url: url.startswith(target.url), backend.connect)
+    await page.goto(str(target.page))
+    return page
+
+
+async def test_a_token_that_cannot_be_had_is_asked_for_again(
+    module: Page, target: Target, pair: Pair, backend: Backend
+) -> None:
+    states = await module.evaluate(
+        """async ([url, userId]) => {
+          const { ChatClient } = await import("/protocol.js");
+          const states = [];
+          let asked = 0;
+          const token = async () => {
+            asked += 1;
+            if (asked === 1) throw new TypeError("Failed to fetch");
+            return "e30.e30.e30";
+          };
+          const client = new ChatClient({ url, userId, token });
+          await new Promise((resolve) => {
+            client.addEventListener("state", ({ detail: { name, error } }) => {
+              states.push(error ? `${name}: ${error.code}` : name);
+              if (name === "connected" || name === "offline") resolve();
+            });
+            client.connect();
+          });
+          return states;
+        }""",
+        [target.url, pair.first],
+    )
+    assert states == ["connecting", "waiting: no_token", "connecting", "catching-up", "connected"]
+    # The backend refuses a token that is not this user's.
+    assert backend.asked == [{"token": ["e30.e30.e30"], "userId": [pair.first], "since": ["0"]}]
+
+
+async def test_a_handshake_that_nobody_answers_is_tried_again(
+    page: Page, target: Target, pair: Pair
+) -> None:
+    await page.clock.install()
+    await page.goto(str(target.page))
+    await page.evaluate(
+        """async ([url, userId]) => {
+          const { ChatClient } = await import("/protocol.js");
+          class WebSocket extends EventTarget { close() {} }
+          globalThis.client = new ChatClient({ url, userId, WebSocket });
+          client.connect();
+        }""",
+        [target.url, pair.first],
+    )
+    assert await page.evaluate("client.state.name") == "connecting"
+    await page.clock.run_for(60_000)
+    assert await page.evaluate("client.state.name") == "waiting"
+
+
+async def test_a_replay_that_does_not_end_is_asked_for_again(
+    here: Side, pair: Pair, backend: Backend
+) -> None:
+    backend.greets = lambda _: []
+    await here.page.clock.install()
+    await begin(here)
+    for minute in range(1, 11):
+        backend.say(message(pair, minute))  # pushed meanwhile
+        await expect(here.message(f"at {minute}").first).to_be_visible()
+        await here.page.clock.run_for(31_000)
+    await expect(here.pane.get_by_text("Reconnecting in")).to_be_visible()
+
+
+async def test_a_message_that_no_frame_holds_is_thrown_back(
+    module: Page, target: Target, pair: Pair
+) -> None:
+    codes = await module.evaluate(
+        """async ([url, userId, chatId]) => {
+          const { ChatClient } = await import("/protocol.js");
+          const client = new ChatClient({ url, userId });
+          return [32_000, 33_000].map((length) => {
+            try {
+              client.send({ chatId, text: "x".repeat(length) });
+              return "queued";
+            } catch ({ code }) {
+              return code;
+            }
+          });
+        }""",
+        [target.url, pair.first, pair.chat_id],
+    )
+    assert codes == ["queued", "too_large"]
+
+
+async def test_messages_of_one_moment_are_kept_in_their_order(
+    module: Page, target: Target, pair: Pair
+) -> None:
+    await module.clock.install()
+    await module.clock.pause_at(await module.evaluate("Date.now() / 1000 + 1"))
+    times = await module.evaluate(
+        """async ([url, userId, chatId]) => {
+          const { ChatClient } = await import("/protocol.js");
+          const client = new ChatClient({ url, userId });
+          return ["one", "two"].map((text) => client.send({ chatId, text }).createdAt);
+        }""",
+        [target.url, pair.first, pair.chat_id],
+    )
+    assert times[0] < times[1]
+
+
+async def test_what_is_tried_again_can_be_given_up(here: Side, backend: Backend) -> None:
+    backend.answers = lambda frame: [
+        {
+            "type": "error", "action": "sendmessage", "code": "unavailable", "message": "Busy.",
+            "retryAfterMs": 60_000, "clientMessageId": frame["clientMessageId"],
+        }
+    ]  # fmt: skip
+    await begin(here)
+    await here.say("Never mind")
+    await here.button("Remove: Never mind").click()
+    await expect(here.messages).to_have_count(0)
+
+
+async def test_a_late_error_blames_no_other_message(
+    here: Side, pair: Pair, backend: Backend
+) -> None:
+    await begin(here)
+    await here.say("Hello!")
+    await expect(here.message("Hello!")).to_contain_text("Sending")
+    backend.say(
+        {
+            "type": "error", "action": "sendmessage", "code": "forbidden", "message": "No.",
+            "clientMessageId": "one of before",
+        },
+        message(pair, 5),
+    )  # fmt: skip
+    await expect(here.message("at 5")).to_be_visible()
+    await expect(here.message("Hello!")).to_contain_text("Sending")
+
+
+async def test_a_late_answer_is_not_taken_for_another_chats_file(
+    module: Page, target: Target, pair: Pair, backend: Backend
+) -> None:
+    def offer(chat_id: str) -> dict[str, Any]:
+        return {
+            "type": "upload", "action": "sendfile", "chatId": chat_id,
+            "fileKey": f"{chat_id}/x/notes.txt", "uploadUrl": f"{target.aws_endpoint}/up",
+            "method": "PUT", "headers": {}, "expiresIn": 900,
+        }  # fmt: skip
+
+    other = f"{pair.first}#zoe"
+    backend.answers = lambda _: (
+        [offer(pair.chat_id), offer(other)] if len(backend.frames) == 2 else []
+    )
+    await module.route(
+        f"{target.aws_endpoint}/up",
+        lambda route: route.fulfill(headers={"Access-Control-Allow-Origin": "*"}),
+    )
+    key = await module.evaluate(
+        """async ([url, userId, chatId, other]) => {
+          const { ChatClient } = await import("/protocol.js");
+          const client = new ChatClient({ url, userId });
+          await new Promise((resolve) => {
+            client.addEventListener("synced", resolve);
+            client.connect();
+          });
+          const file = new File(["notes"], "notes.txt", { type: "text/plain" });
+          const abort = new AbortController();
+          const first = client.upload(chatId, file, { signal: abort.signal });
+          abort.abort();
+          await first.catch(() => {});
+          return client.upload(other.split("#").reverse().join("#"), file);
+        }""",
+        [target.url, pair.first, pair.chat_id, other],
+    )
+    assert key == f"{other}/x/notes.txt"
+
+
+async def test_an_upload_that_is_tried_again_runs_once(
+    here: Side, target: Target, backend: Backend, tmp_path: Path
+) -> None:
+    def answers(frame: dict[str, Any]) -> list[Any]:
+        if frame["action"] == "sendmessage":
+            return [acked(frame | {"text": frame["fileKey"]})]
+        if len(backend.frames) == 1:
+            return [
+                {
+                    "type": "error", "action": "sendfile", "code": "invalid_request",
+                    "message": "No.", "clientMessageId": frame["clientMessageId"],
+                }
+            ]  # fmt: skip
+        return [
+            {
+                "type": "upload", "action": "sendfile", "chatId": frame["chatId"],
+                "fileKey": "k/notes.txt", "uploadUrl": f"{target.aws_endpoint}/up",
+                "method": "PUT", "headers": {"Content-Type": "text/plain"}, "expiresIn": 900,
+            }
+        ]  # fmt: skip
+
+    backend.answers = answers
+    await here.page.evaluate(
+        """() => {
+          globalThis.XMLHttpRequest = class extends EventTarget {
+            upload = new EventTarget();
+            status = 200;
+            open() {}
+            setRequestHeader() {}
+            send() {
+              const half = Object.assign(new Event("progress"), { loaded: 1, total: 2 });
+              this.upload.dispatchEvent(half);
+              globalThis.finish = () => this.dispatchEvent(new Event("load"));
+            }
+          };
+        }"""
+    )
+    notes = tmp_path / "notes.txt"
+    notes.write_text("notes")
+    await begin(here)
+    await here.attach(notes)
+    await here.button("Try again: notes.txt").click()
+    await expect(here.pane.get_by_role("progressbar")).to_have_js_property("value", 0.5)
+    await expect(here.button("Try again: notes.txt")).to_have_count(0)
+    await expect(here.pane.get_by_text("Not accepted")).to_have_count(0)
+    await here.page.evaluate("finish()")
+    await expect(here.message("notes.txt")).to_contain_text("Delivered")
+    assert [frame["action"] for frame in backend.frames] == ["sendfile", "sendfile", "sendmessage"]
+
+
+async def test_what_could_not_be_kept_is_replayed_after_a_reload(
+    here: Side, pair: Pair, backend: Backend
+) -> None:
+    await begin(here)
+    await here.is_("Connected")
+    await here.page.evaluate(
+        """() => {
+          const { setItem } = Storage.prototype;
+          Storage.prototype.setItem = function (key, value) {
+            if (key.includes("/message/")) throw new DOMException("Full", "QuotaExceededError");
+            setItem.call(this, key, value);
+          };
+        }"""
+    )
+    backend.say(message(pair, 500), synced(1000))
+    await here.reads("at 500")
+    full = here.pane.get_by_role("alert").filter(has_text="no more room")
+    await expect(full).to_be_visible()
+    await here.box.press_sequentially("typing")
+    await expect(full).to_be_visible()
+    backend.greets = lambda number: [message(pair, 500), synced(number * 1000)]
+    await here.page.reload()
+    await here.is_("Connected")
+    await here.reads("at 500")
+    assert backend.handshakes == [0, 1]
+
+
+async def test_what_is_kept_in_another_form_is_passed_over(here: Side, backend: Backend) -> None:
+    await begin(here)
+    await here.is_("Connected")
+    await here.page.evaluate(
+        """() => {
+          const until = Object.keys(localStorage).find((key) => key.endsWith("/until"));
+          localStorage.setItem(until, "1e99");
+          const root = until.slice(0, -"until".length);
+          for (const kind of ["message", "outbox"]) {
+            ["null", "7", "[]", "{}", "not JSON"].forEach((value, number) => {
+              localStorage.setItem(`${root}${kind}/${number}`, value);
+            });
+          }
+        }"""
+    )
+    await here.page.reload()
+    await here.is_("Connected")
+    await expect(here.messages).to_have_count(0)
+    assert backend.handshakes == [0, 0]

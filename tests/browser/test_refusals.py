@@ -63,7 +63,7 @@ async def test_a_backend_out_of_reach_is_said_so(
 
 
 async def test_a_token_says_who_you_are_and_is_neither_shown_nor_stored(
-    page: Page, target: Target, pair: Pair
+    page: Page, target: Target, pair: Pair, complaints: Complaints
 ) -> None:
     with (
         issuer() as served,
@@ -83,6 +83,13 @@ async def test_a_token_says_who_you_are_and_is_neither_shown_nor_stored(
         assert token not in kept
         await page.reload()
         await expect(page.get_by_role("alert")).to_contain_text("Paste the token again")
+        # The token of somebody else does not send as them what is this one's.
+        complaints.expected.append("WebSocket connection to")
+        await page.goto(
+            f"{target.page}?url={closed.url}&me={pair.first}&with={pair.second}"
+            f"&token={served.token(pair.second)}"
+        )
+        await expect(here.pane.get_by_text("the token has expired, is somebody")).to_be_visible()
 
 
 async def test_a_token_leaves_the_address_bar_before_anything_else(
@@ -93,6 +100,29 @@ async def test_a_token_leaves_the_address_bar_before_anything_else(
     await expect(page.get_by_label("You are")).to_have_value("anna")
     await expect(page.get_by_label("Token")).to_have_value(token)
     assert page.url == f"{target.page}?token="
+
+
+async def test_a_token_says_who_you_are_unless_somebody_typed_it(
+    page: Page, target: Target
+) -> None:
+    await page.goto(f"{target.page}?me=bert&with=carl&token=")
+    await page.get_by_label("Token").fill(rsa_key().sign({"sub": "anna"}))
+    await page.get_by_label("Token").blur()
+    await expect(page.get_by_label("You are")).to_have_value("anna")
+    await page.get_by_label("You are").fill("dora")
+    await page.get_by_label("Token").fill(rsa_key().sign({"sub": "bert"}))
+    await page.get_by_label("Token").blur()
+    await expect(page.get_by_label("You are")).to_have_value("dora")
+
+
+async def test_a_browser_that_keeps_nothing_is_told_of_in_words(page: Page, target: Target) -> None:
+    await page.add_init_script(
+        """Object.defineProperty(globalThis, "localStorage", {
+          get() { throw new DOMException("Access is denied", "SecurityError"); },
+        });"""
+    )
+    await page.goto(f"{target.page}?me=anna&with=bert")
+    await expect(page.get_by_role("alert")).to_contain_text("does not let the page store data")
 
 
 async def test_an_expired_token_is_said_so_and_not_tried(
