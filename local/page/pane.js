@@ -302,6 +302,7 @@ export class Pane {
   #showChats() {
     const chatIds = new Set([this.#chatId]);
     for (const { chatId } of this.#entries.values()) chatIds.add(chatId);
+    for (const [chatId, draft] of this.#drafts) if (draft) chatIds.add(chatId);
     const chips = [...chatIds].sort().map((chatId) => {
       const title = partnerIn(chatId, this.#me) ?? chatId;
       const count = this.#unread.get(chatId)?.size ?? 0;
