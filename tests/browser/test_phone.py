@@ -6,6 +6,7 @@ from playwright.async_api import Page, expect
 
 from tests.browser.conftest import Pair
 from tests.browser.side import Side
+from tests.e2e.client import device
 from tests.runner import Target
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -62,3 +63,8 @@ async def test_one_of_two_panes_is_shown_at_a_time(page: Page, target: Target, p
     await expect(other).to_have_text(there.me)
     await expect(other).to_have_attribute("aria-pressed", "true")
     await fits(page)
+    await other.focus()
+    with device(target.url, userId="carl") as carl:
+        carl.say(f"{pair.first}#carl", "It is me.")
+    await expect(switch.get_by_role("button", name=here.me)).to_have_text(f"{here.me}1 new")
+    await expect(other).to_be_focused()
