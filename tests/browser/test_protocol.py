@@ -632,3 +632,22 @@ async def test_what_is_kept_in_another_form_is_passed_over(here: Side, backend: 
     await here.is_("Connected")
     await expect(here.messages).to_have_count(0)
     assert backend.handshakes == [0, 0]
+
+
+async def test_what_the_gateway_says_in_a_pause_is_not_held_against_a_question(
+    module: Page, target: Target, pair: Pair, backend: Backend
+) -> None:
+    busy = {"type": "error", "action": "sendfile", "code": "unavailable", "message": "Busy."}
+    throttled = {"message": "Too Many Requests", "connectionId": "x", "requestId": "y"}
+    found = {"type": "download", "fileKey": "k/x.txt", "fileUrl": "https://example.com/x.txt"}
+    backend.answers = lambda _: [busy, *[throttled] * 6] if len(backend.frames) == 1 else [found]
+    link = await module.evaluate(
+        """async ([url, userId, chatId]) => {
+          const { ChatClient } = await import("/protocol.js");
+          const client = new ChatClient({ url, userId });
+          client.connect();
+          return (await client.link(chatId, "k/x.txt")).fileUrl;
+        }""",
+        [target.url, pair.first, pair.chat_id],
+    )
+    assert link == "https://example.com/x.txt"
