@@ -91,7 +91,7 @@ def test_to_count_is_not_worth_keeping_someone_out(
 
 @pytest.mark.usefixtures("seats")
 def test_one_that_may_still_be_opening_keeps_its_row(backend: Backend) -> None:
-    opening = backend.connect("user123", connected_at=NOW - 20_000)
+    opening = backend.connect("user123", connected_at=events.now() - 10_000)
     backend.api.open.remove(opening)
     living = [backend.connect("user123") for _ in range(3)]
     assert backend.connections().keys() == {opening, *living}
