@@ -11,8 +11,8 @@ from benchmarks.measure import Section, Table
 from benchmarks.wire import depth
 from tests import events
 
-# So long that what runs side by side cannot look like a sequence, on a busy machine either: 31 pushes
-# each take some milliseconds of one core before they wait.
+# So long that what runs side by side cannot look like a sequence, on a busy machine either: each of
+# 31 pushes takes some milliseconds of one core before it waits.
 _DELAY_S = 0.2
 _PUSH_DELAY_S = 0.8
 _MISSED = 10
