@@ -11,6 +11,7 @@ from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, 
 from tests.browser.chromium import chromium, launched
 from tests.browser.network import Network
 from tests.browser.side import Side
+from tests.e2e.conftest import Pair
 from tests.runner import Target, running_backend
 
 PATIENCE_MS = 20_000
@@ -79,18 +80,6 @@ async def network(page: Page, target: Target) -> Network:
     network = Network()
     await network.carry(page, target.url)
     return network
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Two users that nobody else is."""
-
-    first: str
-    second: str
-
-    @property
-    def chat_id(self) -> str:
-        return f"{self.first}#{self.second}"
 
 
 @pytest.fixture

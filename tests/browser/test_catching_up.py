@@ -8,9 +8,9 @@ import httpx
 import pytest
 from playwright.async_api import BrowserContext, expect
 
-from tests.browser.conftest import Pair
 from tests.browser.network import Network
 from tests.browser.side import Side
+from tests.e2e.conftest import Pair
 from tests.runner import Target
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

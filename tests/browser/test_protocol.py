@@ -10,8 +10,8 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Page, WebSocketRoute, expect
 
-from tests.browser.conftest import Pair
 from tests.browser.side import Side
+from tests.e2e.conftest import Pair
 from tests.runner import Target
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -56,6 +56,15 @@ class Backend:
 
 def synced(until: int, *, complete: bool = True) -> dict[str, Any]:
     return {"type": "synced", "since": 0, "until": until, "count": 0, "complete": complete}
+
+
+def offered(frame: dict[str, Any], target: Target) -> dict[str, Any]:
+    """Offer a link for the upload that a frame asks for."""
+    return {
+        "type": "upload", "action": "sendfile", "chatId": frame["chatId"],
+        "fileKey": "k/notes.txt", "uploadUrl": f"{target.aws_endpoint}/up",
+        "method": "PUT", "headers": {"Content-Type": "text/plain"}, "expiresIn": 900,
+    }  # fmt: skip
 
 
 def acked(frame: dict[str, Any], **more: Any) -> dict[str, Any]:
@@ -254,13 +263,7 @@ async def test_an_upload_asks_again_where_it_may_succeed_later(
             return [refusal]
         if frame["action"] == "sendmessage":
             return [acked(frame | {"text": frame["fileKey"]})]
-        return [
-            {
-                "type": "upload", "action": "sendfile", "chatId": frame["chatId"],
-                "fileKey": "k/notes.txt", "uploadUrl": f"{target.aws_endpoint}/up",
-                "method": "PUT", "headers": {"Content-Type": "text/plain"}, "expiresIn": 900,
-            }
-        ]  # fmt: skip
+        return [offered(frame, target)]
 
     backend.answers = answers
     await here.page.route(
@@ -550,13 +553,7 @@ async def test_an_upload_that_is_tried_again_runs_once(
                     "message": "No.", "clientMessageId": frame["clientMessageId"],
                 }
             ]  # fmt: skip
-        return [
-            {
-                "type": "upload", "action": "sendfile", "chatId": frame["chatId"],
-                "fileKey": "k/notes.txt", "uploadUrl": f"{target.aws_endpoint}/up",
-                "method": "PUT", "headers": {"Content-Type": "text/plain"}, "expiresIn": 900,
-            }
-        ]  # fmt: skip
+        return [offered(frame, target)]
 
     backend.answers = answers
     await here.page.evaluate(

@@ -3,8 +3,9 @@
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.browser.conftest import Complaints, Pair
+from tests.browser.conftest import Complaints
 from tests.browser.side import Side
+from tests.e2e.conftest import Pair
 from tests.issuer import AUDIENCE, issuer, rsa_key
 from tests.runner import Target, running_backend
 

@@ -18,6 +18,7 @@ from local.transform import read
 from tests.backend import ROOT
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+README = ROOT / "README.md"
 OPERATING = ROOT / "docs" / "operating.md"
 STAGES = tomllib.loads((ROOT / "samconfig.toml").read_text())
 
@@ -128,8 +129,8 @@ def test_production_stands_beside_the_other_and_asks_first() -> None:
 
 
 def commands() -> list[list[str]]:
-    """List the AWS CLI's commands that the page tells to type."""
-    text = OPERATING.read_text()
+    """List the AWS CLI's commands that the pages tell to type."""
+    text = "\n".join(page.read_text() for page in (README, OPERATING))
     blocks = re.findall(r"^```console\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
     lines = "".join(blocks).replace("\\\n", " ").splitlines()
     found = [re.search(r"\baws (?!s3 )[a-z0-9-]+ .*?(?=\)?$)", line) for line in lines]
