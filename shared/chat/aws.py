@@ -6,7 +6,8 @@ nothing here would use what it adds.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, cast
@@ -31,10 +32,11 @@ PARALLEL_CALLS = 32
 """How many calls one invocation makes side by side, and so how many sockets a client keeps."""
 
 # An attempt lasts at most 1.5 s, so that two of them, with botocore's pause of up to 1 s between
-# them, end within 4 s. The longest chain of calls, in send_message, is four of those (who sends,
-# what was sent first, the push, a dead connection's row) and `messages.PATIENCE_S` of attempts to
-# store, the last of which may take 4 s more: 26 s of its 28 s. The two calls that a file needs, of
-# 3 s each (see _SIGNING), fit in the same `messages.PATIENCE_S`.
+# them, end within 4 s. The longest chain of calls, in send_message, is six of those (who sends, the
+# last attempt to store, what was sent first, the connections, the push, a dead connection's rows),
+# `messages.STORE_TIMEOUT_S` of attempts before the last and a second for connections that DynamoDB
+# left out: 27 s of its 28 s. The two calls that a file needs, of 3 s each (see _SIGNING), come
+# before, but leave only one attempt to store where they take longer than `STORE_TIMEOUT_S`.
 _CALM = Config(
     connect_timeout=0.5,
     read_timeout=1.0,
@@ -84,6 +86,28 @@ UNREACHABLE = (NoConnection, HTTPClientError)
 The first: no connection came about (in time). The second: one came about and broke, or brought no
 answer in time. Neither is a kind of the other.
 """
+
+
+# Threads start when they are first needed, and wait for the next invocation.
+_threads = ThreadPoolExecutor(PARALLEL_CALLS)
+
+
+def in_parallel[Result](calls: Sequence[Callable[[], Result]]) -> list[Result]:
+    """Make calls in parallel; return their results, in order.
+
+    All of them have ended when this returns or raises. One that went on after the handler's answer
+    would be frozen together with the container, and thawed in the middle of another invocation.
+
+    Raises:
+        Exception: What the first call that failed raised.
+    """
+    others = [_threads.submit(call) for call in calls[1:]]
+    try:
+        # The first in this thread: most messages go to one device.
+        first = [call() for call in calls[:1]]
+    finally:
+        wait(others)
+    return first + [other.result() for other in others]
 
 
 @cache

@@ -10,12 +10,15 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from chat import aws, settings
 from chat.connections import ConnectionId
 from chat.errors import InvalidRequest
 from chat.identity import UserId
+
+if TYPE_CHECKING:
+    from chat.websocket import Request
 
 _EVENT_KEY = "catchUp"
 # As many digits as there could be: the year 318857. Python's and DynamoDB's numbers reach further.
@@ -27,9 +30,8 @@ class CatchUp:
     """What a connection wants to hear of.
 
     Attributes:
-        since: Messages stored after this, in milliseconds since 1970.
-        connected_at: When API Gateway saw the handshake, in milliseconds since 1970. What is stored
-            later is pushed when it is.
+        since: Messages stored after this, in milliseconds since 1970; at most `connected_at`.
+        connected_at: When API Gateway saw the handshake, in milliseconds since 1970.
     """
 
     connection_id: ConnectionId
@@ -78,15 +80,18 @@ class CatchUps:
             )
 
 
-def since_in(query: Mapping[str, str]) -> int | None:
-    """Read ``since`` from the handshake's query string.
+def since_in(request: Request) -> int | None:
+    """Read ``since`` from the query string of a handshake, in milliseconds since 1970.
+
+    A `since` later than the handshake counts as the handshake's own time: a client whose clock is
+    ahead would otherwise skip every message until then.
 
     Raises:
         InvalidRequest: It is there, and is not a whole number of 0 or more.
     """
-    since = query.get("since")
+    since = request.query.get("since")
     if since is None:
         return None
     if not _MILLISECONDS.fullmatch(since):
         raise InvalidRequest("`since` must be a whole number: milliseconds since 1970.")
-    return int(since)
+    return min(int(since), request.connected_at)

@@ -1,30 +1,44 @@
-"""The table ``ChatConnections``: which connection belongs to whom."""
+"""The table ``ChatConnections``: which connection belongs to whom.
+
+It has two kinds of row. One row per connection says whose it is. One row per user lists the user's
+connections, so that a strongly consistent read finds all of them: an index would show a connection
+some time after it was registered, and a message sent in between would not be pushed to it.
+"""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, NewType, Self
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any, NewType, Self
 
 from chat import aws, settings
-from chat.errors import Unauthorized
+from chat.errors import Unauthorized, Unavailable
 from chat.identity import UserId
+from chat.retry import backoff_s, deadline_in
 
 if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient, QueryPaginator
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
 ConnectionId = NewType("ConnectionId", str)
 
 _LIFETIME_S = 24 * 60 * 60
 # API Gateway waits for $connect for at most 29 s.
-_LONGEST_HANDSHAKE_MS = 30_000
-_REMEMBERED = 1024
+_MAX_HANDSHAKE_MS = 30_000
+_MAX_REMEMBERED = 1024
+# For rows that DynamoDB leaves out of an answer (`UnprocessedKeys`).
+_LOOKUP_TIMEOUT_S = 1.0
+# No connection id holds a `#`, so no connection has the key of a user.
+_USER_KEY = "user#"
+# Of a user's row, the attributes that are not connections. No connection id looks like these.
+_KEY_AND_TTL = {"connectionId", "ttl"}
 
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """A row: one open WebSocket of one user, as far as we know.
+    """One open WebSocket of one user, as far as is known.
 
     Attributes:
         connected_at: When API Gateway saw the handshake, in milliseconds since 1970.
@@ -35,12 +49,17 @@ class Connection:
     connected_at: int
 
     def may_be_opening(self, now: int) -> bool:
-        """Say whether its handshake may not be over: until it is, API Gateway answers 410.
+        """Return whether its handshake may still go on: until its end, API Gateway answers 410.
 
         Args:
             now: In milliseconds since 1970, by API Gateway's clock: our own may differ.
         """
-        return now - self.connected_at < _LONGEST_HANDSHAKE_MS
+        return now - self.connected_at < _MAX_HANDSHAKE_MS
+
+    @property
+    def expires_at(self) -> int:
+        """When it is forgotten, in seconds since 1970: twelve times what API Gateway allows."""
+        return self.connected_at // 1000 + _LIFETIME_S
 
 
 class Connections:
@@ -54,40 +73,52 @@ class Connections:
         self._table = table
         # A connection never changes hands, so a warm container need not ask again. Bounded, because
         # a container outlives its connections; a refusal is an exception and is not remembered.
-        self.user_of = lru_cache(_REMEMBERED)(self._user_of)
+        self.user_of = lru_cache(_MAX_REMEMBERED)(self._user_of)
 
     @classmethod
     def from_environment(cls) -> Self:
         """Open the deployed table."""
         return cls(aws.dynamodb(), settings.connections_table())
 
-    @cached_property
-    def _query(self) -> QueryPaginator:
-        # botocore makes a class for each; and two of the functions need none.
-        return self._dynamodb.get_paginator("query")
+    def add(self, connection: Connection) -> list[Connection]:
+        """Register a connection for 24 hours; return its user's connections, oldest first.
 
-    def add(self, connection: Connection) -> None:
-        """Remember a connection for 24 hours, twelve times what API Gateway lets one last."""
+        The list holds the new connection too. As DynamoDB applies one update of a row after
+        another, of two connections registered at once the second sees the first.
+        """
         with aws.overload_as_unavailable():
-            self._dynamodb.put_item(
+            *_, row = aws.in_parallel(
+                [partial(self._put_row, connection), partial(self._add_to_user, connection)]
+            )
+            found = sorted(_connections_in(row), key=lambda each: each.connected_at)
+            # The user's row expires with the last connection in it, so expired ones are removed
+            # here: their number would grow with every end that API Gateway did not report.
+            expired = [each for each in found if _is_expired(each)]
+            if expired:
+                self._remove_from_user(connection.user_id, expired)
+        return [each for each in found if each not in expired]
+
+    def remove(self, connection_id: ConnectionId, user_id: UserId | None = None) -> None:
+        """Forget a connection. One that is not there is forgotten already.
+
+        Args:
+            connection_id: Which.
+            user_id: Whose it is. Without it the connection's row tells; but an earlier attempt may
+                have removed that row, and ended before it removed the rest.
+        """
+        with aws.overload_as_unavailable():
+            answer = self._dynamodb.delete_item(
                 TableName=self._table,
-                Item={
-                    "connectionId": {"S": connection.connection_id},
-                    "userId": {"S": connection.user_id},
-                    "connectedAt": {"N": str(connection.connected_at)},
-                    "ttl": {"N": str(connection.connected_at // 1000 + _LIFETIME_S)},
-                },
+                Key={"connectionId": {"S": connection_id}},
+                ReturnValues="ALL_OLD",
             )
-
-    def remove(self, connection_id: ConnectionId) -> None:
-        """Forget a connection. One that is not there is forgotten already."""
-        with aws.overload_as_unavailable():
-            self._dynamodb.delete_item(
-                TableName=self._table, Key={"connectionId": {"S": connection_id}}
-            )
+            if user_id is None and "Attributes" in answer:
+                user_id = UserId(answer["Attributes"]["userId"]["S"])
+            if user_id is not None:
+                self._remove_from_user(user_id, [Connection(connection_id, user_id, 0)])
 
     def _user_of(self, connection_id: ConnectionId) -> UserId:
-        """Tell whose connection it is.
+        """Return whose connection it is.
 
         Raises:
             Unauthorized: No row says so.
@@ -104,28 +135,83 @@ class Connections:
             raise Unauthorized("This connection is not known any more. Connect again.")
         return UserId(answer["Item"]["userId"]["S"])
 
-    def of(self, user_id: UserId) -> list[Connection]:
-        """List a user's connections, without the expired.
+    def of(self, *user_ids: UserId) -> Iterator[Connection]:
+        """Read the connections of users, without the expired ones.
 
-        An index is only eventually consistent, so one that was opened a moment ago may be missing.
+        The read is strongly consistent: it finds every connection that was registered before.
+
+        Raises:
+            Unavailable: As every method does. May come after the first connections.
         """
-        now = time.time()
-        with aws.overload_as_unavailable():
-            pages = self._query.paginate(
+        wanted: Mapping[str, Any] = {
+            self._table: {"Keys": [_user_key(each) for each in user_ids], "ConsistentRead": True}
+        }
+        pauses = backoff_s(deadline_in(_LOOKUP_TIMEOUT_S))
+        while wanted:
+            with aws.overload_as_unavailable():
+                answer = self._dynamodb.batch_get_item(RequestItems=wanted)
+            for row in answer["Responses"].get(self._table, []):
+                yield from (each for each in _connections_in(row) if not _is_expired(each))
+            # What DynamoDB did not get to:
+            # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
+            if wanted := answer["UnprocessedKeys"]:
+                if (pause := next(pauses, None)) is None:
+                    raise Unavailable(aws.TRY_AGAIN)
+                time.sleep(pause)
+
+    def _put_row(self, connection: Connection) -> Mapping[str, Any]:
+        self._dynamodb.put_item(
+            TableName=self._table,
+            Item={
+                "connectionId": {"S": connection.connection_id},
+                "userId": {"S": connection.user_id},
+                "connectedAt": {"N": str(connection.connected_at)},
+                "ttl": {"N": str(connection.expires_at)},
+            },
+        )
+        return {}
+
+    def _add_to_user(self, connection: Connection) -> Mapping[str, Any]:
+        """Add a connection to its user's row; return the row as it is then."""
+        answer = self._dynamodb.update_item(
+            TableName=self._table,
+            Key=_user_key(connection.user_id),
+            UpdateExpression="SET #id = :connectedAt, #ttl = :ttl",
+            ExpressionAttributeNames={"#id": connection.connection_id, "#ttl": "ttl"},
+            ExpressionAttributeValues={
+                ":connectedAt": {"N": str(connection.connected_at)},
+                ":ttl": {"N": str(connection.expires_at)},
+            },
+            ReturnValues="ALL_NEW",
+        )
+        return answer["Attributes"]
+
+    def _remove_from_user(self, user_id: UserId, connections: list[Connection]) -> None:
+        names = {f"#id{n}": each.connection_id for n, each in enumerate(connections)}
+        try:
+            self._dynamodb.update_item(
                 TableName=self._table,
-                IndexName="userId-index",
-                KeyConditionExpression="userId = :userId",
-                ExpressionAttributeValues={":userId": {"S": user_id}},
+                Key=_user_key(user_id),
+                UpdateExpression="REMOVE " + ", ".join(names),
+                # An update makes a row that is not there, and this one would never expire.
+                ConditionExpression="attribute_exists(connectionId)",
+                ExpressionAttributeNames=names,
             )
-            return [
-                Connection(
-                    connection_id=ConnectionId(row["connectionId"]["S"]),
-                    user_id=user_id,
-                    connected_at=int(row["connectedAt"]["N"]),
-                )
-                for page in pages
-                for row in page["Items"]
-                # DynamoDB deletes expired rows within days, and returns them until then:
-                # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ttl-expired-items.html
-                if int(row["ttl"]["N"]) > now
-            ]
+        except self._dynamodb.exceptions.ConditionalCheckFailedException:
+            return
+
+
+def _user_key(user_id: UserId) -> dict[str, AttributeValueTypeDef]:
+    return {"connectionId": {"S": f"{_USER_KEY}{user_id}"}}
+
+
+def _connections_in(row: Mapping[str, Any]) -> Iterator[Connection]:
+    user_id = UserId(row["connectionId"]["S"].removeprefix(_USER_KEY))
+    for name in row.keys() - _KEY_AND_TTL:
+        yield Connection(ConnectionId(name), user_id, int(row[name]["N"]))
+
+
+def _is_expired(connection: Connection) -> bool:
+    # DynamoDB deletes expired rows within days, and returns them until then:
+    # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ttl-expired-items.html
+    return connection.expires_at <= time.time()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from chat import aws
@@ -16,8 +16,8 @@ from chat.messages import Message, Messages, Stored
 from chat.push import Outcome, Push
 from chat.telemetry import count, logger
 
-# on_connect writes the row just before it returns, so to wait longer would be to wait for the dead.
-_HANDSHAKE_PATIENCE_S: Final = 0.75
+# on_connect writes the row just before it returns, so waiting longer would be waiting for the dead.
+_OPENING_TIMEOUT_S: Final = 0.75
 
 
 class Delivery:
@@ -30,16 +30,16 @@ class Delivery:
         self._messages = messages
         self._files = files
         self._push = push
-        # Threads start when they are first needed, and wait for the next invocation.
-        self._side_by_side = ThreadPoolExecutor(aws.PARALLEL_CALLS)
 
     def send(self, message: Message, *, came_from: ConnectionId) -> dict[str, object]:
-        """Store a message, push it, and give the ``ack`` for its sender.
+        """Store a message, push it, and return the ``ack`` for its sender.
 
-        The connections are looked up while the file is, and while the message is being stored. A
-        file is kept before the message is stored, never after. Once it is stored nothing that fails
-        undoes it: who was not reached reads it later. A resend is pushed again, because the first
-        attempt may have ended before it pushed; devices know messages by their ids.
+        The connections are read after the message was stored, never before or meanwhile: so one
+        that is registered too late to be found here was registered after the message was stored,
+        and its own catch-up finds the message. A file is kept before the message is stored, never
+        after. Once it is stored nothing that fails undoes it: a device that was not reached reads
+        it later. A resend is pushed again, because the first attempt may have ended before it
+        pushed; devices know messages by their ids.
 
         Args:
             message: What to send.
@@ -51,21 +51,23 @@ class Delivery:
             Unavailable: The message could not be stored; it was not pushed either.
         """
         began_at = time.monotonic()
-        recipient = self._side_by_side.submit(self._connections.of, message.recipient_id)
-        sender = self._side_by_side.submit(self._connections.of, message.sender_id)
         if message.file_key is not None:
             message = replace(message, file=self._files.keep(message.file_key))
         stored = self._messages.store(message, began_at=began_at)
         count("Resends" if stored.duplicate else "MessagesStored")
 
-        theirs = _found(recipient)
-        own = [device for device in _found(sender) if device.connection_id != came_from]
+        devices = [
+            device for device in self._devices_of(message) if device.connection_id != came_from
+        ]
         data = to_json(stored.message.as_frame(self._files.link)).encode()
         now = message.timestamp  # API Gateway's
-        outcomes = list(
-            self._side_by_side.map(lambda device: self._push_to(device, data, now), theirs + own)
+        outcomes = aws.in_parallel(
+            [partial(self._push_to, device, data, now) for device in devices]
         )
-        delivered = outcomes[: len(theirs)].count(Outcome.REACHED)
+        delivered = sum(
+            outcome is Outcome.REACHED and device.user_id == message.recipient_id
+            for device, outcome in zip(devices, outcomes, strict=True)
+        )
         count("MessagesPushed", outcomes.count(Outcome.REACHED))
         count("PushFailures", outcomes.count(Outcome.FAILED))
         count("MessagesWaiting", int(delivered == 0))
@@ -78,35 +80,36 @@ class Delivery:
         )
         return _ack(stored, delivered)
 
+    def _devices_of(self, message: Message) -> list[Connection]:
+        """Return the connections of both sides that could be found in time."""
+        devices: list[Connection] = []
+        try:
+            for device in self._connections.of(message.recipient_id, message.sender_id):
+                devices.append(device)  # noqa: PERF402 -- those before a failure count
+        except Unavailable:
+            # The message is stored by now. Not knowing its devices costs its readers time.
+            logger.warning("connections not found in time")
+            count("LookupFailures")
+        return devices
+
     def _push_to(self, device: Connection, data: bytes, now: int) -> Outcome:
-        if device.may_be_opening(now):
-            # Even after that a 410 is no proof. A later push will know.
-            return self._push.post_while_opening(
-                device.connection_id, data, patience_s=_HANDSHAKE_PATIENCE_S
-            )
-        outcome = self._push.post(device.connection_id, data)
-        if outcome is Outcome.GONE:
+        is_opening = device.may_be_opening(now)
+        outcome = self._push.post(
+            device.connection_id, data, opening_timeout_s=_OPENING_TIMEOUT_S if is_opening else 0
+        )
+        # While it may be opening, a 410 is no proof even now. A later push will know.
+        if outcome is Outcome.GONE and not is_opening:
             self._forget(device)
         return outcome
 
     def _forget(self, device: Connection) -> None:
         try:
-            self._connections.remove(device.connection_id)
+            self._connections.remove(device.connection_id, device.user_id)
         except Unavailable:
             logger.warning("dead connection not removed", dead=device.connection_id)
         else:
             count("DeadConnectionsRemoved")
             logger.info("dead connection removed", dead=device.connection_id)
-
-
-def _found(devices: Future[list[Connection]]) -> list[Connection]:
-    try:
-        return devices.result()
-    except Unavailable:
-        # The message is stored by now. Not to know whom to push it to costs its readers time.
-        logger.warning("connections not found in time")
-        count("LookupFailures")
-        return []
 
 
 def _ack(stored: Stored, delivered: int) -> dict[str, object]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from chat import settings
 from chat.errors import Forbidden, Unauthorized
-from chat.identity import UserId, is_user_id, who_connects
+from chat.identity import UserId, claimed_user_id, is_user_id, user_who_connects
 
 if TYPE_CHECKING:
     from chat.tokens import Tokens
@@ -47,8 +47,8 @@ class Handshakes:
         """
         user_id = self._vouched_for(request)
         if user_id is None:
-            return who_connects(request.query)
-        if request.query.get("userId", "") not in {"", user_id}:
+            return user_who_connects(request.query)
+        if claimed_user_id(request.query) not in {"", user_id}:
             raise Forbidden("You are somebody else than `userId` says. Leave it out of the URL.")
         return user_id
 

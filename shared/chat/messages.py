@@ -16,22 +16,29 @@ from chat.file_keys import key_in
 from chat.files import File
 from chat.frames import Frame
 from chat.identity import UserId
+from chat.retry import backoff_s
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
 _LONGEST_TEXT = 4096
-_MOST_CLASHES = 50
-_PAUSES_S = (0.02, 0.2)
+_MAX_CLASHES = 8
+_MAX_STEP_MS = 1000
 _PAGE_SIZE = 100
 
-PATIENCE_S = 6.0
-"""For how long a message is tried to be stored, in seconds, the look at its file included."""
+STORE_TIMEOUT_S = 2.0
+"""For how long storing a message is tried again, in seconds, the look at its file included.
+
+Not longer, because the frames of one chat, whose key alone is throttled, would otherwise occupy
+containers that the others need.
+"""
 
 # What a transaction is cancelled for that would go through a moment later:
 # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
 _PASSING = {"ProvisionedThroughputExceeded", "ThrottlingError", "TransactionConflict"}
+# What it is cancelled for where another message wants the same key, and has it or may get it.
+_KEY_CONFLICT = {"ConditionalCheckFailed", "TransactionConflict"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,36 +144,37 @@ class Messages:
         return cls(aws.dynamodb(), settings.messages_table())
 
     def store(self, message: Message, *, began_at: float) -> Stored:
-        """Write a message where nothing is yet, and say where that was.
+        """Write a message where nothing is yet, and return it with the timestamp that it got.
 
-        Two messages of a chat that arrive in one millisecond want the same key; the later one takes
-        the next free millisecond. One with a `client_message_id` is written at most once, for ever:
-        a resend finds the first.
+        Two messages of a chat that arrive in one millisecond want the same key; the later one jumps
+        ahead by a random step, which grows with each conflict, so that many that arrive at once
+        soon find a free millisecond each. One with a `client_message_id` is written at most once: a
+        resend finds the first.
 
         Args:
             message: What to write.
-            began_at: From when on patience is counted, on `time.monotonic`'s clock.
+            began_at: When the work on it began, on `time.monotonic`'s clock.
 
         Raises:
-            Unavailable: DynamoDB is overloaded or out of reach, and was so for `PATIENCE_S`, or the
-                chat is busier than a message a millisecond.
+            Unavailable: DynamoDB is overloaded or out of reach, and was so for `STORE_TIMEOUT_S`,
+                or the chat is too busy.
         """
-        give_up_at = began_at + PATIENCE_S
-        clashes = 0
+        pauses = backoff_s(began_at + STORE_TIMEOUT_S)
         write = self._put if message.client_message_id is None else self._put_once
-        while clashes < _MOST_CLASHES:
+        clashes = 0
+        while clashes <= _MAX_CLASHES:
             try:
                 stored = write(message)
             except Unavailable:
-                if time.monotonic() > give_up_at:
+                if (pause := next(pauses, None)) is None:
                     raise
-                # Not all at once: those who collided would collide again.
-                time.sleep(random.uniform(*_PAUSES_S))  # noqa: S311 -- no secret
+                time.sleep(pause)
                 continue
             if stored:
                 return stored
             clashes += 1
-            message = replace(message, timestamp=message.timestamp + 1)
+            step = random.randint(1, min(10**clashes, _MAX_STEP_MS))  # noqa: S311 -- no secret
+            message = replace(message, timestamp=message.timestamp + step)
         raise Unavailable("This chat is very busy. Send the same again in a moment.")
 
     def sent_to(self, user_id: UserId, *, since: int) -> Iterator[Message]:
@@ -237,7 +245,7 @@ class Messages:
             for_message, for_mark = cancelled.response["CancellationReasons"]
             if for_mark["Code"] == "ConditionalCheckFailed":
                 return self._first(message, for_mark["Item"])
-            if for_message["Code"] == "ConditionalCheckFailed":
+            if for_mark["Code"] == "None" and for_message["Code"] in _KEY_CONFLICT:
                 return None
             if {for_message["Code"], for_mark["Code"]} & _PASSING:
                 raise Unavailable(aws.TRY_AGAIN) from cancelled

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Self
 
@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 
 from chat import aws
 from chat.connections import ConnectionId
+from chat.retry import backoff_s, deadline_in
 from chat.telemetry import kind_of, logger
 
 if TYPE_CHECKING:
@@ -27,19 +28,6 @@ class Outcome(Enum):
     """Anything else, after botocore tried again."""
 
 
-def pauses_s(*, most: float) -> Iterator[float]:
-    """Give the pauses between attempts, in seconds: 0.05, and each double the one before.
-
-    Args:
-        most: What they may come to, all together.
-    """
-    pause = 0.05
-    while pause <= most:
-        yield pause
-        most -= pause
-        pause *= 2
-
-
 class Push:
     """The way to clients that did not ask."""
 
@@ -51,56 +39,51 @@ class Push:
         """Use the deployed API."""
         return cls(aws.management_api())
 
-    def post(self, connection_id: ConnectionId, data: bytes) -> Outcome:
+    def post(
+        self, connection_id: ConnectionId, data: bytes, *, opening_timeout_s: float = 0
+    ) -> Outcome:
         """Send one frame. Never raises for what the network or the other end did.
 
         Args:
             connection_id: Where to.
             data: The frame, at most 128 KB.
+            opening_timeout_s: For how long a 410 is not believed, in seconds. Until $connect has
+                returned API Gateway answers 410, as for a connection that is gone:
+                https://repost.aws/knowledge-center/410-gone-api-gateway
         """
         return self._attempt(
             "push failed",
             connection_id,
             lambda: self._management_api.post_to_connection(ConnectionId=connection_id, Data=data),
+            opening_timeout_s,
         )
 
-    def close(self, connection_id: ConnectionId) -> Outcome:
-        """End a connection. Never raises for what the network or the other end did."""
+    def close(self, connection_id: ConnectionId, *, opening_timeout_s: float = 0) -> Outcome:
+        """End a connection, as `post` sends a frame."""
         return self._attempt(
             "close failed",
             connection_id,
             lambda: self._management_api.delete_connection(ConnectionId=connection_id),
+            opening_timeout_s,
         )
 
     def _attempt(
-        self, failure: str, connection_id: ConnectionId, call: Callable[[], object]
+        self,
+        failure: str,
+        connection_id: ConnectionId,
+        call: Callable[[], object],
+        opening_timeout_s: float,
     ) -> Outcome:
-        try:
-            call()
-        except self._management_api.exceptions.GoneException:
-            return Outcome.GONE
-        except (ClientError, *aws.UNREACHABLE) as error:
-            logger.warning(failure, to=connection_id, reason=kind_of(error))
-            return Outcome.FAILED
-        return Outcome.REACHED
-
-    def post_while_opening(
-        self, connection_id: ConnectionId, data: bytes, *, patience_s: float
-    ) -> Outcome:
-        """Send one frame to a connection whose handshake may not be over yet.
-
-        Until $connect has returned API Gateway answers 410, as for one that is gone:
-        https://repost.aws/knowledge-center/410-gone-api-gateway
-
-        Args:
-            connection_id: Where to.
-            data: The frame, at most 128 KB.
-            patience_s: For how long a 410 is not believed, in seconds.
-        """
-        outcome = self.post(connection_id, data)
-        for pause in pauses_s(most=patience_s):
-            if outcome is not Outcome.GONE:
-                break
-            time.sleep(pause)
-            outcome = self.post(connection_id, data)
-        return outcome
+        pauses = backoff_s(deadline_in(opening_timeout_s))
+        while True:
+            try:
+                call()
+            except self._management_api.exceptions.GoneException:
+                if (pause := next(pauses, None)) is None:
+                    return Outcome.GONE
+                time.sleep(pause)
+            except (ClientError, *aws.UNREACHABLE) as error:
+                logger.warning(failure, to=connection_id, reason=kind_of(error))
+                return Outcome.FAILED
+            else:
+                return Outcome.REACHED

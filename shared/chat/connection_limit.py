@@ -1,0 +1,81 @@
+"""The connection limit: how many connections a user may have open."""
+
+from __future__ import annotations
+
+from typing import Final, Self
+
+from chat import settings
+from chat.connections import Connection, Connections
+from chat.errors import Unavailable
+from chat.push import Outcome, Push
+from chat.retry import deadline_in, is_over
+from chat.telemetry import count, logger
+
+# Each new connection closes one. More than that are over the limit only where an earlier close
+# failed, or the limit was lowered; the next handshakes close the rest.
+_MAX_CLOSED: Final = 4
+# A close and the removal of its rows take 12 s at worst, and $connect has 28 s in all.
+_TIMEOUT_S: Final = 4.0
+# A connection whose handshake still goes on cannot be closed. Most handshakes take less than this.
+_OPENING_TIMEOUT_S: Final = 0.75
+
+
+class ConnectionLimit:
+    """Limit connections per user; when a new one exceeds the limit, close the oldest.
+
+    Refusing the new one instead would lock users out: a row may outlive its connection by a day.
+
+    Args:
+        max_connections: The limit; 0 for none.
+    """
+
+    def __init__(self, connections: Connections, max_connections: int) -> None:
+        self._connections = connections
+        self._max_connections = max_connections
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """Use the deployed table and the deployment's limit."""
+        return cls(Connections.from_environment(), settings.max_connections())
+
+    def admit(self, newest: Connection) -> None:
+        """Register a connection, and close its user's oldest ones beyond the limit.
+
+        A close that fails is left to the next handshake: refusing the client for it would do more
+        harm than one connection too many.
+
+        Raises:
+            Unavailable: The connection could not be registered; then no other was closed.
+        """
+        registered = self._connections.add(newest)
+        if not self._max_connections:
+            return
+        others = [each for each in registered if each.connection_id != newest.connection_id]
+        excess = max(0, len(registered) - self._max_connections)
+        deadline = deadline_in(_TIMEOUT_S)
+        for oldest in others[: min(excess, _MAX_CLOSED)]:
+            if is_over(deadline) or not self._close(oldest, now=newest.connected_at):
+                break
+
+    def _close(self, oldest: Connection, *, now: int) -> bool:
+        """Close a connection and forget it; return whether to go on with the next."""
+        # The client is made for the first close. Most containers never see one.
+        outcome = Push.from_environment().close(
+            oldest.connection_id,
+            opening_timeout_s=_OPENING_TIMEOUT_S if oldest.may_be_opening(now) else 0,
+        )
+        if outcome is Outcome.FAILED:
+            # Without its row it would be open and get nothing. And the others would fail as well,
+            # while the client waits.
+            return False
+        if outcome is Outcome.GONE and oldest.may_be_opening(now):
+            return True  # it may be about to open, and would get nothing either
+        try:
+            # $disconnect would remove it, but is best effort, and does not come for the dead.
+            self._connections.remove(oldest.connection_id, oldest.user_id)
+        except Unavailable:
+            logger.warning("oldest connection not forgotten", closed=oldest.connection_id)
+            return False
+        count("ConnectionsDisplaced")
+        logger.info("oldest connection closed", closed=oldest.connection_id)
+        return True
