@@ -107,12 +107,20 @@ class _Tables:
     def _add(self, number: int) -> None:
         user_id, partner = f"user{number}", f"user{number + 1}"
         now = events.now()
+        connection_id, ttl = events.new_id(), {"N": str(now // 1000 + 86_400)}
         self._in_use["ChatConnections"].put_item(
             {
-                "connectionId": {"S": events.new_id()},
+                "connectionId": {"S": connection_id},
                 "userId": {"S": user_id},
                 "connectedAt": {"N": str(now)},
-                "ttl": {"N": str(now // 1000 + 86_400)},
+                "ttl": ttl,
+            }
+        )
+        self._in_use["ChatConnections"].put_item(
+            {
+                "connectionId": {"S": f"user#{user_id}"},
+                connection_id: {"N": str(now)},
+                "ttl": ttl,
             }
         )
         self._in_use["ChatMessages"].put_item(

@@ -202,7 +202,15 @@ class Backend:
 
     def connections(self) -> dict[str, str]:
         """Map the known connections to their users."""
-        return {row["connectionId"]: row["userId"] for row in self.rows("ChatConnections")}
+        rows = self.rows("ChatConnections")
+        return {row["connectionId"]: row["userId"] for row in rows if "userId" in row}
+
+    def listed(self, user_id: str) -> set[str]:
+        """Return the connections that a user's row lists."""
+        (row,) = [
+            row for row in self.rows("ChatConnections") if row["connectionId"] == f"user#{user_id}"
+        ] or [{}]
+        return row.keys() - {"connectionId", "ttl"}
 
 
 def _plain(items: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -94,9 +94,11 @@ def backend(
     """A deployment with empty tables. Its containers are warm, but know none of its connections."""
     # Pauses between attempts are botocore's business, and no test's.
     monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None))
-    messages = _containers["send_message"].modules["chat.messages"]
-    monkeypatch.setattr(messages, "PATIENCE_S", 0.2)
-    monkeypatch.setattr(messages, "_PAUSES_S", (0.001, 0.002))
+    modules = _containers["send_message"].modules
+    monkeypatch.setattr(modules["chat.messages"], "STORE_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(modules["chat.retry"], "_FIRST_S", 0.002)
+    # Nothing lags here but in the tests that say so.
+    monkeypatch.setattr(modules["chat.replay"], "INDEX_LAG_S", 0)
     # Clients that are made only when they are needed are made now.
     monkeypatch.setenv("AWS_DEFAULT_REGION", stack.region)
     monkeypatch.setenv(_ENDPOINT, api.url)

@@ -37,13 +37,13 @@ class Flows:
         self.leave()
 
     def connect_one_too_many(self) -> None:
-        seats = self.backend.on_connect.module.seats
-        most, seats._most = seats._most, 2
+        limit = self.backend.on_connect.module.connection_limit
+        usual, limit._max_connections = limit._max_connections, 2
         try:
             for number in range(3):
                 self.backend.connect("user789", connected_at=LONG_AGO + number)
         finally:
-            seats._most = most
+            limit._max_connections = usual
 
     def chat(self) -> None:
         sender = self.backend.connect("user123")

@@ -24,7 +24,7 @@
  */
 
 /** The form of a user id. */
-export const USER_ID = /^[A-Za-z0-9._@+=:|-]{1,128}$/;
+export const USER_ID = /^[A-Za-z0-9._@+=:|'~-]{1,128}$/;
 
 /** Texts may have so many characters (code points). */
 export const LONGEST_TEXT = 4096;
@@ -339,7 +339,7 @@ export class ChatClient extends EventTarget {
     if (this.#userId || !token) {
       if (!USER_ID.test(this.#userId ?? "")) {
         throw new ChatError(
-          "bad_user_id", "A user id is 1 to 128 of A-Z a-z 0-9 . _ @ + = : | - and nothing else.",
+          "bad_user_id", "A user id is 1 to 128 of A-Z a-z 0-9 . _ @ + = : | - ' ~ and nothing else.",
         );
       }
       url.searchParams.set("userId", this.#userId);

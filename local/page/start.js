@@ -93,6 +93,6 @@ function check({ me, backend, token }) {
 
 function noSuchUser(field) {
   return new ChatError(
-    "bad_user_id", `"${field}" takes 1 to 128 of A-Z a-z 0-9 . _ @ + = : | - and nothing else.`,
+    "bad_user_id", `"${field}" takes 1 to 128 of A-Z a-z 0-9 . _ @ + = : | - ' ~ and nothing else.`,
   );
 }

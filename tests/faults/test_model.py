@@ -270,8 +270,8 @@ def test_everyone_ends_up_with_what_was_sent_to_them(backend: Backend) -> None:
         module.messages,
         module.files,
         module.push,
-        most_messages=MOST_MESSAGES,
-        patience_s=0.05,
+        max_messages=MOST_MESSAGES,
+        push_timeout_s=0.05,
     )
     try:
         run_state_machine_as_test(

@@ -89,12 +89,12 @@ def test_only_what_was_sent_to_the_user_is_replayed(backend: Backend) -> None:
     assert texts(backend.api.received(again)) == []
 
 
-def test_what_arrived_up_to_30_seconds_before_is_included(backend: Backend) -> None:
+def test_what_arrived_up_to_60_seconds_before_is_included(backend: Backend) -> None:
     sender = backend.connect("user123")
-    for age in (30_001, 30_000, 29_000, 0, -1):
+    for age in (60_001, 60_000, 29_000, 0, -1):
         backend.say(sender, CHAT, str(age), at=THEN - age)
     back = backend.catch_up("user456", since=THEN)
-    assert texts(backend.api.received(back)) == ["30000", "29000", "0", "-1"]
+    assert texts(backend.api.received(back)) == ["60000", "29000", "0", "-1"]
 
 
 def test_a_mark_of_a_resend_is_never_taken_for_a_message(backend: Backend) -> None:
@@ -116,7 +116,7 @@ def test_the_replay_waits_until_the_handshake_is_over(backend: Backend) -> None:
 
 
 def test_a_connection_that_never_opens_is_given_up(backend: Backend, logs: Logs) -> None:
-    replay_with(backend, patience_s=0.1)
+    replay_with(backend, push_timeout_s=0.1)
     backend.say(backend.connect("user123"), CHAT, "x")
     back = backend.connect("user456", since="0")
     backend.api.open.remove(back)
@@ -138,7 +138,7 @@ def test_a_connection_that_leaves_half_way_is_removed(backend: Backend) -> None:
 
 
 def test_past_the_bound_of_messages_the_client_goes_on_where_it_is_told(backend: Backend) -> None:
-    replay_with(backend, most_messages=3)
+    replay_with(backend, max_messages=3)
     sender, other = backend.connect("user123"), backend.connect("user789")
     backend.say(sender, CHAT, "0", at=THEN)
     backend.say(sender, CHAT, "1", at=THEN + 1)
@@ -161,7 +161,7 @@ def test_past_the_bound_of_messages_the_client_goes_on_where_it_is_told(backend:
 
 
 def test_past_the_bound_of_time_it_is_the_same(backend: Backend) -> None:
-    replay_with(backend, longest_s=-1)
+    replay_with(backend, timeout_s=-1)
     backend.say(backend.connect("user123"), CHAT, "x")
     (synced,) = backend.api.received(backend.catch_up("user456", since=THEN))
     assert (synced["complete"], synced["count"]) == (False, 0)
@@ -170,7 +170,7 @@ def test_past_the_bound_of_time_it_is_the_same(backend: Backend) -> None:
 
 def test_until_does_not_pass_over_what_may_still_be_stored(backend: Backend) -> None:
     """The bound falls among the newest messages: older ones may still come up before them."""
-    replay_with(backend, most_messages=1)
+    replay_with(backend, max_messages=1)
     sender = backend.connect("user123")
     backend.say(sender, CHAT, "0", at=THEN - 2)
     backend.say(sender, CHAT, "2", at=THEN)
@@ -213,7 +213,7 @@ def test_a_replay_that_fails_is_run_again_by_lambda(
 
 
 def test_a_replay_that_is_cut_off_is_repeated_whole(backend: Backend) -> None:
-    replay_with(backend, patience_s=0)
+    replay_with(backend, push_timeout_s=0)
     sender = backend.connect("user123")
     for number in range(3):
         backend.say(sender, CHAT, str(number), at=THEN + number)
@@ -239,7 +239,7 @@ def test_who_reads_slowly_is_waited_for(backend: Backend) -> None:
 
 
 def test_nothing_is_called_synced_that_is_not(backend: Backend) -> None:
-    replay_with(backend, patience_s=0)
+    replay_with(backend, push_timeout_s=0)
     backend.say(backend.connect("user123"), CHAT, "x")
     back = backend.connect("user456", since="0")
     backend.api.broken[back] = 500

@@ -144,10 +144,10 @@ def test_limits_are_those_of_the_code_and_the_template() -> None:
         "fileKeyBytes": file_keys._LONGEST_KEY_BYTES,
         "linkSeconds": files.LINK_LIFETIME_S,
         "sendableSeconds": files.SENDABLE_FOR.total_seconds(),
-        "catchUpMessages": replay._MOST_MESSAGES,
+        "catchUpMessages": replay._MAX_MESSAGES,
         "catchUpOverlapMilliseconds": replay.OVERLAP_MS,
     }
-    assert SCHEMAS["Synced"]["properties"]["count"]["maximum"] == replay._MOST_MESSAGES
+    assert SCHEMAS["Synced"]["properties"]["count"]["maximum"] == replay._MAX_MESSAGES
     assert SCHEMAS["Size"]["maximum"] == parameters["MaxFileBytes"]["MaxValue"]
     assert str(parameters["MaxFileBytes"]["Default"]) in SCHEMAS["Size"]["description"]
     of_type = SCHEMAS["AskToUpload"]["properties"]["contentType"]

@@ -14,16 +14,16 @@ NOW = int(time.time() * 1000)
 
 
 @pytest.fixture
-def seats(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+def limited(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
     """Three for each user."""
-    monkeypatch.setattr(backend.on_connect.module.seats, "_most", 3)
+    monkeypatch.setattr(backend.on_connect.module.connection_limit, "_max_connections", 3)
 
 
 def fill(backend: Backend, number: int = 3) -> list[str]:
     return [backend.connect("user123", connected_at=NOW - 60_000 + each) for each in range(number)]
 
 
-@pytest.mark.usefixtures("seats")
+@pytest.mark.usefixtures("limited")
 def test_the_oldest_gives_way_to_the_newest(backend: Backend, logs: Logs) -> None:
     oldest, *others = fill(backend)
     logs()
@@ -33,22 +33,22 @@ def test_the_oldest_gives_way_to_the_newest(backend: Backend, logs: Logs) -> Non
     assert sum(line.get("ConnectionsDisplaced", [0])[0] for line in logs()) == 1
 
 
-@pytest.mark.usefixtures("seats")
+@pytest.mark.usefixtures("limited")
 def test_as_many_as_may_be_are_left_alone(backend: Backend) -> None:
     filled = fill(backend)
     assert backend.connections().keys() == set(filled)
     assert backend.api.closed == []
 
 
-@pytest.mark.usefixtures("seats")
-def test_each_user_has_seats_of_its_own(backend: Backend) -> None:
+@pytest.mark.usefixtures("limited")
+def test_each_user_has_a_limit_alone(backend: Backend) -> None:
     fill(backend)
     backend.connect("user456")
     assert backend.api.closed == []
     assert len(backend.connections()) == 4
 
 
-@pytest.mark.usefixtures("seats")
+@pytest.mark.usefixtures("limited")
 def test_dead_connections_lock_no_one_out(backend: Backend) -> None:
     dead = fill(backend)
     backend.api.open.clear()
@@ -58,18 +58,18 @@ def test_dead_connections_lock_no_one_out(backend: Backend) -> None:
     assert backend.api.closed == []
 
 
-@pytest.mark.usefixtures("seats")
+@pytest.mark.usefixtures("limited")
 def test_too_many_at_once_are_cleared_away_by_and_by(backend: Backend) -> None:
-    backend.on_connect.module.seats._most = 100
+    backend.on_connect.module.connection_limit._max_connections = 100
     fill(backend, 9)
-    backend.on_connect.module.seats._most = 3
+    backend.on_connect.module.connection_limit._max_connections = 3
     backend.connect("user123")
     assert len(backend.connections()) == 6
     backend.connect("user123")
     assert len(backend.connections()) == 3
 
 
-@pytest.mark.usefixtures("seats")
+@pytest.mark.usefixtures("limited")
 def test_one_that_cannot_be_closed_keeps_its_row(backend: Backend) -> None:
     oldest, *_ = fill(backend)
     backend.api.broken[oldest] = 429
@@ -78,7 +78,7 @@ def test_one_that_cannot_be_closed_keeps_its_row(backend: Backend) -> None:
     assert len(backend.connections()) == 4
 
 
-@pytest.mark.usefixtures("seats")
+@pytest.mark.usefixtures("limited")
 @pytest.mark.parametrize("operation", ["dynamodb.Query", "dynamodb.DeleteItem"])
 def test_to_count_is_not_worth_keeping_someone_out(
     backend: Backend, wire: Network, operation: str
@@ -89,7 +89,7 @@ def test_to_count_is_not_worth_keeping_someone_out(
     assert newest in backend.connections()
 
 
-@pytest.mark.usefixtures("seats")
+@pytest.mark.usefixtures("limited")
 def test_one_that_may_still_be_opening_keeps_its_row(backend: Backend) -> None:
     opening = backend.connect("user123", connected_at=events.now() - 10_000)
     backend.api.open.remove(opening)
@@ -97,18 +97,18 @@ def test_one_that_may_still_be_opening_keeps_its_row(backend: Backend) -> None:
     assert backend.connections().keys() == {opening, *living}
 
 
-@pytest.mark.usefixtures("seats")
+@pytest.mark.usefixtures("limited")
 def test_closing_others_ends_before_api_gateway_stops_waiting(
     backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     oldest, *others = fill(backend, 3)
-    backend.on_connect.module.seats._most = 1
-    monkeypatch.setattr(backend.on_connect.modules["chat.seats"], "_LONGEST_S", -1)
+    backend.on_connect.module.connection_limit._max_connections = 1
+    monkeypatch.setattr(backend.on_connect.modules["chat.connection_limit"], "_TIMEOUT_S", -1)
     newest = backend.connect("user123")
     assert backend.connections().keys() == {oldest, *others, newest}
 
 
-@pytest.mark.usefixtures("seats")
+@pytest.mark.usefixtures("limited")
 def test_a_mistake_in_counting_is_told_after_the_write(backend: Backend, wire: Network) -> None:
     connection_id = events.new_id()
     with wire.broken(Fault("dynamodb.Query", denied)):
@@ -117,7 +117,7 @@ def test_a_mistake_in_counting_is_told_after_the_write(backend: Backend, wire: N
     assert backend.knows(connection_id)
 
 
-@pytest.mark.usefixtures("seats")
+@pytest.mark.usefixtures("limited")
 def test_who_cannot_be_let_in_displaces_no_one(backend: Backend, wire: Network) -> None:
     filled = fill(backend)
     with wire.broken(Fault("dynamodb.PutItem", throttled)):
