@@ -101,6 +101,39 @@ def answer_lost(request: AWSPreparedRequest, carry: Carry) -> AWSResponse | None
     raise ReadTimeoutError(endpoint_url=request.url)
 
 
+def leaves_out(key: str) -> Strike:
+    """Make DynamoDB answer a BatchGetItem without one row (`UnprocessedKeys`)."""
+
+    def strike(request: AWSPreparedRequest, carry: Carry) -> AWSResponse | None:
+        response = carry()
+        assert response is not None
+        (table,) = (answer := json.loads(response.content))["Responses"]
+        rows = answer["Responses"][table]
+        answer["Responses"][table] = [row for row in rows if row["connectionId"]["S"] != key]
+        left_out = {"Keys": [{"connectionId": {"S": key}}], "ConsistentRead": True}
+        answer["UnprocessedKeys"] = {table: left_out}
+        body = json.dumps(answer).encode()
+        return AWSResponse(request.url, 200, HTTPHeaders(), RawBody(body))
+
+    return strike
+
+
+def taken(request: AWSPreparedRequest, _: Carry) -> AWSResponse | None:
+    """Another message has the key that a PutItem wants."""
+    body = {
+        "__type": "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException",
+        "message": "injected",
+        "Item": {"messageId": {"S": "another"}},
+    }
+    return AWSResponse(request.url, 400, HTTPHeaders(), RawBody(json.dumps(body).encode()))
+
+
+def index_behind(request: AWSPreparedRequest, _: Carry) -> AWSResponse | None:
+    """The index does not show any of the rows that a Query asks for, yet."""
+    body = json.dumps({"Items": [], "Count": 0, "ScannedCount": 0})
+    return AWSResponse(request.url, 200, HTTPHeaders(), RawBody(body.encode()))
+
+
 def killed_before(_: AWSPreparedRequest, __: Carry) -> AWSResponse | None:
     raise Killed
 

@@ -11,13 +11,10 @@ from chat.push import Outcome, Push
 from chat.retry import deadline_in, is_over
 from chat.telemetry import count, logger
 
-# Each new connection closes one. More than that are over the limit only where an earlier close
-# failed, or the limit was lowered; the next handshakes close the rest.
-_MAX_CLOSED: Final = 4
-# A close and the removal of its rows take 12 s at worst, and $connect has 28 s in all.
+# A new connection closes more than one where many come at once, where an earlier close failed, or
+# where the limit was lowered. What it cannot close in this time is left to the next handshake. The
+# last close and the removal of its rows take 12 s more at worst, and $connect has 28 s in all.
 _TIMEOUT_S: Final = 4.0
-# A connection whose handshake still goes on cannot be closed. Most handshakes take less than this.
-_OPENING_TIMEOUT_S: Final = 0.75
 
 
 class ConnectionLimit:
@@ -53,23 +50,22 @@ class ConnectionLimit:
         others = [each for each in registered if each.connection_id != newest.connection_id]
         excess = max(0, len(registered) - self._max_connections)
         deadline = deadline_in(_TIMEOUT_S)
-        for oldest in others[: min(excess, _MAX_CLOSED)]:
+        for oldest in others[:excess]:
             if is_over(deadline) or not self._close(oldest, now=newest.connected_at):
                 break
 
     def _close(self, oldest: Connection, *, now: int) -> bool:
         """Close a connection and forget it; return whether to go on with the next."""
         # The client is made for the first close. Most containers never see one.
-        outcome = Push.from_environment().close(
-            oldest.connection_id,
-            opening_timeout_s=_OPENING_TIMEOUT_S if oldest.may_be_opening(now) else 0,
-        )
+        outcome = Push.from_environment().close(oldest.connection_id)
         if outcome is Outcome.FAILED:
             # Without its row it would be open and get nothing. And the others would fail as well,
             # while the client waits.
             return False
         if outcome is Outcome.GONE and oldest.may_be_opening(now):
-            return True  # it may be about to open, and would get nothing either
+            # It cannot be closed before its handshake is over, and without its rows it would get
+            # nothing then. The next handshake closes it.
+            return True
         try:
             # $disconnect would remove it, but is best effort, and does not come for the dead.
             self._connections.remove(oldest.connection_id, oldest.user_id)

@@ -93,7 +93,7 @@ class Connections:
             found = sorted(_connections_in(row), key=lambda each: each.connected_at)
             # The user's row expires with the last connection in it, so expired ones are removed
             # here: their number would grow with every end that API Gateway did not report.
-            expired = [each for each in found if _is_expired(each)]
+            expired = [each for each in found if each != connection and _is_expired(each)]
             if expired:
                 self._remove_from_user(connection.user_id, expired)
         return [each for each in found if each not in expired]

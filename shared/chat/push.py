@@ -58,13 +58,12 @@ class Push:
             opening_timeout_s,
         )
 
-    def close(self, connection_id: ConnectionId, *, opening_timeout_s: float = 0) -> Outcome:
-        """End a connection, as `post` sends a frame."""
+    def close(self, connection_id: ConnectionId) -> Outcome:
+        """End a connection. Never raises for what the network or the other end did."""
         return self._attempt(
             "close failed",
             connection_id,
             lambda: self._management_api.delete_connection(ConnectionId=connection_id),
-            opening_timeout_s,
         )
 
     def _attempt(
@@ -72,7 +71,7 @@ class Push:
         failure: str,
         connection_id: ConnectionId,
         call: Callable[[], object],
-        opening_timeout_s: float,
+        opening_timeout_s: float = 0,
     ) -> Outcome:
         pauses = backoff_s(deadline_in(opening_timeout_s))
         while True:

@@ -5,7 +5,7 @@ import pytest
 
 from tests import events
 from tests.backend import Backend, Logs
-from tests.network import Fault, Network, failing, lost_on_its_way, throttled
+from tests.network import Fault, Network, failing, index_behind, lost_on_its_way, throttled
 
 CHAT = "user123#user456"
 THEN = 1764000000000
@@ -195,7 +195,8 @@ def test_many_pages_are_read(backend: Backend, wire: Network) -> None:
     before = wire.calls.count("dynamodb.Query")
     backend.run_queue()
     assert texts(backend.api.received(back)) == [str(number) for number in range(230)]
-    assert wire.calls.count("dynamodb.Query") - before == 3
+    # Three pages, and what arrived lately once more.
+    assert wire.calls.count("dynamodb.Query") - before == 3 + 1
 
 
 @pytest.mark.parametrize("fault", [throttled, failing, lost_on_its_way])
@@ -243,7 +244,7 @@ def test_nothing_is_called_synced_that_is_not(backend: Backend) -> None:
     backend.say(backend.connect("user123"), CHAT, "x")
     back = backend.connect("user456", since="0")
     backend.api.broken[back] = 500
-    with pytest.raises(Exception, match="did not take"):
+    with pytest.raises(Exception, match="took no message"):
         backend.run_queue()
     assert backend.api.received(back) == []
     assert back in backend.connections()
@@ -272,12 +273,61 @@ def test_a_since_that_is_no_whole_number_is_refused_with_400(backend: Backend, s
 @pytest.mark.parametrize("since", [0, THEN, 10**16 - 1])
 def test_any_whole_number_will_do(backend: Backend, since: int) -> None:
     (synced,) = backend.api.received(backend.catch_up("user456", since=since))
-    assert synced["since"] == since
+    assert synced["since"] == min(since, synced["until"])
 
 
 def test_catching_up_costs_one_call_more_to_connect(backend: Backend, wire: Network) -> None:
     wire.calls.clear()
     backend.connect("user456", since="0")
     *side_by_side, last = wire.calls
-    assert sorted(side_by_side) == ["dynamodb.PutItem", "dynamodb.Query"]
+    assert sorted(side_by_side) == ["dynamodb.PutItem", "dynamodb.UpdateItem"]
     assert last == "lambda.Invoke"
+
+
+@pytest.mark.parametrize("ahead_ms", [1, 120_000, 3_600_000, THEN * 1000 - THEN])
+def test_since_of_a_clock_that_is_ahead_skips_no_message(backend: Backend, ahead_ms: int) -> None:
+    first = backend.connect("user456", connected_at=THEN, since=str(THEN + ahead_ms))
+    backend.run_queue()
+    (synced,) = backend.api.received(first)
+    assert (synced["since"], synced["until"]) == (THEN, THEN)
+    backend.api.open.remove(first)
+    backend.say(backend.connect("user123"), CHAT, "missed", at=THEN + 5)
+    again = backend.connect("user456", connected_at=THEN + 10, since=str(synced["until"]))
+    backend.run_queue()
+    assert texts(backend.api.received(again)) == ["missed"]
+
+
+def test_message_that_the_index_shows_late_arrives_after_synced(
+    backend: Backend, wire: Network, logs: Logs
+) -> None:
+    backend.say(backend.connect("user123"), CHAT, "late", at=events.now() - 100)
+    back = backend.connect("user456", since="0")
+    logs()
+    with wire.broken(Fault("dynamodb.Query", index_behind, times=1)):
+        backend.run_queue()
+    synced, late = backend.api.received(back)
+    assert (synced["type"], synced["count"], late["text"]) == ("synced", 0, "late")
+    assert sum(line.get("FoundLate", [0])[0] for line in logs()) == 1
+
+
+def test_second_look_that_fails_is_repeated(backend: Backend, wire: Network) -> None:
+    backend.say(backend.connect("user123"), CHAT, "late", at=events.now() - 100)
+    back = backend.connect("user456", since="0")
+    # botocore tries twice.
+    with wire.broken(
+        Fault("dynamodb.Query", index_behind, times=1), Fault("dynamodb.Query", failing, times=2)
+    ):
+        backend.run_queue()
+    assert texts(backend.api.received(back)) == ["late"]
+
+
+def test_connection_that_leaves_before_the_second_look_loses_its_rows(
+    backend: Backend, wire: Network
+) -> None:
+    backend.say(backend.connect("user123"), CHAT, "late", at=events.now() - 100)
+    back = backend.connect("user456", since="0")
+    backend.api.leaves_after[back] = 1
+    with wire.broken(Fault("dynamodb.Query", index_behind, times=1)):
+        backend.run_queue()
+    assert not backend.knows(back)
+    assert backend.listed("user456") == set()

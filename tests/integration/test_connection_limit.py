@@ -1,5 +1,8 @@
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
+from typing import Any
 
 import pytest
 from moto import mock_aws
@@ -8,7 +11,7 @@ from tests import events
 from tests.backend import Backend, Container, Logs
 from tests.conftest import container, loaded
 from tests.fakes import ManagementApi
-from tests.network import Fault, Network, denied, throttled
+from tests.network import Carry, Fault, Network, throttled
 
 NOW = int(time.time() * 1000)
 
@@ -59,12 +62,10 @@ def test_dead_connections_lock_no_one_out(backend: Backend) -> None:
 
 
 @pytest.mark.usefixtures("limited")
-def test_too_many_at_once_are_cleared_away_by_and_by(backend: Backend) -> None:
+def test_lowered_limit_closes_all_beyond_it(backend: Backend) -> None:
     backend.on_connect.module.connection_limit._max_connections = 100
     fill(backend, 9)
     backend.on_connect.module.connection_limit._max_connections = 3
-    backend.connect("user123")
-    assert len(backend.connections()) == 6
     backend.connect("user123")
     assert len(backend.connections()) == 3
 
@@ -79,12 +80,9 @@ def test_one_that_cannot_be_closed_keeps_its_row(backend: Backend) -> None:
 
 
 @pytest.mark.usefixtures("limited")
-@pytest.mark.parametrize("operation", ["dynamodb.Query", "dynamodb.DeleteItem"])
-def test_to_count_is_not_worth_keeping_someone_out(
-    backend: Backend, wire: Network, operation: str
-) -> None:
+def test_failed_removal_does_not_refuse_the_handshake(backend: Backend, wire: Network) -> None:
     fill(backend)
-    with wire.broken(Fault(operation, throttled)):
+    with wire.broken(Fault("dynamodb.DeleteItem", throttled)):
         newest = backend.connect("user123")
     assert newest in backend.connections()
 
@@ -109,12 +107,36 @@ def test_closing_others_ends_before_api_gateway_stops_waiting(
 
 
 @pytest.mark.usefixtures("limited")
-def test_a_mistake_in_counting_is_told_after_the_write(backend: Backend, wire: Network) -> None:
-    connection_id = events.new_id()
-    with wire.broken(Fault("dynamodb.Query", denied)):
-        reply = backend.on_connect(events.connect(connection_id, {"userId": "user123"}))
-    assert reply["statusCode"] == 500
-    assert backend.knows(connection_id)
+def test_failed_update_of_the_users_row_refuses_the_handshake(
+    backend: Backend, wire: Network
+) -> None:
+    with wire.broken(Fault("dynamodb.UpdateItem", throttled)):
+        assert backend.try_to_connect("user123") is None
+    assert backend.listed("user123") == set()
+
+
+@pytest.mark.usefixtures("limited")
+def test_two_connections_at_once_close_the_two_oldest(backend: Backend, wire: Network) -> None:
+    *oldest, youngest = fill(backend)
+    together = Barrier(2)
+
+    def meet(_: object, carry: Carry) -> Any:
+        together.wait(10)
+        return carry()
+
+    with (
+        wire.broken(Fault("dynamodb.UpdateItem", meet, times=2)),
+        ThreadPoolExecutor(2) as threads,
+    ):
+        newest = set(threads.map(lambda _: backend.connect("user123"), range(2)))
+    assert set(backend.api.closed) == set(oldest)
+    assert backend.listed("user123") == backend.connections().keys() == {youngest, *newest}
+
+
+def test_expired_connections_leave_the_users_row(backend: Backend) -> None:
+    backend.connect("user123", connected_at=NOW - 25 * 60 * 60 * 1000)
+    newest = backend.connect("user123", connected_at=NOW)
+    assert backend.listed("user123") == {newest}
 
 
 @pytest.mark.usefixtures("limited")
@@ -137,11 +159,11 @@ def test_a_deployment_says_how_many(api: ManagementApi, tmp_path: Path, backend:
 
 
 @pytest.mark.usefixtures("backend")
-def test_without_a_limit_nobody_counts(api: ManagementApi, tmp_path: Path, wire: Network) -> None:
+def test_without_a_limit_none_is_closed(api: ManagementApi, tmp_path: Path, wire: Network) -> None:
     door = on_connect(api, tmp_path, 0)
     wire.calls.clear()
     door(events.connect(events.new_id(), {"userId": "user123"}))
-    assert wire.calls == ["dynamodb.PutItem"]
+    assert sorted(wire.calls) == ["dynamodb.PutItem", "dynamodb.UpdateItem"]
 
 
 def on_connect(api: ManagementApi, tmp_path: Path, most: int) -> Container:

@@ -106,6 +106,8 @@ def _dynamodb(operation: str, body: dict[str, Any], region: str) -> Iterator[Rig
             ((what, inner),) = item.items()
             yield from _dynamodb(f"{what}Item", inner, region)
         return
+    if operation == "BatchGetItem":
+        (body["TableName"],) = body["RequestItems"]
     table = f"arn:aws:dynamodb:{region}:{ACCOUNT_ID}:table/{body['TableName']}"
     index = f"/index/{body['IndexName']}" if "IndexName" in body else ""
     yield f"dynamodb:{operation}", f"{table}{index}"

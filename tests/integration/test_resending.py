@@ -131,7 +131,8 @@ def test_two_messages_of_one_millisecond_are_both_stored(backend: Backend) -> No
         backend.say(sender, CHAT, "x", at=THEN, **more)["timestamp"]
         for more in ({"clientMessageId": "c-1"}, {}, {"clientMessageId": "c-2"})
     ]
-    assert timestamps == [THEN, THEN + 1, THEN + 2]
+    assert timestamps[0] == THEN
+    assert len(set(timestamps)) == 3
 
 
 def test_a_transaction_whose_answer_was_lost_is_no_duplicate(
@@ -213,7 +214,7 @@ def test_a_message_without_an_id_costs_one_plain_write(backend: Backend, wire: N
     backend.say(sender, CHAT, "x")
     wire.calls.clear()
     backend.say(sender, CHAT, "x")
-    assert sorted(wire.calls) == ["dynamodb.PutItem", "dynamodb.Query", "dynamodb.Query"]
+    assert sorted(wire.calls) == ["dynamodb.BatchGetItem", "dynamodb.PutItem"]
 
 
 def test_a_message_with_an_id_costs_one_transaction(backend: Backend, wire: Network) -> None:
@@ -222,8 +223,7 @@ def test_a_message_with_an_id_costs_one_transaction(backend: Backend, wire: Netw
     wire.calls.clear()
     backend.say(sender, CHAT, "x", clientMessageId="c-1")
     assert sorted(wire.calls) == [
-        "dynamodb.Query",
-        "dynamodb.Query",
+        "dynamodb.BatchGetItem",
         "dynamodb.TransactWriteItems",
     ]
 

@@ -1,6 +1,7 @@
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pytest
 
@@ -13,9 +14,11 @@ from tests.network import (
     answer_lost,
     denied,
     failing,
+    leaves_out,
     lost_on_its_way,
     no_one_there,
     not_reached_in_time,
+    taken,
     throttled,
 )
 
@@ -71,23 +74,25 @@ def test_a_message_waits_for_whoever_is_away(backend: Backend) -> None:
     assert [row["text"] for row in backend.messages()] == ["Hello!"]
 
 
-def test_more_devices_than_a_page_holds_are_all_found(backend: Backend) -> None:
-    sender = backend.connect("user123")
-    # A page of a Query holds 1 MB: rows are made heavy in order to need two.
-    for number in range(4):
-        connection_id = f"heavy{number}"
-        backend.api.open.add(connection_id)
-        backend.dynamodb.put_item(
-            TableName="ChatConnections",
-            Item={
-                "connectionId": {"S": connection_id},
-                "userId": {"S": "user456"},
-                "connectedAt": {"N": "1"},
-                "ttl": {"N": str(2**40)},
-                "weight": {"S": "x" * 390_000},
-            },
-        )
-    assert backend.say(sender, CHAT, "Hello!")["delivered"] == 4
+def test_rows_that_dynamodb_leaves_out_are_asked_for_again(backend: Backend, wire: Network) -> None:
+    sender, recipient = backend.connect("user123"), backend.connect("user456")
+    with wire.broken(Fault("dynamodb.BatchGetItem", leaves_out("user#user456"), times=1)):
+        assert backend.say(sender, CHAT, "Hello!")["delivered"] == 1
+    assert len(backend.api.received(recipient)) == 1
+    asked = [
+        body["RequestItems"]["ChatConnections"]
+        for body in wire.bodies["dynamodb.BatchGetItem"][-2:]
+    ]
+    assert [len(each["Keys"]) for each in asked] == [2, 1]
+    assert all(each["ConsistentRead"] for each in asked)
+
+
+def test_rows_that_stay_left_out_hide_no_others(backend: Backend, wire: Network) -> None:
+    sender, tablet = backend.connect("user123"), backend.connect("user123")
+    backend.connect("user456")
+    with wire.broken(Fault("dynamodb.BatchGetItem", leaves_out("user#user456"))):
+        assert backend.say(sender, CHAT, "Hello!")["delivered"] == 0
+    assert len(backend.api.received(tablet)) == 1
 
 
 def test_pushes_go_out_side_by_side(backend: Backend) -> None:
@@ -164,7 +169,7 @@ def test_connections_that_cannot_be_looked_up_cost_time_only(
     backend: Backend, wire: Network
 ) -> None:
     sender, recipient = backend.connect("user123"), backend.connect("user456")
-    with wire.broken(Fault("dynamodb.Query", throttled)):
+    with wire.broken(Fault("dynamodb.BatchGetItem", throttled)):
         assert backend.say(sender, CHAT, "Hello!")["delivered"] == 0
     assert [row["text"] for row in backend.messages()] == ["Hello!"]
     assert backend.api.received(recipient) == []
@@ -196,11 +201,14 @@ def test_a_write_whose_answer_was_lost_is_not_made_twice(backend: Backend, wire:
     assert len(backend.messages()) == len(backend.api.received(recipient)) == 1
 
 
-def test_messages_of_one_millisecond_take_the_next_free_ones(backend: Backend) -> None:
+def test_messages_of_one_millisecond_jump_ahead(backend: Backend) -> None:
     sender, recipient = backend.connect("user123"), backend.connect("user456")
     acks = [backend.say(sender, CHAT, str(number), at=1764000000123) for number in range(3)]
-    assert [ack["timestamp"] - 1764000000123 for ack in acks] == [0, 1, 2]
-    assert [row["text"] for row in backend.messages()] == ["0", "1", "2"]
+    timestamps = [ack["timestamp"] - 1764000000123 for ack in acks]
+    assert timestamps[0] == 0
+    assert len(set(timestamps)) == 3
+    assert max(timestamps) <= 10 + 100
+    assert {row["text"] for row in backend.messages()} == {"0", "1", "2"}
     pushed = [frame["timestamp"] for frame in backend.api.received(recipient)]
     assert pushed == [ack["timestamp"] for ack in acks]
 
@@ -213,15 +221,44 @@ def test_messages_that_race_for_a_millisecond_are_all_stored(backend: Backend) -
     assert {row["text"] for row in backend.messages()} == set(texts)
 
 
-def test_a_chat_that_is_busier_than_a_message_a_millisecond_is_unavailable(
-    backend: Backend,
+def test_two_hundred_messages_of_one_millisecond_cost_a_few_writes_each(
+    backend: Backend, wire: Network
 ) -> None:
     sender = backend.connect("user123")
-    for number in range(50):
-        backend.say(sender, CHAT, "x", at=1764000000000 + number)
+    wire.calls.clear()
+    for number in range(200):
+        backend.say(sender, CHAT, str(number), at=1764000000000)
+    assert len(backend.messages()) == 200
+    assert wire.calls.count("dynamodb.PutItem") < 4 * 200
+
+
+def test_a_chat_without_a_free_millisecond_is_unavailable(backend: Backend, wire: Network) -> None:
+    sender = backend.connect("user123")
     frame = {"action": "sendmessage", "chatId": CHAT, "text": "y"}
-    assert backend.send(sender, frame, at=1764000000000)["code"] == "unavailable"
-    assert len(backend.messages()) == 50
+    wire.calls.clear()
+    with wire.broken(Fault("dynamodb.PutItem", taken)):
+        assert backend.send(sender, frame)["code"] == "unavailable"
+    assert wire.calls.count("dynamodb.PutItem") == 9
+    assert backend.messages() == []
+
+
+def test_a_throttled_chat_gives_up_within_its_timeout(
+    backend: Backend, wire: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sender = backend.connect("user123")
+    frame = {"action": "sendmessage", "chatId": CHAT, "text": "y"}
+    messages, retry = (
+        backend.send_message.modules[f"chat.{name}"] for name in ("messages", "retry")
+    )
+    clock = SimpleNamespace(now=0.0)
+    clock.monotonic = lambda: clock.now
+    clock.sleep = lambda pause: setattr(clock, "now", clock.now + pause)
+    for module in (messages, retry, backend.send_message.modules["chat.delivery"]):
+        monkeypatch.setattr(module, "time", clock)
+    monkeypatch.setattr(messages, "STORE_TIMEOUT_S", 2.0)
+    with wire.broken(Fault("dynamodb.PutItem", throttled)):
+        assert backend.send(sender, frame)["code"] == "unavailable"
+    assert 0 < clock.now <= 2.0
 
 
 def test_one_millisecond_in_two_chats_is_no_clash(backend: Backend) -> None:
@@ -322,7 +359,7 @@ def test_a_warm_container_does_not_ask_again_who_the_sender_is(
         backend.say(sender, CHAT, "Hello!")
     assert wire.calls.count("dynamodb.GetItem") == 1
     assert wire.calls.count("dynamodb.PutItem") == 2
-    assert wire.calls.count("dynamodb.Query") == 4
+    assert wire.calls.count("dynamodb.BatchGetItem") == 2
 
 
 def test_the_row_of_a_new_connection_is_read_consistently(backend: Backend, wire: Network) -> None:

@@ -292,20 +292,6 @@ def test_a_replay_asks_s3_for_nothing(backend: Backend, wire: Network) -> None:
     assert not [call for call in wire.calls if call.startswith("s3.")]
 
 
-def test_a_file_is_looked_at_while_the_connections_are(backend: Backend, wire: Network) -> None:
-    sender = backend.connect("user123")
-    file_key = backend.upload(sender, PHOTO)
-    # Each waits until all three are under way: one after the other, none would ever end.
-    together = threading.Barrier(3)
-
-    def meet(_: object, carry: Carry) -> Any:
-        together.wait(10)
-        return carry()
-
-    with wire.broken(Fault("dynamodb.Query", meet), Fault("s3.HeadObject", meet)):
-        assert backend.send(sender, sending(file_key))["type"] == "ack"
-
-
 def test_a_file_costs_two_calls_and_a_text_none(backend: Backend, wire: Network) -> None:
     sender = backend.connect("user123")
     file_key = backend.upload(sender, PHOTO)

@@ -15,7 +15,7 @@ from local.transform import to_cloudformation
 from tests import events
 from tests.backend import ROOT, Backend, Logs
 from tests.flows import CHAT, LONG_AGO, TEXT, Flows
-from tests.network import Fault, Network, denied, lost_on_its_way, throttled
+from tests.network import Fault, Network, denied, index_behind, lost_on_its_way, throttled
 
 type Line = dict[str, Any]
 type Metric = tuple[str, tuple[tuple[str, str], ...]]
@@ -101,7 +101,7 @@ def test_a_catch_up_ends_in_one_line(backend: Backend, logs: Logs, wire: Network
 
 
 def test_a_refused_handshake_ends_in_one_line(backend: Backend, logs: Logs) -> None:
-    for query, code in (({}, "unauthorized"), ({"userId": "a b"}, "invalid_request")):
+    for query, code in (({}, "unauthorized"), ({"userId": "a#b"}, "invalid_request")):
         backend.on_connect(events.connect(events.new_id(), query))
         assert the_outcome(logs) == ("refused", {"code": code})
 
@@ -146,7 +146,7 @@ def test_our_own_mistake_is_counted_once(backend: Backend, logs: Logs, wire: Net
     backend.connect("user456", since="0")
     (event,) = wire.queue
     logs()
-    with wire.broken(Fault("dynamodb.Query", denied)):
+    with wire.broken(Fault("dynamodb.BatchGetItem", denied)):
         assert backend.send(sender, TEXT_FRAME)["code"] == "internal"
     assert sum(line.get("InternalErrors", [0])[0] for line in logs()) == 1
     with wire.broken(Fault("dynamodb.Query", denied)), pytest.raises(Exception, match="line"):
@@ -192,7 +192,9 @@ def everything(backend: Backend, wire: Network) -> None:
     backend.say(sender, CHAT, TEXT)
     backend.api.leaves_after[backend.connect("user456", since="0")] = 1
     backend.run_queue()
-    with wire.broken(Fault("dynamodb.Query", throttled)):
+    with wire.broken(Fault("dynamodb.Query", index_behind, times=1)):
+        backend.catch_up("user456", since=0)
+    with wire.broken(Fault("dynamodb.Query", throttled), Fault("dynamodb.BatchGetItem", throttled)):
         backend.connect("user789", since="0")
         backend.say(sender, CHAT, TEXT)
         with pytest.raises(Exception, match="busy"):

@@ -123,8 +123,8 @@ def permissions(resources: Resources, role: str) -> set[tuple[str, str]]:
             "OnConnect",
             {
                 ("dynamodb:PutItem", "ConnectionsTable.Arn"),
+                ("dynamodb:UpdateItem", "ConnectionsTable.Arn"),
                 ("dynamodb:DeleteItem", "ConnectionsTable.Arn"),
-                ("dynamodb:Query", "${ConnectionsTable.Arn}/index/userId-index"),
                 (
                     "execute-api:ManageConnections",
                     f"{EXECUTE_API}:${{ChatApi}}/prod/DELETE/@connections/*",
@@ -132,13 +132,20 @@ def permissions(resources: Resources, role: str) -> set[tuple[str, str]]:
                 ("lambda:InvokeFunction", "SendMessageFunction.Arn"),
             },
         ),
-        ("OnDisconnect", {("dynamodb:DeleteItem", "ConnectionsTable.Arn")}),
+        (
+            "OnDisconnect",
+            {
+                ("dynamodb:DeleteItem", "ConnectionsTable.Arn"),
+                ("dynamodb:UpdateItem", "ConnectionsTable.Arn"),
+            },
+        ),
         (
             "SendMessage",
             {
                 ("dynamodb:GetItem", "ConnectionsTable.Arn"),
+                ("dynamodb:BatchGetItem", "ConnectionsTable.Arn"),
                 ("dynamodb:DeleteItem", "ConnectionsTable.Arn"),
-                ("dynamodb:Query", "${ConnectionsTable.Arn}/index/userId-index"),
+                ("dynamodb:UpdateItem", "ConnectionsTable.Arn"),
                 ("dynamodb:PutItem", "MessagesTable.Arn"),
                 ("dynamodb:GetItem", "MessagesTable.Arn"),
                 ("dynamodb:Query", "${MessagesTable.Arn}/index/recipientId-index"),
@@ -265,7 +272,7 @@ def test_the_tables_are_as_agreed(resources: Resources) -> None:
     assert messages["TableName"]["Fn::Sub"] == "${FunctionNamePrefix}ChatMessages"
     assert keys(connections) == ["connectionId"]
     assert keys(messages) == ["chatId", "timestamp"]
-    assert indexes(connections) == {"userId-index": ["userId"]}
+    assert "GlobalSecondaryIndexes" not in connections
     assert indexes(messages) == {"recipientId-index": ["recipientId", "timestamp"]}
     assert connections["TimeToLiveSpecification"] == {"AttributeName": "ttl", "Enabled": True}
     for table in (connections, messages):

@@ -102,10 +102,7 @@ def test_errors_throttles_pushes_and_time_are_watched(alarms: list[dict[str, Any
     tables = {"ChatConnections", "ChatMessages"}
     for metric in ("ReadThrottleEvents", "WriteThrottleEvents"):
         watched = looks_at(by_name["table-throttles"], metric)
-        assert watched == tables | {
-            "ChatConnections/userId-index",
-            "ChatMessages/recipientId-index",
-        }
+        assert watched == tables | {"ChatMessages/recipientId-index"}
     assert looks_at(by_name["push-failures"], "PushFailures") == {"send_message"}
     slow = by_name["slow"]
     assert (slow["MetricName"], slow["ExtendedStatistic"]) == ("IntegrationLatency", "p99")
