@@ -6,7 +6,7 @@ order in which a run meets them:
     transform, parameters, intrinsics, resources    the template, as CloudFormation reads it
     stack, template, apis                           what is left of it: functions, routes, storage
     lint                                            mistakes that AWS does not report
-    backends, moto_server                           DynamoDB and S3
+    backends, moto_server, index_lag                DynamoDB and S3
     functions, pool, worker, bootstrap, invocations Lambda: processes that run the handlers
     selection, events, results, connections,
     throttle, authorizers, limits, gateway,

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import math
 import os
 import sys
 import tempfile
@@ -77,6 +78,14 @@ def _parser() -> argparse.ArgumentParser:
         help="a DynamoDB and S3 to use in place of the embedded moto",
     )
     add(
+        "--index-lag",
+        default="0.1,0.3",
+        metavar="SECONDS[,SECONDS]",
+        help="how long writes take to reach the embedded DynamoDB's global secondary indexes: one"
+        " number, or two for a random time between them (%(default)s); 0 for no lag;"
+        " no effect with --aws-endpoint",
+    )
+    add(
         "--idle-timeout",
         type=float,
         default=600,
@@ -121,11 +130,23 @@ def _options(arguments: argparse.Namespace) -> Options:
         region=arguments.region,
         api=arguments.api,
         aws_endpoint=arguments.aws_endpoint,
+        index_lag=_parse_index_lag(arguments.index_lag),
         lifetimes=Lifetimes(arguments.idle_timeout, arguments.max_duration),
         retry_delays=retry_delays,
         page=arguments.page,
         reload=not arguments.no_reload,
     )
+
+
+def _parse_index_lag(text: str) -> tuple[float, float]:
+    try:
+        shortest, _, longest = text.partition(",")
+        lag = float(shortest), float(longest or shortest)
+    except ValueError:
+        lag = -1.0, -1.0
+    if not 0 <= lag[0] <= lag[1] < math.inf:  # NaN neither
+        raise LocalError("--index-lag takes seconds, one number or two in order, like 0.1,0.3")
+    return lag
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_s3 import S3Client
 
-_SERVER = Path(__file__).with_name("moto_server.py")
+_ROOT = Path(__file__).parents[1]
 
 # Of a table in CloudFormation, what DynamoDB's CreateTable takes under the same name.
 _TABLE_PROPERTIES = (
@@ -32,13 +32,20 @@ _ALREADY_THERE = {
 
 
 @contextlib.asynccontextmanager
-async def embedded() -> AsyncIterator[str]:
-    """Run moto; give the URL of its endpoint, which takes connections at once."""
+async def embedded(index_lag: tuple[float, float] = (0, 0)) -> AsyncIterator[str]:
+    """Run moto; yield the URL of its endpoint, which takes connections at once.
+
+    Args:
+        index_lag: The shortest and the longest lag of global secondary indexes, in seconds.
+
+    """
     with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
         port = listener.getsockname()[1]
         # A process of its own, not a thread: moto would take the gateway's turns otherwise.
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-I", str(_SERVER), str(listener.fileno()),
+            sys.executable, "-s", "-m", "local.moto_server",
+            str(listener.fileno()), *map(str, index_lag),
+            cwd=_ROOT,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.DEVNULL,
             env={"PATH": os.environ.get("PATH", os.defpath), "MOTO_PORT": str(port)},

@@ -1,7 +1,8 @@
 """An embedded DynamoDB and S3: moto, in a process of its own.
 
-Run as a script, `python -I moto_server.py FD`, on a listening socket that it inherits. It ends when
-its standard input does, so that it never outlives the runner.
+Run as a module, `python -m local.moto_server FD MIN_LAG MAX_LAG`, on a listening socket that it
+inherits; the lags are those of global secondary indexes, in seconds. It ends when its standard input
+does, so that it never outlives the runner.
 """
 
 import copy
@@ -9,6 +10,7 @@ import functools
 import inspect
 import io
 import os
+import random
 import socket
 import sys
 import threading
@@ -21,6 +23,8 @@ from moto.dynamodb.models import DynamoDBBackend
 from moto.dynamodb.models.dynamo_type import DynamoType, Item
 from moto.dynamodb.models.table import Table
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+
+from local.index_lag import LaggingIndexes
 
 type Scope = dict[str, Any]
 
@@ -108,6 +112,7 @@ def use_direct_queries() -> None:
     all_items = Table.all_items
     signature = inspect.signature(query)
 
+    @functools.wraps(query)
     def direct_query(*args: Any, **more: Any) -> Any:  # noqa: ANN401 - moto's own
         asked = signature.bind(*args, **more).arguments
 
@@ -206,11 +211,15 @@ def main() -> None:
     use_journal()
     use_direct_queries()
     remember_method_names()
+    descriptor, min_lag, max_lag = int(sys.argv[1]), float(sys.argv[2]), float(sys.argv[3])
+    if max_lag:
+        # After the journal, whose rollbacks must not reach the indexes.
+        LaggingIndexes(lambda: random.uniform(min_lag, max_lag)).install()  # noqa: S311 - no secret
     config = uvicorn.Config(
         OneAtATime(), http="httptools", ws="none", lifespan="off", log_config=None,
         access_log=False, log_level="error", timeout_keep_alive=600,
     )  # fmt: skip
-    uvicorn.Server(config).run(sockets=[socket.socket(fileno=int(sys.argv[1]))])
+    uvicorn.Server(config).run(sockets=[socket.socket(fileno=descriptor)])
 
 
 if __name__ == "__main__":

@@ -9,8 +9,9 @@ from local.results import Outcome
 from local.stack import Function
 from local.worker import Log, Worker
 
-# AWS starts up to a thousand; a laptop has fewer cores. Beyond this, invocations wait.
-MAX_PROCESSES = 8
+# AWS starts up to a thousand; a laptop has less memory. Beyond this, invocations wait. More than
+# there are cores, because an invocation may spend seconds waiting.
+MAX_PROCESSES = 16
 # Starting Python takes a core for a good half second.
 _STARTING_AT_ONCE = 2
 

@@ -37,6 +37,7 @@ class Options:
     region: str = "us-east-1"
     api: str | None = None
     aws_endpoint: str | None = None
+    index_lag: tuple[float, float] = (0.1, 0.3)
     lifetimes: Lifetimes = field(default_factory=Lifetimes)
     retry_delays: Sequence[float] = RETRY_DELAYS
     page: Path | None = None
@@ -98,7 +99,7 @@ async def _serve(options: Options, listener: socket.socket) -> None:
         scratch = Path(opened.enter_context(tempfile.TemporaryDirectory()))
         aws = options.aws_endpoint
         if aws is None:
-            aws = await opened.enter_async_context(backends.embedded())
+            aws = await opened.enter_async_context(backends.embedded(options.index_lag))
         stack = await asyncio.to_thread(load_stack, options, scratch)
         functions = Functions(terminal.log)
         opened.push_async_callback(functions.close)

@@ -29,6 +29,10 @@ type Log = Callable[[str, str], None]
 class Worker:
     """A process that runs a function's handler, one invocation at a time.
 
+    Between invocations the process is stopped, and those that it started, as Lambda freezes an
+    execution environment: what a handler leaves running goes on with the next invocation.
+    https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
+
     Args:
         function: The function.
         environment: All the variables that the process gets.
@@ -87,6 +91,7 @@ class Worker:
         if "initError" in message:
             self.kill()
             return Outcome(message["initError"], is_error=True)
+        self._freeze()
         return None
 
     @property
@@ -108,6 +113,8 @@ class Worker:
             "deadline": time.time() + self._function.timeout,
             "clientContext": client_context,
         }
+        # Before the request is written, which may be more than a pipe holds.
+        self._signal(signal.SIGCONT)
         try:
             async with asyncio.timeout(self._function.timeout):
                 self._process.stdin.write(json.dumps(request).encode() + b"\n")
@@ -125,17 +132,16 @@ class Worker:
             raise
         if not line:
             return await self._exited(request_id)
+        self._freeze()
         answer = json.loads(line)
         if "error" in answer:
             return Outcome(answer["error"], is_error=True)
         return Outcome(answer["result"])
 
     def kill(self) -> None:
-        """End the process, and the processes it started, at once."""
+        """End the process, and the processes it started, at once, stopped or not."""
         self._killed = True
-        if self._process is not None and self._process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
+        self._signal(signal.SIGKILL)
 
     async def ended(self) -> None:
         """Wait for the process to be gone and its last log lines to be written."""
@@ -147,6 +153,18 @@ class Worker:
                 await asyncio.wait_for(self._logs, timeout=1)
         if self._transport is not None:
             self._transport.close()
+
+    def _freeze(self) -> None:
+        # If the runner is killed, the kernel continues the stopped group, and the process reads the
+        # end of its input; `bootstrap.py` sees to the cases in which the kernel does not.
+        self._signal(signal.SIGSTOP)
+
+    def _signal(self, number: signal.Signals) -> None:
+        """Send a signal to the process and to the processes it started."""
+        if self._process is not None and self._process.returncode is None:
+            # macOS refuses permission where all that is left has ended.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, number)
 
     async def _exited(self, request_id: str) -> Outcome:
         assert self._process is not None  # noqa: S101

@@ -3,6 +3,7 @@
 import json
 import socket
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -160,6 +161,8 @@ class Network:
         bodies: What DynamoDB was asked, by operation.
         queue: Asynchronous invocations of functions, not run yet.
         is_dead: A function was killed: nothing that it still tries happens.
+        index_lag_s: After how many seconds an index shows a message; moto's show it at once.
+        write_s: How many seconds it takes to store a message.
     """
 
     def __init__(self) -> None:
@@ -168,6 +171,8 @@ class Network:
         self.bodies: dict[str, list[dict[str, Any]]] = defaultdict(list)
         self.queue: list[dict[str, Any]] = []
         self.is_dead = False
+        self.index_lag_s = self.write_s = 0.0
+        self._stored_at: dict[str, float] = {}
         self._faults: list[Fault] = []
         # moto's tables are plain dicts: without a lock two conditional writes could both succeed.
         self._lock = threading.RLock()
@@ -200,8 +205,18 @@ class Network:
         def do() -> AWSResponse | None:
             if operation.startswith("apigatewaymanagementapi."):
                 return self._http.send(request)
+            if operation == "lambda.Invoke":
+                return self._enqueue(request)
+            messages = _messages_in(operation, request)
+            if messages:
+                time.sleep(self.write_s)
             with self._lock:
-                return self._enqueue(request) if operation == "lambda.Invoke" else carry()
+                response = carry()
+                self._stored_at.update(dict.fromkeys(messages, time.monotonic()))
+                if operation == "dynamodb.Query" and self.index_lag_s:
+                    assert response is not None
+                    return self._as_the_index_shows(request, response)
+                return response
 
         if fault is None:
             return do()
@@ -210,6 +225,20 @@ class Network:
         except Killed:
             self.is_dead = True
             raise
+
+    def _as_the_index_shows(
+        self, request: AWSPreparedRequest, response: AWSResponse
+    ) -> AWSResponse:
+        """Leave out what was stored less than the lag ago."""
+        answer = json.loads(response.content)
+        shown = time.monotonic() - self.index_lag_s
+        answer["Items"] = [
+            item
+            for item in answer["Items"]
+            if self._stored_at.get(item["messageId"]["S"], 0) <= shown
+        ]
+        body = json.dumps(answer | {"Count": len(answer["Items"])}).encode()
+        return AWSResponse(request.url, 200, HTTPHeaders(), RawBody(body))
 
     def _enqueue(self, request: AWSPreparedRequest) -> AWSResponse:
         assert request.headers["X-Amz-Invocation-Type"] == b"Event"
@@ -224,6 +253,15 @@ class Network:
                     return fault
                 fault.after -= 1
         return None
+
+
+def _messages_in(operation: str, request: AWSPreparedRequest) -> list[str]:
+    """List the ids of the messages that a call stores."""
+    if operation not in {"dynamodb.PutItem", "dynamodb.TransactWriteItems"}:
+        return []
+    body = json.loads(cast("bytes", request.body))
+    puts = [each["Put"] for each in body.get("TransactItems", [])] or [body]
+    return [put["Item"]["messageId"]["S"] for put in puts if "recipientId" in put["Item"]]
 
 
 @contextmanager
