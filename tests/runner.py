@@ -9,6 +9,9 @@ from dataclasses import dataclass
 
 from tests.backend import ROOT
 
+NO_LAG = ("--index-lag", "0")
+"""For tests that expect what was missed before `synced`, and in order."""
+
 
 @dataclass(frozen=True)
 class Target:

@@ -18,11 +18,15 @@ def test_the_quick_form_runs_and_its_counts_are_those_promised(tmp_path: Path) -
     found = json.loads(file.read_text())
     calls = found["calls"]
     for text in ("text, one device a side", "text, two devices a side", "text, 16 devices a side"):
-        assert calls[text]["deep"] == 2
-    assert calls["text, cold container"]["deep"] == 3
+        assert calls[text]["deep"] == 3
+        assert (calls[text]["reads"], calls[text]["writes"]) == (2, 2)
+    assert calls["text, cold container"]["deep"] == 4
     assert calls["connect"]["deep"] == 1
     assert calls["upload link"]["calls"] == {}
-    assert calls["disconnect"]["calls"] == {"dynamodb.DeleteItem": 1}
+    assert calls["disconnect"]["calls"] == {
+        "dynamodb.DeleteItem": 1,
+        "dynamodb.UpdateItem": 1,
+    }
     assert all(0 <= share <= 1 for share in found["warm"]["profile"].values())
     few, many = found["flatness"].values()
     assert (few["reads"], few["writes"]) == (many["reads"], many["writes"])

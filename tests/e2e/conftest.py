@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.runner import Target, running_backend
+from tests.runner import NO_LAG, Target, running_backend
 
 
 @pytest.fixture(scope="session")
@@ -15,7 +15,7 @@ def target() -> Iterator[Target]:
     if url := os.environ.get("CHAT_URL"):
         yield Target(url, None)
         return
-    with running_backend() as target:
+    with running_backend(*NO_LAG) as target:
         yield target
 
 
