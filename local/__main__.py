@@ -140,13 +140,15 @@ def _options(arguments: argparse.Namespace) -> Options:
 
 def _parse_index_lag(text: str) -> tuple[float, float]:
     try:
-        shortest, _, longest = text.partition(",")
-        lag = float(shortest), float(longest or shortest)
+        numbers = [float(number) for number in text.split(",")]
     except ValueError:
-        lag = -1.0, -1.0
-    if not 0 <= lag[0] <= lag[1] < math.inf:  # NaN neither
-        raise LocalError("--index-lag takes seconds, one number or two in order, like 0.1,0.3")
-    return lag
+        numbers = []
+    # Written so that NaN fails too.
+    if len(numbers) not in {1, 2} or not 0 <= numbers[0] <= numbers[-1] < math.inf:
+        raise LocalError(
+            "--index-lag takes a number of seconds, or two with the smaller first, like 0.1,0.3"
+        )
+    return numbers[0], numbers[-1]
 
 
 if __name__ == "__main__":

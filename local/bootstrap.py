@@ -7,7 +7,7 @@ to a file descriptor of their own, and standard output and error are the functio
     python -I -u bootstrap.py RESULT_FD PATH...
 
 The end of standard input ends the process, whatever the handler is doing: so no worker outlives
-the runner, however that ends.
+the runner, however that ends. A stopped process reads nothing; see `_end_with_runner`.
 """
 
 import importlib
@@ -15,6 +15,7 @@ import json
 import logging
 import os
 import queue
+import signal
 import sys
 import threading
 import time
@@ -180,8 +181,22 @@ def _log_error(description: dict[str, Any]) -> None:
         print("".join(description["stackTrace"]), end="")
 
 
+def _end_with_runner() -> None:
+    """Have Linux kill this process when the runner ends, even if it is stopped.
+
+    The kernel continues the stopped processes of a runner that ended, but not if their new parent
+    is in the runner's session: in a container, a shell with process id 1.
+    """
+    if sys.platform == "linux":
+        import ctypes  # noqa: PLC0415 - only where it is needed
+
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+
+
 def main() -> None:
     """Load the handler, say so, and serve."""
+    _end_with_runner()
     os.set_inheritable(int(sys.argv[1]), False)
     results = os.fdopen(int(sys.argv[1]), "w", buffering=1)
     sys.path[:0] = sys.argv[2:]

@@ -1,8 +1,8 @@
 """An embedded DynamoDB and S3: moto, in a process of its own.
 
 Run as a module, `python -m local.moto_server FD MIN_LAG MAX_LAG`, on a listening socket that it
-inherits; the lags are those of global secondary indexes, in seconds. It ends when its standard input
-does, so that it never outlives the runner.
+inherits; the lags are those of global secondary indexes, in seconds. It ends when its standard
+input does, so that it never outlives the runner.
 """
 
 import copy

@@ -121,11 +121,43 @@ def test_an_endpoint_that_does_not_answer_is_one_line(template: Path) -> None:
     fails_with("cannot create things", "--template", template, "--port", 0, "--aws-endpoint", url)
 
 
+@pytest.mark.parametrize("text", ["soon", "-1", "0.3,0.1", "0.1,0.2,0.3", "inf"])
+def test_a_bad_index_lag_is_one_line(template: Path, text: str) -> None:
+    fails_with("--index-lag takes", "--template", template, "--port", 0, f"--index-lag={text}")
+
+
+@pytest.mark.parametrize(("lag", "visible"), [("30", 0), ("0", 1)])
+def test_index_reads_lag_as_long_as_the_option_says(template: Path, lag: str, visible: int) -> None:
+    with running(template, "--index-lag", lag) as run:
+        dynamodb = boto3.client(
+            "dynamodb", "us-east-1", endpoint_url=run.aws,
+            aws_access_key_id="any", aws_secret_access_key="any",
+        )  # fmt: skip
+        dynamodb.create_table(
+            TableName="indexed",
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+            KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+            GlobalSecondaryIndexes=[
+                {
+                    "IndexName": "index",
+                    "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
+                    "Projection": {"ProjectionType": "ALL"},
+                }
+            ],
+        )
+        dynamodb.put_item(TableName="indexed", Item={"id": {"S": "a"}})
+        assert dynamodb.scan(TableName="indexed", IndexName="index")["Count"] == visible
+        assert dynamodb.scan(TableName="indexed")["Count"] == 1
+        dynamodb.close()
+
+
 def test_help_explains_every_option() -> None:
     text = run_to_its_end("--help").stdout
     for option in (
         "--template", "--port", "--parameter-overrides", "--region", "--api", "--aws-endpoint",
-        "--idle-timeout", "--max-duration", "--retry-delays", "--page", "--no-reload", "--lint",
+        "--index-lag", "--idle-timeout", "--max-duration", "--retry-delays", "--page",
+        "--no-reload", "--lint",
     ):  # fmt: skip
         assert option in text
 
@@ -172,6 +204,45 @@ def test_not_even_a_killed_run_leaves_a_process(template: Path) -> None:
         run.process.kill()
         run.process.wait(timeout=20)
     assert is_gone(pid)
+
+
+# The new parent of what a killed run leaves, in the same session: as in a container whose process
+# 1 is a shell.
+PARENT = """
+import ctypes, os, subprocess, sys
+ctypes.CDLL(None).prctl(36, 1)  # PR_SET_CHILD_SUBREAPER
+run = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL)
+sys.stdin.read()
+run.kill()
+while True:
+    try:
+        os.wait()
+    except ChildProcessError:
+        break
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel of macOS does it alone")
+def test_a_killed_run_leaves_no_process_to_a_parent_in_its_session(template: Path) -> None:
+    run = (sys.executable, "-m", "local", "--template", template, "--port", "0", "--no-reload")
+    with subprocess.Popen(
+        [sys.executable, "-c", PARENT, *run],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as parent:
+        assert parent.stdin is not None
+        assert parent.stdout is not None
+        url = next(line for line in parent.stdout if "Ready: " in line)
+        pid = worker_pid(url.removeprefix("Ready: ").strip())
+        try:
+            parent.stdin.close()
+            assert parent.wait(timeout=20) == 0
+        finally:
+            parent.kill()
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
 
 def test_a_signal_while_it_starts_ends_it_too(template: Path) -> None:

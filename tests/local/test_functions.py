@@ -3,7 +3,10 @@
 import asyncio
 import json
 import os
+import subprocess
+import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -268,6 +271,91 @@ async def test_changed_code_is_used_while_the_old_finishes_its_work(
     await functions.use([function], ENDPOINTS, "us-east-1", {"f"})
     assert (await functions.invoke("f", {})).payload == "new"
     assert (await old).payload["count"] == 1
+
+
+BACKGROUND = """
+import os, subprocess, threading, time
+LOOP = 'while :; do printf . >> "$1"; sleep 0.01; done'
+def write(path):
+    while True:
+        with open(path, "a") as file: file.write(".")
+        time.sleep(0.01)
+def start(path):
+    threading.Thread(target=write, args=[path], daemon=True).start()
+def handler(event, context):
+    if "thread" in event: start(event["thread"])
+    if "child" in event: subprocess.Popen(["sh", "-c", LOOP, "sh", event["child"]])
+    if "log" in event: print(event["log"])
+    if "raise" in event: raise KeyError
+    time.sleep(event.get("sleep", 0))
+    return os.getpid()
+"""
+
+
+def is_stopped(pid: int) -> bool:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        status = subprocess.run(
+            ["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=True
+        )
+        if status.stdout.startswith("T"):
+            return True
+        time.sleep(0.02)
+    return False
+
+
+@pytest.mark.parametrize("kind", ["thread", "child"])
+async def test_work_left_running_waits_for_the_next_invocation(
+    functions: Functions, make: Make, tmp_path: Path, kind: str
+) -> None:
+    await start(functions, make(BACKGROUND))
+    written = tmp_path / "written"
+    pid = (await functions.invoke("f", {kind: str(written), "sleep": 0.3})).payload
+    assert is_stopped(pid)
+    await asyncio.sleep(0.1)  # the other processes of the group stop as soon as they are scheduled
+    first = written.stat().st_size
+    assert first
+    await asyncio.sleep(0.5)
+    assert written.stat().st_size == first
+    assert (await functions.invoke("f", {"sleep": 0.3})).payload == pid
+    assert written.stat().st_size > first
+
+
+async def test_a_process_is_stopped_before_its_first_invocation(
+    functions: Functions, make: Make, tmp_path: Path
+) -> None:
+    written = tmp_path / "written"
+    await start(functions, make(f"{BACKGROUND}\nstart({str(written)!r})"))
+    await asyncio.sleep(0.1)
+    first = written.stat().st_size if written.exists() else 0
+    await asyncio.sleep(0.5)
+    assert (written.stat().st_size if written.exists() else 0) == first
+    await functions.invoke("f", {"sleep": 0.3})
+    assert written.stat().st_size > first
+
+
+async def test_a_process_is_stopped_after_an_exception_and_its_log_appears(
+    functions: Functions, make: Make, log: Log
+) -> None:
+    await start(functions, make(BACKGROUND))
+    pid = (await functions.invoke("f", {})).payload
+    await functions.invoke("f", {"log": "last words", "raise": True})
+    await log.line_with("last words")
+    await log.line_with("[ERROR] KeyError")
+    assert is_stopped(pid)
+
+
+async def test_changed_code_ends_a_stopped_process(functions: Functions, make: Make) -> None:
+    await start(functions, make(BACKGROUND))
+    pid = (await functions.invoke("f", {})).payload
+    assert is_stopped(pid)
+    await functions.use([make()], ENDPOINTS, "us-east-1", {"f"})
+    async with asyncio.timeout(20):
+        with suppress(ProcessLookupError):
+            while True:
+                os.kill(pid, 0)
+                await asyncio.sleep(0.01)
+    assert not (await functions.invoke("f", {})).is_error
 
 
 async def test_nothing_is_left_after_the_end(functions: Functions, make: Make) -> None:
