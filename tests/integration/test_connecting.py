@@ -110,3 +110,12 @@ def test_an_expired_row_does_not_count_as_a_connection(backend: Backend) -> None
     sender = backend.connect("user123")
     assert backend.say(sender, "user123#user456", "Hello!")["delivered"] == 0
     assert backend.api.attempts[stale] == 0
+
+
+def test_end_of_a_connection_brings_no_expired_row_of_its_user_back(backend: Backend) -> None:
+    phone = backend.connect("user123")
+    backend.dynamodb.delete_item(
+        TableName="ChatConnections", Key={"connectionId": {"S": "user#user123"}}
+    )
+    assert backend.on_disconnect(events.disconnect(phone)) == {"statusCode": 200}
+    assert backend.rows("ChatConnections") == []
