@@ -84,7 +84,7 @@ class Replay:
             record("CatchUpDuration", (time.monotonic() - began_at) * 1000, "Milliseconds")
             record("MessagesReplayed", len(run.replayed), "Count")
             if complete:
-                # A client that is told of more asks again, from the last message on.
+                # Otherwise the client asks again, from the last message on.
                 self._look_again(catch_up, run)
         except _Left:
             self._connections.remove(catch_up.connection_id, catch_up.user_id)
@@ -127,7 +127,7 @@ class Replay:
         for as long as it may.
         """
         time.sleep(max(0, run.opened_at + INDEX_LAG_S - time.monotonic()))
-        since = max(catch_up.since, catch_up.connected_at) - OVERLAP_MS
+        since = catch_up.connected_at - OVERLAP_MS
         for message in self._messages.sent_to(catch_up.user_id, since=since):
             if message.message_id in run.replayed:
                 continue
