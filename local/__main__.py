@@ -86,6 +86,12 @@ def _parser() -> argparse.ArgumentParser:
         " no effect with --aws-endpoint",
     )
     add(
+        "--write-delay",
+        default="0",
+        metavar="SECONDS[,SECONDS]",
+        help="how long each write to the embedded DynamoDB takes, likewise (%(default)s)",
+    )
+    add(
         "--idle-timeout",
         type=float,
         default=600,
@@ -130,7 +136,8 @@ def _options(arguments: argparse.Namespace) -> Options:
         region=arguments.region,
         api=arguments.api,
         aws_endpoint=arguments.aws_endpoint,
-        index_lag=_parse_index_lag(arguments.index_lag),
+        index_lag=_parse_range("--index-lag", arguments.index_lag),
+        write_delay=_parse_range("--write-delay", arguments.write_delay),
         lifetimes=Lifetimes(arguments.idle_timeout, arguments.max_duration),
         retry_delays=retry_delays,
         page=arguments.page,
@@ -138,7 +145,7 @@ def _options(arguments: argparse.Namespace) -> Options:
     )
 
 
-def _parse_index_lag(text: str) -> tuple[float, float]:
+def _parse_range(option: str, text: str) -> tuple[float, float]:
     try:
         numbers = [float(number) for number in text.split(",")]
     except ValueError:
@@ -146,7 +153,7 @@ def _parse_index_lag(text: str) -> tuple[float, float]:
     # Written so that NaN fails too.
     if len(numbers) not in {1, 2} or not 0 <= numbers[0] <= numbers[-1] < math.inf:
         raise LocalError(
-            "--index-lag takes a number of seconds, or two with the smaller first, like 0.1,0.3"
+            f"{option} takes a number of seconds, or two with the smaller first, like 0.1,0.3"
         )
     return numbers[0], numbers[-1]
 

@@ -32,11 +32,14 @@ _ALREADY_THERE = {
 
 
 @contextlib.asynccontextmanager
-async def embedded(index_lag: tuple[float, float] = (0, 0)) -> AsyncIterator[str]:
+async def embedded(
+    index_lag: tuple[float, float] = (0, 0), write_delay: tuple[float, float] = (0, 0)
+) -> AsyncIterator[str]:
     """Run moto; yield the URL of its endpoint, which takes connections at once.
 
     Args:
         index_lag: The shortest and the longest lag of global secondary indexes, in seconds.
+        write_delay: The shortest and the longest time that a write to DynamoDB takes, in seconds.
 
     """
     with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
@@ -44,7 +47,7 @@ async def embedded(index_lag: tuple[float, float] = (0, 0)) -> AsyncIterator[str
         # A process of its own, not a thread: moto would take the gateway's turns otherwise.
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-s", "-m", "local.moto_server",
-            str(listener.fileno()), *map(str, index_lag),
+            str(listener.fileno()), *map(str, index_lag + write_delay),
             cwd=_ROOT,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.DEVNULL,

@@ -1,10 +1,12 @@
 """An embedded DynamoDB and S3: moto, in a process of its own.
 
-Run as a module, `python -m local.moto_server FD MIN_LAG MAX_LAG`, on a listening socket that it
-inherits; the lags are those of global secondary indexes, in seconds. It ends when its standard
-input does, so that it never outlives the runner.
+Run as a module, `python -m local.moto_server FD MIN_LAG MAX_LAG MIN_DELAY MAX_DELAY`, on a
+listening socket that it inherits. The lags are those of global secondary indexes, the delays those
+of DynamoDB's writes, in seconds. It ends when its standard input does, so that it never outlives
+the runner.
 """
 
+import asyncio
 import copy
 import functools
 import inspect
@@ -14,6 +16,7 @@ import random
 import socket
 import sys
 import threading
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -27,6 +30,13 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from local.index_lag import LaggingIndexes
 
 type Scope = dict[str, Any]
+
+_WRITES = {
+    f"DynamoDB_20120810.{operation}".encode()
+    for operation in (
+        "PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "TransactWriteItems",
+    )
+}  # fmt: skip
 
 
 class Moto(DomainDispatcherApplication):
@@ -144,10 +154,15 @@ class OneAtATime:
     DynamoDB's conditional writes are atomic; moto checks first and writes then. So it runs in the
     event loop itself, where nothing comes between. (Moto's own threaded server also takes twice as
     long for the same requests.)
+
+    Args:
+        write_delay_s: Returns how long a write to DynamoDB takes, in seconds.
+
     """
 
-    def __init__(self) -> None:
+    def __init__(self, write_delay_s: Callable[[], float]) -> None:
         self._moto = Moto()
+        self._write_delay_s = write_delay_s
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI
         """Answer a request, once its body is there."""
@@ -158,6 +173,8 @@ class OneAtATime:
                 return
             chunks.append(message.get("body", b""))
             more = message.get("more_body", False)
+        if dict(scope["headers"]).get(b"x-amz-target") in _WRITES:
+            await asyncio.sleep(self._write_delay_s())
         start: list[Any] = []
         body = b"".join(
             self._moto(_environ(scope, b"".join(chunks)), lambda *args: start.extend(args))
@@ -211,12 +228,14 @@ def main() -> None:
     use_journal()
     use_direct_queries()
     remember_method_names()
-    descriptor, min_lag, max_lag = int(sys.argv[1]), float(sys.argv[2]), float(sys.argv[3])
+    descriptor = int(sys.argv[1])
+    min_lag, max_lag, *delay = map(float, sys.argv[2:])
     if max_lag:
         # After the journal, whose rollbacks must not reach the indexes.
         LaggingIndexes(lambda: random.uniform(min_lag, max_lag)).install()  # noqa: S311 - no secret
+    moto = OneAtATime(lambda: random.uniform(*delay))  # noqa: S311 - no secret
     config = uvicorn.Config(
-        OneAtATime(), http="httptools", ws="none", lifespan="off", log_config=None,
+        moto, http="httptools", ws="none", lifespan="off", log_config=None,
         access_log=False, log_level="error", timeout_keep_alive=600,
     )  # fmt: skip
     uvicorn.Server(config).run(sockets=[socket.socket(fileno=descriptor)])

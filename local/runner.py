@@ -38,6 +38,7 @@ class Options:
     api: str | None = None
     aws_endpoint: str | None = None
     index_lag: tuple[float, float] = (0.1, 0.3)
+    write_delay: tuple[float, float] = (0, 0)
     lifetimes: Lifetimes = field(default_factory=Lifetimes)
     retry_delays: Sequence[float] = RETRY_DELAYS
     page: Path | None = None
@@ -99,7 +100,9 @@ async def _serve(options: Options, listener: socket.socket) -> None:
         scratch = Path(opened.enter_context(tempfile.TemporaryDirectory()))
         aws = options.aws_endpoint
         if aws is None:
-            aws = await opened.enter_async_context(backends.embedded(options.index_lag))
+            aws = await opened.enter_async_context(
+                backends.embedded(options.index_lag, options.write_delay)
+            )
         stack = await asyncio.to_thread(load_stack, options, scratch)
         functions = Functions(terminal.log)
         opened.push_async_callback(functions.close)

@@ -122,8 +122,9 @@ def test_an_endpoint_that_does_not_answer_is_one_line(template: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["soon", "-1", "0.3,0.1", "0.1,0.2,0.3", "inf"])
-def test_a_bad_index_lag_is_one_line(template: Path, text: str) -> None:
-    fails_with("--index-lag takes", "--template", template, "--port", 0, f"--index-lag={text}")
+@pytest.mark.parametrize("option", ["--index-lag", "--write-delay"])
+def test_bad_range_of_seconds_is_one_line(template: Path, option: str, text: str) -> None:
+    fails_with(f"{option} takes", "--template", template, "--port", 0, f"{option}={text}")
 
 
 @pytest.mark.parametrize(("lag", "visible"), [("30", 0), ("0", 1)])

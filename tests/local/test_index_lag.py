@@ -295,10 +295,27 @@ def test_uninstalled_indexes_are_up_to_date() -> None:
 LAG_S = 0.5
 
 
+WRITE_S = 0.2
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def url() -> AsyncIterator[str]:
-    async with backends.embedded((LAG_S, LAG_S)) as url:
+    async with backends.embedded((LAG_S, LAG_S), (WRITE_S, WRITE_S)) as url:
         yield url
+
+
+def test_write_takes_as_long_as_the_delay_and_a_read_does_not(url: str) -> None:
+    client = boto3.client(
+        "dynamodb", REGION, endpoint_url=url, aws_access_key_id="any", aws_secret_access_key="any"
+    )
+    client.create_table(TableName="slow", **SCHEMA)
+    start = time.monotonic()
+    client.put_item(TableName="slow", Item={"chat": {"S": "a"}, "time": {"N": "1"}})
+    assert time.monotonic() - start >= WRITE_S
+    start = time.monotonic()
+    client.scan(TableName="slow")
+    assert time.monotonic() - start < WRITE_S
+    client.close()
 
 
 def test_embedded_indexes_lag_with_its_journal_and_its_queries(url: str) -> None:
