@@ -163,6 +163,7 @@ class Network:
         is_dead: A function was killed: nothing that it still tries happens.
         index_lag_s: After how many seconds an index shows a message; moto's show it at once.
         write_s: How many seconds it takes to store a message.
+        clock: What an index's lag is measured with: like the module `time`.
     """
 
     def __init__(self) -> None:
@@ -172,6 +173,7 @@ class Network:
         self.queue: list[dict[str, Any]] = []
         self.is_dead = False
         self.index_lag_s = self.write_s = 0.0
+        self.clock: Any = time
         self._stored_at: dict[str, float] = {}
         self._faults: list[Fault] = []
         # moto's tables are plain dicts: without a lock two conditional writes could both succeed.
@@ -212,8 +214,8 @@ class Network:
                 time.sleep(self.write_s)
             with self._lock:
                 response = carry()
-                self._stored_at.update(dict.fromkeys(messages, time.monotonic()))
-                if operation == "dynamodb.Query" and self.index_lag_s:
+                self._stored_at.update(dict.fromkeys(messages, self.clock.monotonic()))
+                if self.index_lag_s and _reads_index(operation, request):
                     assert response is not None
                     return self._as_the_index_shows(request, response)
                 return response
@@ -231,7 +233,7 @@ class Network:
     ) -> AWSResponse:
         """Leave out what was stored less than the lag ago."""
         answer = json.loads(response.content)
-        shown = time.monotonic() - self.index_lag_s
+        shown = self.clock.monotonic() - self.index_lag_s
         answer["Items"] = [
             item
             for item in answer["Items"]
@@ -253,6 +255,11 @@ class Network:
                     return fault
                 fault.after -= 1
         return None
+
+
+def _reads_index(operation: str, request: AWSPreparedRequest) -> bool:
+    body = json.loads(cast("bytes", request.body)) if operation == "dynamodb.Query" else {}
+    return "IndexName" in body
 
 
 def _messages_in(operation: str, request: AWSPreparedRequest) -> list[str]:

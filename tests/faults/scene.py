@@ -67,6 +67,11 @@ class Scene:
         frames = self._backend.api.received(connection_id)
         return {frame["messageId"] for frame in frames if frame["type"] == "message"}
 
+    def synced(self, connection_id: str) -> dict[str, Any]:
+        """Find the last ``synced``; messages that the index showed late come after it."""
+        frames = self._backend.api.received(connection_id)
+        return [frame for frame in frames if frame["type"] == "synced"][-1]
+
     def check(self, *, messages: int = 1) -> None:
         """Hold what must hold, whatever went wrong before."""
         rows = self.rows()
@@ -83,9 +88,8 @@ class Scene:
         assert self.received(self.sender) == set()
         # It is there at the next `since`, whoever got it before.
         back = self._backend.catch_up(self.second, since=0)
-        *_, synced = self._backend.api.received(back)
         assert self.received(back) == stored.keys()
-        assert (synced["type"], synced["complete"]) == ("synced", True)
+        assert self.synced(back)["complete"] is True
         # Nobody who lives was taken for dead.
         for connection_id in (self.sender, self.tablet, self.phone, self.laptop, back):
             assert self._backend.knows(connection_id)

@@ -18,6 +18,8 @@ from tests.network import (
     lost_on_its_way,
 )
 
+pytestmark = pytest.mark.usefixtures("clock")
+
 STRIKES = [killed_before, killed_after, failing, lost_on_its_way, answer_lost]
 # As without a file, and: a look at it, and its tag.
 CALLS = 11

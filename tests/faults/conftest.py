@@ -1,0 +1,43 @@
+"""Nothing in the fault suite is kinder than AWS: indexes lag, and writes take their time."""
+
+import time
+
+import pytest
+
+from tests.backend import Backend
+
+# Nearly what `chat.replay` allows it. Rows of an index may lag a second on a bad day.
+_INDEX_LAG_S = 1.9
+_WRITE_S = 0.003
+
+
+class Clock:
+    """Time that passes at once where the code sleeps, so that hundreds of tests can wait 2 s."""
+
+    def __init__(self) -> None:
+        self._slept_s = 0.0
+
+    def sleep(self, seconds: float) -> None:
+        self._slept_s += seconds
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self._slept_s
+
+    def time(self) -> float:
+        return time.time() + self._slept_s
+
+
+@pytest.fixture
+def clock(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """What every module of send_message takes for time, with AWS's own delays and our timeouts."""
+    clock = Clock()
+    modules = backend.send_message.modules
+    for module in modules.values():
+        if hasattr(module, "time"):
+            monkeypatch.setattr(module, "time", clock)
+    monkeypatch.setattr(modules["chat.messages"], "STORE_TIMEOUT_S", 2.0)
+    monkeypatch.setattr(modules["chat.retry"], "_FIRST_S", 0.05)
+    monkeypatch.setattr(modules["chat.replay"], "INDEX_LAG_S", 2.0)
+    backend.wire.clock = clock
+    backend.wire.index_lag_s, backend.wire.write_s = _INDEX_LAG_S, _WRITE_S
+    return clock
