@@ -16,7 +16,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(STAMP) ## run the backend on this machine (PORT=3001)
-	@exec $(BIN)/python -m local --port $(PORT)
+	@exec $(BIN)/python -m local --port $(PORT) --page page --query '?userId=user123' --query '?userId=user456'
 
 test: $(STAMP) ## run all tests, with coverage; or those of TESTS=tests/unit
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup $(or $(TESTS),--cov --cov-report=term)

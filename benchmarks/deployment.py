@@ -15,8 +15,8 @@ import boto3
 from moto import mock_aws
 
 from benchmarks.wire import Wire, wire
-from local.backends import create_item
-from local.stack import Stack
+from local.storage.create import create_item
+from local.template.model import Stack
 from tests import events
 from tests.backend import ROOT, Backend, Container
 from tests.conftest import bucket_of, containers, loaded

@@ -1,16 +1,13 @@
 """Run a SAM template's WebSocket API on this machine, as AWS would run it.
 
-Nothing in here ships. `python -m local` reads the template, and the packages' parts are, in the
-order in which a run meets them:
+Nothing in here ships. The packages, in the order in which a run meets them:
 
-    transform, parameters, intrinsics, resources    the template, as CloudFormation reads it
-    stack, template, apis                           what is left of it: functions, routes, storage
-    lint                                            mistakes that AWS does not report
-    backends, moto_server, index_lag                DynamoDB and S3
-    functions, pool, worker, bootstrap, invocations Lambda: processes that run the handlers
-    selection, events, results, connections,
-    throttle, authorizers, limits, gateway,
-    management                                      API Gateway's rules, without a socket in sight
-    sockets, server                                 the sockets
-    runner, deployment, reload, terminal, __main__  all of it together, under one command
+    template    the template, as CloudFormation reads it: functions, routes, storage, mistakes
+    storage     DynamoDB and S3
+    lambdas     Lambda: processes that run the handlers, and the Invoke API
+    gateway     API Gateway's rules, without a socket in sight
+    server      the sockets
+
+At the root is what starts them (`__main__`, `runner`), replaces them after an edit (`deployment`,
+`reload`) and prints (`terminal`).
 """

@@ -9,9 +9,9 @@ import tempfile
 from pathlib import Path
 
 from local.errors import LocalError
-from local.limits import Lifetimes
-from local.parameters import parse_overrides
+from local.gateway.limits import Lifetimes
 from local.runner import Options, listen, load_stack, run
+from local.template.parameters import parse_overrides
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -115,7 +115,14 @@ def _parser() -> argparse.ArgumentParser:
         "--page",
         type=Path,
         metavar="FOLDER",
-        help="the page to serve at / (local/page for the chat, none for other templates)",
+        help="the page to serve at / (none)",
+    )
+    add(
+        "--query",
+        action="append",
+        default=[],
+        metavar="?KEY=VALUE",
+        help="print a wscat command with this query string; may be given several times",
     )
     add("--no-reload", action="store_true", help="do not watch for edits")
     add("--lint", action="store_true", help="only look for mistakes; exit 1 if there are any")
@@ -141,6 +148,7 @@ def _options(arguments: argparse.Namespace) -> Options:
         lifetimes=Lifetimes(arguments.idle_timeout, arguments.max_duration),
         retry_delays=retry_delays,
         page=arguments.page,
+        queries=arguments.query,
         reload=not arguments.no_reload,
     )
 

@@ -3,11 +3,11 @@
 import asyncio
 from pathlib import Path
 
-from local import backends
-from local.functions import Endpoints, Functions
-from local.gateway import Gateway
-from local.results import Outcome
-from local.stack import Function, Stack
+from local.gateway.gateway import Gateway
+from local.gateway.results import Outcome
+from local.lambdas.functions import Endpoints, Functions
+from local.storage.create import create
+from local.template.model import Function, Stack
 
 
 class Deployment:
@@ -44,7 +44,7 @@ class Deployment:
 
         """
         # Functions may not start before their tables exist: some look for them at import.
-        await asyncio.to_thread(backends.create, stack.storage, self._aws, stack.region)
+        await asyncio.to_thread(create, stack.storage, self._aws, stack.region)
         self.stack = stack
         self._gateway.use(stack.api)
         return await self._use_functions(set())

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from watchfiles import awatch
 
-from local.stack import Function
+from local.template.model import Function
 
 type Functions = Mapping[str, Function]
 

@@ -11,20 +11,19 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from local import backends, terminal
+from local import terminal
 from local.deployment import Deployment
 from local.errors import LocalError
-from local.functions import Functions
-from local.gateway import Gateway
-from local.invocations import RETRY_DELAYS, InvokeApi
-from local.limits import Lifetimes
+from local.gateway.gateway import Gateway
+from local.gateway.limits import Lifetimes
+from local.lambdas.functions import Functions
+from local.lambdas.invocations import RETRY_DELAYS, InvokeApi
 from local.reload import Watcher
-from local.server import Application, Server
-from local.stack import Stack
+from local.server.application import Application, Server
+from local.storage.embedded import embedded
+from local.template.model import Stack
 
 HOST = "127.0.0.1"
-
-_CHATS_OWN_PAGE = Path(__file__).with_name("page")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +41,7 @@ class Options:
     lifetimes: Lifetimes = field(default_factory=Lifetimes)
     retry_delays: Sequence[float] = RETRY_DELAYS
     page: Path | None = None
+    queries: Sequence[str] = ()
     reload: bool = True
 
 
@@ -69,7 +69,7 @@ def load_stack(options: Options, scratch: Path) -> Stack:
 
     """
     # The transform takes most of a second to import: time in which moto starts.
-    from local.template import load  # noqa: PLC0415
+    from local.template.loader import load  # noqa: PLC0415
 
     return load(
         options.template,
@@ -100,9 +100,7 @@ async def _serve(options: Options, listener: socket.socket) -> None:
         scratch = Path(opened.enter_context(tempfile.TemporaryDirectory()))
         aws = options.aws_endpoint
         if aws is None:
-            aws = await opened.enter_async_context(
-                backends.embedded(options.index_lag, options.write_delay)
-            )
+            aws = await opened.enter_async_context(embedded(options.index_lag, options.write_delay))
         stack = await asyncio.to_thread(load_stack, options, scratch)
         functions = Functions(terminal.log)
         opened.push_async_callback(functions.close)
@@ -113,13 +111,13 @@ async def _serve(options: Options, listener: socket.socket) -> None:
         if errors:
             raise LocalError("\n".join(errors))
         invoke_api = InvokeApi(functions, options.retry_delays)
-        page = options.page or (_CHATS_OWN_PAGE if stack.is_chat else None)
-        server = Server(Application(gateway, invoke_api, options.lifetimes, page))
+        server = Server(Application(gateway, invoke_api, options.lifetimes, options.page))
         await opened.enter_async_context(_running(server, listener))
         if options.reload:
             await opened.enter_async_context(_reloading(options, scratch, deployment))
         terminal.say_remarks(stack)
-        terminal.say_ready(stack, deployment.url, aws, f"http://{address}/" if page else None)
+        page = f"http://{address}/" if options.page else None
+        terminal.say_ready(deployment.url, aws, page, options.queries)
         await asyncio.Event().wait()  # until it is cancelled
 
 

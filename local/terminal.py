@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterable
 
-from local.stack import Stack
+from local.template.model import Stack
 
 
 def say(line: str) -> None:
@@ -26,14 +26,14 @@ def say_remarks(stack: Stack) -> None:
         say(f"Not imitated: {notice}")
 
 
-def say_ready(stack: Stack, url: str, aws: str, page: str | None) -> None:
-    """Print where everything is, and how to try it."""
+def say_ready(url: str, aws: str, page: str | None, queries: Iterable[str]) -> None:
+    """Print where everything is, and how to try it: a command for each query string."""
     if page:
         say(f"Page: {page}")
     say(f"Ready: {url}")
     say(f"AWS endpoint: {aws}")
     say("\nTry it in another terminal:")
-    for query in _queries(stack):
+    for query in queries or [""]:
         say(f'  npx wscat -c "{url}{query}"')
     say("")
 
@@ -43,8 +43,3 @@ def say_reloaded(names: Iterable[str], errors: Iterable[str]) -> None:
     say(f"Reloaded: {', '.join(sorted(names))}")
     for error in errors:
         say(f"Error: {error}")
-
-
-def _queries(stack: Stack) -> list[str]:
-    # The chat wants a user, and two of them have more to say.
-    return ["?userId=user123", "?userId=user456"] if stack.is_chat else [""]

@@ -11,9 +11,9 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from local.backends import create_item
-from local.stack import Function, Stack
-from local.template import load
+from local.storage.create import create_item
+from local.template.loader import load
+from local.template.model import Function, Stack
 from tests.backend import ROOT, Backend, Container, Logs
 from tests.fakes import ManagementApi, management_api
 from tests.network import Network, network

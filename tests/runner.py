@@ -31,7 +31,7 @@ class Target:
 @contextmanager
 def running_backend(*options: str) -> Iterator[Target]:
     """Run ``python -m local`` on a free port."""
-    command = [sys.executable, "-m", "local", "--port", "0", *options]
+    command = [sys.executable, "-m", "local", "--port", "0", "--page", "page", *options]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as runner:
         assert runner.stdout is not None
         said = {}

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
-from local.stack import Stack
+from local.template.model import Stack
 from tests.backend import Backend, Container, Logs
 from tests.conftest import environment_of
 from tests.network import Fault, Network, s3_answers, throttled

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from moto import mock_aws
 
-from local.stack import Stack
+from local.template.model import Stack
 from tests import events
 from tests.backend import Backend, Container
 from tests.conftest import container, loaded

@@ -13,10 +13,10 @@ import pytest
 from botocore.awsrequest import AWSPreparedRequest
 from botocore.signers import RequestSigner
 
-from local.intrinsics import Resolver
-from local.resources import ACCOUNT_ID, Names
-from local.stack import Stack
-from local.transform import to_cloudformation
+from local.template.intrinsics import Resolver
+from local.template.model import Stack
+from local.template.resources import ACCOUNT_ID, Names
+from local.template.transform import to_cloudformation
 from tests.backend import ROOT, Backend, Container
 from tests.flows import Flows
 from tests.network import Network

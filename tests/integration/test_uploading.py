@@ -7,7 +7,7 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from local.stack import Stack
+from local.template.model import Stack
 from tests.backend import Backend, Container, Logs
 from tests.conftest import environment_of
 from tests.events import message

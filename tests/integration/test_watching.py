@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from chat import errors
-from local.intrinsics import Resolver
-from local.resources import Names
-from local.stack import Stack
-from local.transform import to_cloudformation
+from local.template.intrinsics import Resolver
+from local.template.model import Stack
+from local.template.resources import Names
+from local.template.transform import to_cloudformation
 from tests import events
 from tests.backend import ROOT, Backend, Logs
 from tests.flows import CHAT, LONG_AGO, TEXT, Flows

@@ -11,8 +11,9 @@ import pytest_asyncio
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from local import backends
-from local.stack import Storage
+from local.storage.create import create
+from local.storage.embedded import embedded
+from local.template.model import Storage
 
 TABLE = Storage(
     "AWS::DynamoDB::Table",
@@ -47,7 +48,7 @@ BUCKET = Storage(
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def url() -> AsyncIterator[str]:
-    async with backends.embedded() as url:
+    async with embedded() as url:
         yield url
 
 
@@ -66,14 +67,14 @@ def opened(request: pytest.FixtureRequest, url: str) -> Iterator[dict[str, Any]]
 
 @pytest.fixture
 def clients(opened: dict[str, Any], url: str) -> Iterator[dict[str, Any]]:
-    backends.create([TABLE, BUCKET], url, opened["s3"].meta.region_name)
+    create([TABLE, BUCKET], url, opened["s3"].meta.region_name)
     yield opened
     assert httpx.post(f"{url}/moto-api/reset").is_success
 
 
 def test_what_is_there_already_is_left_alone(clients: dict[str, Any], url: str) -> None:
     clients["dynamodb"].put_item(TableName="things", Item={"id": {"S": "kept"}})
-    backends.create([TABLE, BUCKET], url, clients["s3"].meta.region_name)
+    create([TABLE, BUCKET], url, clients["s3"].meta.region_name)
     assert clients["dynamodb"].scan(TableName="things")["Count"] == 1
 
 
@@ -199,7 +200,7 @@ def test_queries_are_sorted_and_come_in_pages(
     clients: dict[str, Any], index: str | None, key: str, value: str, expected: list[int]
 ) -> None:
     dynamodb = clients["dynamodb"]
-    backends.create([MESSAGES], dynamodb.meta.endpoint_url, dynamodb.meta.region_name)
+    create([MESSAGES], dynamodb.meta.endpoint_url, dynamodb.meta.region_name)
     for time in (5, 2, 4, 1, 3):
         item = {"chat": "a" if time % 2 else "b", "to": "ann"}
         dynamodb.put_item(

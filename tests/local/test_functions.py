@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from local.functions import Endpoints, Functions
-from local.pool import MAX_PROCESSES
-from local.results import Outcome
-from local.stack import Function
+from local.gateway.results import Outcome
+from local.lambdas.functions import Endpoints, Functions
+from local.lambdas.pool import MAX_PROCESSES
+from local.template.model import Function
 
 HANDLERS = """
 import json, logging, os, subprocess, sys, time

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from local.connections import Connection
-from local.events import Handshake
-from local.gateway import Accepted, Gateway
-from local.management import GONE, LIMIT_EXCEEDED, TOO_LARGE, ManagementApi
-from local.results import Outcome, Refused
-from local.stack import Api, Authorizer, Route, Throttle
+from local.gateway.connections import Connection
+from local.gateway.events import Handshake
+from local.gateway.gateway import Accepted, Gateway
+from local.gateway.management import GONE, LIMIT_EXCEEDED, TOO_LARGE, ManagementApi
+from local.gateway.results import Outcome, Refused
+from local.template.model import Api, Authorizer, Route, Throttle
 
 HANDSHAKE = Handshake("192.0.2.1", [("Host", "example.org"), ("User-Agent", "test/1")], "a=1&a=2")
 OK: dict[str, Any] = {"statusCode": 200}

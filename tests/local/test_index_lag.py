@@ -11,8 +11,8 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 from moto.dynamodb.models import dynamodb_backends
 
-from local import backends
-from local.index_lag import LaggingIndexes
+from local.storage.embedded import embedded
+from local.storage.index_lag import LaggingIndexes
 
 REGION = "us-east-1"
 ATTRIBUTES = {"chat": "S", "time": "N", "to": "S"}
@@ -300,7 +300,7 @@ WRITE_S = 0.2
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def url() -> AsyncIterator[str]:
-    async with backends.embedded((LAG_S, LAG_S), (WRITE_S, WRITE_S)) as url:
+    async with embedded((LAG_S, LAG_S), (WRITE_S, WRITE_S)) as url:
         yield url
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from local.template import load
+from local.template.loader import load
 
 SOUND = """
 Transform: AWS::Serverless-2016-10-31

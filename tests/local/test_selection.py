@@ -1,6 +1,6 @@
 import pytest
 
-from local.selection import is_understood, select_route
+from local.gateway.selection import is_understood, select_route
 
 ROUTES = {"chat", "1", "1.5", "true", "a/b", '{"x":1}'}
 

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from local.errors import LocalError, Unresolvable
-from local.intrinsics import Resolver
-from local.parameters import parameter_values, parse_overrides
-from local.resources import Names
-from local.stack import Stack, Throttle
-from local.template import load
+from local.template.intrinsics import Resolver
+from local.template.loader import load
+from local.template.model import Stack, Throttle
+from local.template.parameters import parameter_values, parse_overrides
+from local.template.resources import Names
 
 TEMPLATES = Path(__file__).with_name("templates")
 

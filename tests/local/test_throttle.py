@@ -1,5 +1,5 @@
-from local.stack import Throttle
-from local.throttle import TokenBucket
+from local.gateway.throttle import TokenBucket
+from local.template.model import Throttle
 
 
 def test_a_burst_passes_and_then_the_rate() -> None:

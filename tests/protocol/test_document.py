@@ -12,9 +12,9 @@ import pytest
 from jsonschema import Draft7Validator
 
 from chat import errors, file_keys, files, replay
-from local import gateway
-from local.limits import MAX_FRAME_BYTES, MAX_MESSAGE_BYTES, Lifetimes
-from local.transform import read
+from local.gateway import gateway
+from local.gateway.limits import MAX_FRAME_BYTES, MAX_MESSAGE_BYTES, Lifetimes
+from local.template.transform import read
 from tests.backend import ROOT
 from tests.protocol import document
 from tests.protocol.document import CHAT, DOCUMENT, SCHEMAS

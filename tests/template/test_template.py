@@ -13,9 +13,9 @@ import yaml
 from packaging.requirements import Requirement
 
 from chat.files import SENDABLE_FOR, UNSENT
-from local.intrinsics import Resolver
-from local.resources import Names
-from local.transform import read, to_cloudformation
+from local.template.intrinsics import Resolver
+from local.template.resources import Names
+from local.template.transform import read, to_cloudformation
 from tests.backend import ROOT
 
 TEMPLATE = ROOT / "template-python.yaml"

@@ -10,9 +10,9 @@ from cfnlint.api import lint
 from cfnlint.config import ManualArgs
 from cfnlint.context import ParameterSet
 
-from local.intrinsics import Resolver
-from local.resources import Names
-from local.transform import to_cloudformation
+from local.template.intrinsics import Resolver
+from local.template.resources import Names
+from local.template.transform import to_cloudformation
 from tests.backend import ROOT
 from tests.conftest import loaded
 

@@ -13,8 +13,8 @@ import pytest
 import yaml
 from botocore import xform_name
 
-from local.parameters import parameter_values, parse_overrides
-from local.transform import read
+from local.template.parameters import parameter_values, parse_overrides
+from local.template.transform import read
 from tests.backend import ROOT
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))

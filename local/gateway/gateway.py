@@ -9,13 +9,13 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from local import authorizers, events, results
-from local.connections import Connection, Socket, new_id, now
-from local.events import Event, Handshake, Request
-from local.results import Outcome, Refused, error_frame, is_success, refusal
-from local.selection import select_route
-from local.stack import Api, Route
-from local.throttle import TokenBucket
+from local.gateway import authorizers, events, results
+from local.gateway.connections import Connection, Socket, new_id, now
+from local.gateway.events import Event, Handshake, Request
+from local.gateway.results import Outcome, Refused, error_frame, is_success, refusal
+from local.gateway.selection import select_route
+from local.gateway.throttle import TokenBucket
+from local.template.model import Api, Route
 
 FORBIDDEN = "Forbidden"
 INTERNAL_SERVER_ERROR = "Internal server error"

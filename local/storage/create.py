@@ -1,25 +1,18 @@
-"""DynamoDB and S3: the embedded ones, and a stack's tables and buckets in whichever is used."""
+"""Create a stack's tables and buckets, in the embedded DynamoDB and S3 or at another endpoint."""
 
-import asyncio
 import contextlib
-import os
-import socket
-import sys
-from collections.abc import AsyncIterator, Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local.errors import LocalError
-from local.stack import Storage
+from local.template.model import Storage
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_s3 import S3Client
-
-_ROOT = Path(__file__).parents[1]
 
 # Of a table in CloudFormation, what DynamoDB's CreateTable takes under the same name.
 _TABLE_PROPERTIES = (
@@ -29,38 +22,6 @@ _TABLE_PROPERTIES = (
 _ALREADY_THERE = {
     "ResourceInUseException", "BucketAlreadyOwnedByYou", "BucketAlreadyExists",
 }  # fmt: skip
-
-
-@contextlib.asynccontextmanager
-async def embedded(
-    index_lag: tuple[float, float] = (0, 0), write_delay: tuple[float, float] = (0, 0)
-) -> AsyncIterator[str]:
-    """Run moto; yield the URL of its endpoint, which takes connections at once.
-
-    Args:
-        index_lag: The shortest and the longest lag of global secondary indexes, in seconds.
-        write_delay: The shortest and the longest time that a write to DynamoDB takes, in seconds.
-
-    """
-    with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
-        port = listener.getsockname()[1]
-        # A process of its own, not a thread: moto would take the gateway's turns otherwise.
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-s", "-m", "local.moto_server",
-            str(listener.fileno()), *map(str, index_lag + write_delay),
-            cwd=_ROOT,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.DEVNULL,
-            env={"PATH": os.environ.get("PATH", os.defpath), "MOTO_PORT": str(port)},
-            pass_fds=[listener.fileno()],
-            process_group=0,
-        )  # fmt: skip
-    try:
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
 
 
 def create(storage: Iterable[Storage], endpoint: str, region: str) -> None:

@@ -17,14 +17,14 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Message
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from local.connections import Connection, now
-from local.events import Handshake
-from local.gateway import Gateway
-from local.invocations import InvokeApi
-from local.limits import MAX_MESSAGE_BYTES, Lifetimes
-from local.management import STAGE_FORBIDDEN, Answer, ManagementApi
-from local.results import Refused
-from local.sockets import HttpProtocol, Outbox, WebSocketProtocol
+from local.gateway.connections import Connection, now
+from local.gateway.events import Handshake
+from local.gateway.gateway import Gateway
+from local.gateway.limits import MAX_MESSAGE_BYTES, Lifetimes
+from local.gateway.management import STAGE_FORBIDDEN, Answer, ManagementApi
+from local.gateway.results import Refused
+from local.lambdas.invocations import InvokeApi
+from local.server.sockets import HttpProtocol, Outbox, WebSocketProtocol
 
 # While a handshake is pending, uvicorn's own error comes through Starlette as it is.
 _CLIENT_LEFT = (WebSocketDisconnect, OSError)

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
-from local.connections import Connection, new_id
-from local.resources import ACCOUNT_ID
-from local.stack import Api
+from local.gateway.connections import Connection, new_id
+from local.template.model import Api
+from local.template.resources import ACCOUNT_ID
 
 type Event = dict[str, Any]
 

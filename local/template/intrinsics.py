@@ -8,9 +8,9 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from local import parameters
 from local.errors import Unresolvable
-from local.resources import Names
+from local.template import parameters
+from local.template.resources import Names
 
 # Stands for a property or list element that `!Ref AWS::NoValue` takes away.
 _NO_VALUE = object()

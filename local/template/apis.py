@@ -5,10 +5,10 @@ from collections.abc import Container, Mapping
 from typing import TYPE_CHECKING, Any
 
 from local.errors import LocalError
-from local.stack import Api, Authorizer, Route, Throttle
+from local.template.model import Api, Authorizer, Route, Throttle
 
 if TYPE_CHECKING:
-    from local.template import Template
+    from local.template.loader import Template
 
 _V2 = "AWS::ApiGatewayV2"
 _FUNCTION_OF_URI = re.compile(r"/functions/arn:[^/]*:function:([^:/]+)(:[^/]+)?/invocations$")

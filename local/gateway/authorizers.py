@@ -6,9 +6,9 @@ Rules: https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-w
 import fnmatch
 from typing import Any
 
-from local.events import Handshake
-from local.results import Outcome
-from local.stack import Authorizer
+from local.gateway.events import Handshake
+from local.gateway.results import Outcome
+from local.template.model import Authorizer
 
 
 def has_identity(authorizer: Authorizer, handshake: Handshake) -> bool:

@@ -102,8 +102,3 @@ class Stack:
     storage: tuple[Storage, ...]
     notices: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
-
-    @property
-    def is_chat(self) -> bool:
-        """Say whether it is this project's own, of which there is more to show."""
-        return any(name.endswith("1_on_connect") for name in self.functions)

@@ -5,9 +5,9 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
-from local.results import Outcome
-from local.stack import Function
-from local.worker import Log, Worker
+from local.gateway.results import Outcome
+from local.lambdas.worker import Log, Worker
+from local.template.model import Function
 
 # AWS starts up to a thousand; a laptop has less memory. Beyond this, invocations wait. More than
 # there are cores, because an invocation may spend seconds waiting.

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from local.apis import of_api
-from local.resources import ACCOUNT_ID, function_of_arn
-from local.selection import is_understood
-from local.stack import Api, Function, Route
+from local.gateway.selection import is_understood
+from local.template.apis import of_api
+from local.template.model import Api, Function, Route
+from local.template.resources import ACCOUNT_ID, function_of_arn
 
 if TYPE_CHECKING:
-    from local.template import Template
+    from local.template.loader import Template
 
 
 def findings(template: "Template", api: Api, functions: Mapping[str, Function]) -> list[str]:

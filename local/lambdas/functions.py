@@ -8,10 +8,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from local.pool import Pool
-from local.results import Outcome
-from local.stack import Function
-from local.worker import Log
+from local.gateway.results import Outcome
+from local.lambdas.pool import Pool
+from local.lambdas.worker import Log
+from local.template.model import Function
 
 
 @dataclass(frozen=True, slots=True)

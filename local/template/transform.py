@@ -13,7 +13,7 @@ from samtranslator.translator.transform import transform
 from samtranslator.yaml_helper import yaml_parse
 
 from local.errors import LocalError
-from local.parameters import parameter_values
+from local.template.parameters import parameter_values
 
 # The transform refuses code on this machine, so it gets `s3://local/<path>` to carry through.
 LOCAL_BUCKET = "local"

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from local.results import Outcome
-from local.stack import Function
+from local.gateway.results import Outcome
+from local.template.model import Function
 
 # Longer than any response, which has 6 MB at most.
 _LINE_LIMIT = 16 * 1024 * 1024

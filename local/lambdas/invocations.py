@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from local.functions import Functions
-from local.resources import function_of_arn
-from local.results import Outcome
+from local.gateway.results import Outcome
+from local.lambdas.functions import Functions
+from local.template.resources import function_of_arn
 
 # A failed asynchronous invocation is tried twice more, after one and after two minutes:
 # https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html

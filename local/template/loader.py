@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from local.apis import read_api
 from local.errors import LocalError, Unresolvable
-from local.intrinsics import Resolver
-from local.lint import findings
-from local.parameters import as_text
-from local.resources import Names
-from local.stack import Function, Stack, Storage
-from local.transform import LOCAL_BUCKET, to_cloudformation
+from local.template.apis import read_api
+from local.template.intrinsics import Resolver
+from local.template.lint import findings
+from local.template.model import Function, Stack, Storage
+from local.template.parameters import as_text
+from local.template.resources import Names
+from local.template.transform import LOCAL_BUCKET, to_cloudformation
 
 # Kinds of which nothing needs to exist here: nothing that runs would notice.
 _WITHOUT_EFFECT = (

@@ -1,7 +1,7 @@
 """An embedded DynamoDB and S3: moto, in a process of its own.
 
-Run as a module, `python -m local.moto_server FD MIN_LAG MAX_LAG MIN_DELAY MAX_DELAY`, on a
-listening socket that it inherits. The lags are those of global secondary indexes, the delays those
+Run as a module, `python -m local.storage.moto_server FD MIN_LAG MAX_LAG MIN_DELAY
+MAX_DELAY`, on a listening socket that it inherits. The lags are those of global secondary indexes, the delays those
 of DynamoDB's writes, in seconds. It ends when its standard input does, so that it never outlives
 the runner.
 """
@@ -27,7 +27,7 @@ from moto.dynamodb.models.dynamo_type import DynamoType, Item
 from moto.dynamodb.models.table import Table
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-from local.index_lag import LaggingIndexes
+from local.storage.index_lag import LaggingIndexes
 
 type Scope = dict[str, Any]
 

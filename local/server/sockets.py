@@ -11,7 +11,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from uvicorn.server import ServerState
 from websockets.server import ServerProtocol
 
-from local.limits import MAX_FRAME_BYTES, MAX_MESSAGE_BYTES
+from local.gateway.limits import MAX_FRAME_BYTES, MAX_MESSAGE_BYTES
 
 # How many characters may wait for a client that does not read. The size of AWS's buffer is not
 # documented.

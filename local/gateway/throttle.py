@@ -3,7 +3,7 @@
 https://docs.aws.amazon.com/apigateway/latest/developerguide/websocket-api-protect.html
 """
 
-from local.stack import Throttle
+from local.template.model import Throttle
 
 
 class TokenBucket:

@@ -8,8 +8,8 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from local.connections import Connection, Socket, is_well_formed, now
-from local.limits import MAX_MESSAGE_BYTES
+from local.gateway.connections import Connection, Socket, is_well_formed, now
+from local.gateway.limits import MAX_MESSAGE_BYTES
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""Lambda: processes that run the handlers, and the Invoke API."""

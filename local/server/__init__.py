@@ -1,0 +1,1 @@
+"""The sockets: WebSocket and HTTP, in front of the gateway's rules."""

@@ -1,0 +1,1 @@
+"""DynamoDB and S3: the embedded ones, and a stack's tables and buckets."""
