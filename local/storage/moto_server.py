@@ -1,9 +1,11 @@
 """An embedded DynamoDB and S3: moto, in a process of its own.
 
-Run as a module, `python -m local.storage.moto_server FD MIN_LAG MAX_LAG MIN_DELAY
-MAX_DELAY`, on a listening socket that it inherits. The lags are those of global secondary indexes, the delays those
-of DynamoDB's writes, in seconds. It ends when its standard input does, so that it never outlives
-the runner.
+Run as a module, on a listening socket that it inherits:
+
+    python -m local.storage.moto_server FD MIN_LAG MAX_LAG MIN_DELAY MAX_DELAY
+
+The lags are those of global secondary indexes, the delays those of DynamoDB's writes, in seconds.
+It ends when its standard input does, so that it never outlives the runner.
 """
 
 import asyncio
