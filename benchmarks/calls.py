@@ -9,7 +9,7 @@ from typing import Any
 from benchmarks.deployment import Deployment, deployment, text
 from benchmarks.measure import Section, Table
 from benchmarks.wire import depth
-from tests import events
+from tests.support import events
 
 # So long that what runs side by side cannot look like a sequence, on a busy machine either: each of
 # 31 pushes takes some milliseconds of one core before it waits.

@@ -22,8 +22,8 @@ from py_compile import PycInvalidationMode
 
 from benchmarks.deployment import NOWHERE, template
 from benchmarks.measure import Section, Table, shown, spread
-from tests.backend import ROOT
-from tests.conftest import environment_of
+from tests.support.backend import ROOT
+from tests.support.stack import environment_of
 
 _GOAL = 1.20
 _HANDLER = "import lambda_function"

@@ -17,10 +17,10 @@ from moto import mock_aws
 from benchmarks.wire import Wire, wire
 from local.storage.create import create_item
 from local.template.model import Stack
-from tests import events
-from tests.backend import ROOT, Backend, Container
-from tests.conftest import bucket_of, containers, loaded
-from tests.fakes import ManagementApi
+from tests.support import events
+from tests.support.backend import ROOT, Backend, Container
+from tests.support.management_api import ManagementApi
+from tests.support.stack import bucket_of, containers, loaded
 
 LONG_AGO_MS = 60_000
 """For how long connections are open: pushes to younger ones wait for their handshake."""

@@ -16,7 +16,7 @@ from moto.dynamodb.models.table import Table as MotoTable
 
 from benchmarks.deployment import Deployment, deployment, text
 from benchmarks.measure import Section, Table, interleaved, shown, spread
-from tests import events
+from tests.support import events
 
 _OTHERS = (1_000, 10_000, 100_000)
 _FEW = (100, 1_000)

@@ -15,7 +15,7 @@ from uuid import uuid4
 from websockets.asyncio.client import ClientConnection, connect
 
 from benchmarks.measure import Section, Table, percentile, shown, spread
-from tests.runner import running_backend
+from tests.support.runner import running_backend
 
 _CLIENTS = (1, 10, 100)
 _KINDS = ("functions", "moto", "gateway")

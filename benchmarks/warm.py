@@ -21,10 +21,10 @@ from uuid import uuid4
 
 from benchmarks.deployment import LONG_AGO_MS, Nobody, template, text
 from benchmarks.measure import Section, Table, interleaved, shown, spread
-from tests import events
-from tests.backend import ROOT, Container
-from tests.conftest import environment_of
-from tests.runner import running_backend
+from tests.support import events
+from tests.support.backend import ROOT, Container
+from tests.support.runner import running_backend
+from tests.support.stack import environment_of
 
 _BATCH = 5
 _LISTENER = """

@@ -19,7 +19,7 @@ from botocore.compat import HTTPHeaders
 from moto.core.botocore_stubber import BotocoreStubber
 
 from benchmarks import units
-from tests.network import Carry, Network, RawBody
+from tests.support.network import Carry, Network, RawBody
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 import json
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,14 +11,11 @@ import pytest
 from moto import mock_aws
 
 from local.storage.create import create_item
-from local.template.loader import load
-from local.template.model import Function, Stack
-from tests.backend import ROOT, Backend, Container, Logs
-from tests.fakes import ManagementApi, management_api
-from tests.network import Network, network
-
-_ENDPOINT = "AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI"
-
+from local.template.model import Stack
+from tests.support.backend import ROOT, Backend, Container, Logs
+from tests.support.management_api import ManagementApi, management_api
+from tests.support.network import Network, network
+from tests.support.stack import ENDPOINT, bucket_of, containers, loaded
 
 # Tests that start processes of their own. Side by side they would starve each other.
 _WITH_PROCESSES = {"attacks", "bench", "browser", "conformance", "e2e", "local", "soak"}
@@ -36,17 +32,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Stack:
     """The template, transformed and resolved."""
     return loaded(tmp_path_factory.mktemp("scratch"))
-
-
-def loaded(scratch: Path, **overrides: str) -> Stack:
-    """Load the template with these parameters."""
-    return load(
-        ROOT / "template-python.yaml",
-        overrides=overrides,
-        region="us-east-1",
-        api=None,
-        scratch=scratch,
-    )
 
 
 @pytest.fixture(scope="session")
@@ -101,7 +86,7 @@ def backend(
     monkeypatch.setattr(modules["chat.replay"], "INDEX_LAG_S", 0)
     # Clients that are made only when they are needed are made now.
     monkeypatch.setenv("AWS_DEFAULT_REGION", stack.region)
-    monkeypatch.setenv(_ENDPOINT, api.url)
+    monkeypatch.setenv(ENDPOINT, api.url)
     with mock_aws():
         for item in stack.storage:
             create_item(item, _clients["dynamodb"], _clients["s3"])
@@ -128,36 +113,3 @@ class _StandardOutput:
 
     def flush(self) -> None:
         sys.stdout.flush()
-
-
-def bucket_of(stack: Stack) -> str:
-    (name,) = (each.name for each in stack.storage if each.kind == "AWS::S3::Bucket")
-    return name
-
-
-def containers(stack: Stack, api: ManagementApi) -> dict[str, Container]:
-    """Make a cold container of each function."""
-    made = {}
-    for function in stack.functions.values():
-        made[function.code.name] = container(function, stack, api)
-    return made
-
-
-def container(function: Function, stack: Stack, api: ManagementApi) -> Container:
-    """Make a cold container of one function."""
-    environment = environment_of(function, stack.region)
-    if _ENDPOINT in environment:
-        environment[_ENDPOINT] = api.url
-    return Container(function.code.name, environment)
-
-
-def environment_of(function: Function, region: str) -> dict[str, str]:
-    """Give what the template sets for a function, and what Lambda sets for all."""
-    return {
-        "AWS_REGION": region,
-        "AWS_DEFAULT_REGION": region,
-        "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "testing",
-        "AWS_SESSION_TOKEN": "testing",
-        **dict(function.environment),
-    }

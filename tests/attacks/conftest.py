@@ -8,10 +8,10 @@ from uuid import uuid4
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from tests.backend import ROOT
-from tests.e2e.client import Device, device
-from tests.issuer import AUDIENCE, Issuer, issuer
 from tests.local.running import running
+from tests.support.backend import ROOT
+from tests.support.device import Device, device
+from tests.support.issuer import AUDIENCE, Issuer, issuer
 
 
 @dataclass(frozen=True)

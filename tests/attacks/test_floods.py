@@ -12,7 +12,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from tests.attacks.conftest import Cast, Deployment
-from tests.e2e.client import PATIENCE_S, Device, device
+from tests.support.device import PATIENCE_S, Device, device
 
 MOST_CONNECTIONS = 20
 """As the template has it."""

@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from websockets.sync.client import connect
 
 from tests.attacks.conftest import Cast, Deployment
-from tests.e2e.client import PATIENCE_S
-from tests.issuer import AUDIENCE, Issuer, ec_key, rsa_key
+from tests.support.device import PATIENCE_S
+from tests.support.issuer import AUDIENCE, Issuer, ec_key, rsa_key
 
 type Forgery = Callable[[Issuer, str], str]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.backend import ROOT
+from tests.support.backend import ROOT
 
 
 @pytest.mark.timeout(300)

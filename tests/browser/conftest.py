@@ -12,7 +12,7 @@ from tests.browser.chromium import chromium, launched
 from tests.browser.network import Network
 from tests.browser.side import Side
 from tests.e2e.conftest import Pair
-from tests.runner import NO_LAG, Target, running_backend
+from tests.support.runner import NO_LAG, Target, running_backend
 
 PATIENCE_MS = 20_000
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from playwright.async_api import Browser, Page, ViewportSize, expect
 
-from tests.backend import ROOT
 from tests.browser.chromium import launched
 from tests.browser.side import Side
-from tests.runner import NO_LAG, Target, running_backend
+from tests.support.backend import ROOT
+from tests.support.runner import NO_LAG, Target, running_backend
 
 DESKTOP = ViewportSize(width=1280, height=900)
 PHONE = ViewportSize(width=360, height=740)

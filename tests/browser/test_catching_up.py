@@ -11,7 +11,7 @@ from playwright.async_api import BrowserContext, expect
 from tests.browser.network import Network
 from tests.browser.side import Side
 from tests.e2e.conftest import Pair
-from tests.runner import Target
+from tests.support.runner import Target
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -12,7 +12,7 @@ from playwright.async_api import Page, WebSocketRoute, expect
 
 from tests.browser.side import Side
 from tests.e2e.conftest import Pair
-from tests.runner import Target
+from tests.support.runner import Target
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -6,8 +6,8 @@ from playwright.async_api import Page, expect
 from tests.browser.conftest import Complaints
 from tests.browser.side import Side
 from tests.e2e.conftest import Pair
-from tests.issuer import AUDIENCE, issuer, rsa_key
-from tests.runner import Target, running_backend
+from tests.support.issuer import AUDIENCE, issuer, rsa_key
+from tests.support.runner import Target, running_backend
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.runner import NO_LAG, Target, running_backend
+from tests.support.runner import NO_LAG, Target, running_backend
 
 
 @pytest.fixture(scope="session")

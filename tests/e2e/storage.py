@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import httpx
 
-from tests.runner import Target
-from tests.signatures import s3_takes
+from tests.support.runner import Target
+from tests.support.signatures import s3_takes
 
 # What the local runner gives its functions.
 _LOCAL_SECRET = "local"

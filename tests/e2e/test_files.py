@@ -8,11 +8,11 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import httpx
 import pytest
 
-from tests.e2e.client import Device, device
 from tests.e2e.conftest import Pair
 from tests.e2e.storage import FORBIDDEN, request
-from tests.runner import Target, running_backend
-from tests.signatures import signed_headers
+from tests.support.device import Device, device
+from tests.support.runner import Target, running_backend
+from tests.support.signatures import signed_headers
 
 MOST = 26_214_400
 ORIGIN = "https://chat.example.com"

@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 import httpx
 
 from tests.e2e.conftest import Pair
-from tests.protocol.conversation import Conversation
+from tests.support.conversation import Conversation
 
 WSCAT = ["npx", "--yes", "wscat@6.1.0"]
 

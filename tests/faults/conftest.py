@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from tests.backend import Backend
+from tests.support.backend import Backend
 
 # Nearly what `chat.replay` allows it. Rows of an index may lag a second on a bad day.
 _INDEX_LAG_S = 1.9

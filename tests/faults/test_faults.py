@@ -6,11 +6,10 @@ import threading
 import pytest
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 
-from tests import events
-from tests.backend import Backend
 from tests.faults.conftest import Clock
-from tests.faults.scene import Scene
-from tests.network import (
+from tests.support import events
+from tests.support.backend import Backend
+from tests.support.network import (
     ANY,
     Carry,
     Fault,
@@ -23,6 +22,7 @@ from tests.network import (
     lost_on_its_way,
     throttled,
 )
+from tests.support.scene import Scene
 
 pytestmark = pytest.mark.usefixtures("clock")
 

@@ -4,9 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.backend import Backend
-from tests.faults.scene import Scene
-from tests.network import (
+from tests.support.backend import Backend
+from tests.support.network import (
     ANY,
     Fault,
     Network,
@@ -17,6 +16,7 @@ from tests.network import (
     killed_before,
     lost_on_its_way,
 )
+from tests.support.scene import Scene
 
 pytestmark = pytest.mark.usefixtures("clock")
 

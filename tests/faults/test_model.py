@@ -20,10 +20,10 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from tests import events
-from tests.backend import Backend
 from tests.faults.conftest import Clock
-from tests.network import (
+from tests.support import events
+from tests.support.backend import Backend
+from tests.support.network import (
     ANY,
     Fault,
     Killed,

@@ -11,8 +11,8 @@ from uuid import uuid4
 
 import pytest
 
-from tests import events
-from tests.backend import Backend
+from tests.support import events
+from tests.support.backend import Backend
 
 TRIALS = 100
 # When a recipient connects: from so long before its message is sent until so long after.

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from tests import events
-from tests.backend import Backend, Container
+from tests.support import events
+from tests.support.backend import Backend, Container
 
 CHAT = "user123#user456"
 

@@ -3,9 +3,9 @@ from typing import Any
 
 import pytest
 
-from tests import events
-from tests.backend import Backend, Logs
-from tests.network import Fault, Network, failing, index_behind, lost_on_its_way, throttled
+from tests.support import events
+from tests.support.backend import Backend, Logs
+from tests.support.network import Fault, Network, failing, index_behind, lost_on_its_way, throttled
 
 CHAT = "user123#user456"
 THEN = 1764000000000

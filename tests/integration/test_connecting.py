@@ -3,9 +3,17 @@ import time
 
 import pytest
 
-from tests import events
-from tests.backend import Backend, Logs
-from tests.network import Fault, Network, Strike, denied, failing, lost_on_its_way, throttled
+from tests.support import events
+from tests.support.backend import Backend, Logs
+from tests.support.network import (
+    Fault,
+    Network,
+    Strike,
+    denied,
+    failing,
+    lost_on_its_way,
+    throttled,
+)
 
 
 def refused(backend: Backend, query: dict[str, str]) -> tuple[int, str]:

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from moto import mock_aws
 
-from tests import events
-from tests.backend import Backend, Container, Logs
-from tests.conftest import container, loaded
-from tests.fakes import ManagementApi
-from tests.network import Carry, Fault, Network, throttled
+from tests.support import events
+from tests.support.backend import Backend, Container, Logs
+from tests.support.management_api import ManagementApi
+from tests.support.network import Carry, Fault, Network, throttled
+from tests.support.stack import container, loaded
 
 NOW = int(time.time() * 1000)
 

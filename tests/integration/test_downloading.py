@@ -8,10 +8,10 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import pytest
 
 from local.template.model import Stack
-from tests.backend import Backend, Container, Logs
-from tests.conftest import environment_of
-from tests.network import Fault, Network, s3_answers, throttled
-from tests.signatures import s3_takes, signed_headers
+from tests.support.backend import Backend, Container, Logs
+from tests.support.network import Fault, Network, s3_answers, throttled
+from tests.support.signatures import s3_takes, signed_headers
+from tests.support.stack import environment_of
 
 CHAT = "user123#user456"
 FOLDER = "0ed1a8c2-9d5f-4a43-8a8e-000000000001"

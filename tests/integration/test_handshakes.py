@@ -8,11 +8,11 @@ import pytest
 from moto import mock_aws
 
 from local.template.model import Stack
-from tests import events
-from tests.backend import Backend, Container
-from tests.conftest import container, loaded
-from tests.fakes import ManagementApi
-from tests.issuer import AUDIENCE, KEYS, Issuer, issuer
+from tests.support import events
+from tests.support.backend import Backend, Container
+from tests.support.issuer import AUDIENCE, KEYS, Issuer, issuer
+from tests.support.management_api import ManagementApi
+from tests.support.stack import container, loaded
 
 pytestmark = pytest.mark.usefixtures("backend")
 

@@ -17,9 +17,9 @@ from local.template.intrinsics import Resolver
 from local.template.model import Stack
 from local.template.resources import ACCOUNT_ID, Names
 from local.template.transform import to_cloudformation
-from tests.backend import ROOT, Backend, Container
-from tests.flows import Flows
-from tests.network import Network
+from tests.support.backend import ROOT, Backend, Container
+from tests.support.flows import Flows
+from tests.support.network import Network
 
 type Right = tuple[str, str]
 """An action, and the ARN of what it is done to."""
@@ -171,7 +171,7 @@ def test_no_function_lacks_a_right(used: dict[str, set[Right]], stack: Stack) ->
 
 
 def test_no_function_has_a_right_to_spare(used: dict[str, set[Right]], stack: Stack) -> None:
-    """If this fails for a right that is needed, `tests/flows.py` lacks the flow that needs it."""
+    """If this fails for a right that is needed, `tests/support/flows.py` lacks a flow."""
     spare = {
         (folder, grant)
         for folder, grants in granted(stack).items()

@@ -10,13 +10,13 @@ import pytest
 from moto import mock_aws
 
 from local.template.model import Stack
-from tests import events
-from tests.backend import Backend
-from tests.conftest import container, loaded
-from tests.fakes import ManagementApi
-from tests.flows import CHAT, FILE_NAME, TEXT, Flows
-from tests.issuer import AUDIENCE, issuer
-from tests.network import Fault, Network, denied, lost_on_its_way, throttled
+from tests.support import events
+from tests.support.backend import Backend
+from tests.support.flows import CHAT, FILE_NAME, TEXT, Flows
+from tests.support.issuer import AUDIENCE, issuer
+from tests.support.management_api import ManagementApi
+from tests.support.network import Fault, Network, denied, lost_on_its_way, throttled
+from tests.support.stack import container, loaded
 
 # It has the functions write their log to where it can be read.
 pytestmark = pytest.mark.usefixtures("logs")

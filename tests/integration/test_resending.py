@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.backend import Backend
-from tests.network import (
+from tests.support.backend import Backend
+from tests.support.network import (
     Fault,
     Network,
     RawBody,

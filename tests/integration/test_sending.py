@@ -5,9 +5,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests import events
-from tests.backend import Backend, Logs
-from tests.network import (
+from tests.support import events
+from tests.support.backend import Backend, Logs
+from tests.support.network import (
     Fault,
     Network,
     Strike,

@@ -9,10 +9,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests import events
-from tests.backend import Backend, Container, Logs
-from tests.conftest import environment_of
-from tests.network import (
+from tests.support import events
+from tests.support.backend import Backend, Container, Logs
+from tests.support.network import (
     Carry,
     Fault,
     Killed,
@@ -23,6 +22,7 @@ from tests.network import (
     s3_answers,
     throttled,
 )
+from tests.support.stack import environment_of
 
 CHAT = "user123#user456"
 FOLDER = "0ed1a8c2-9d5f-4a43-8a8e-000000000001"

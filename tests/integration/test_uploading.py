@@ -8,11 +8,11 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from local.template.model import Stack
-from tests.backend import Backend, Container, Logs
-from tests.conftest import environment_of
-from tests.events import message
-from tests.network import Network
-from tests.signatures import s3_takes, signed_headers
+from tests.support.backend import Backend, Container, Logs
+from tests.support.events import message
+from tests.support.network import Network
+from tests.support.signatures import s3_takes, signed_headers
+from tests.support.stack import environment_of
 
 CHAT = "user123#user456"
 REQUEST = {

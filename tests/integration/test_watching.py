@@ -12,10 +12,10 @@ from local.template.intrinsics import Resolver
 from local.template.model import Stack
 from local.template.resources import Names
 from local.template.transform import to_cloudformation
-from tests import events
-from tests.backend import ROOT, Backend, Logs
-from tests.flows import CHAT, LONG_AGO, TEXT, Flows
-from tests.network import Fault, Network, denied, index_behind, lost_on_its_way, throttled
+from tests.support import events
+from tests.support.backend import ROOT, Backend, Logs
+from tests.support.flows import CHAT, LONG_AGO, TEXT, Flows
+from tests.support.network import Fault, Network, denied, index_behind, lost_on_its_way, throttled
 
 type Line = dict[str, Any]
 type Metric = tuple[str, tuple[tuple[str, str], ...]]

@@ -15,9 +15,9 @@ from chat import errors, file_keys, files, replay
 from local.gateway import gateway
 from local.gateway.limits import MAX_FRAME_BYTES, MAX_MESSAGE_BYTES, Lifetimes
 from local.template.transform import read
-from tests.backend import ROOT
-from tests.protocol import document
-from tests.protocol.document import CHAT, DOCUMENT, SCHEMAS
+from tests.support import document
+from tests.support.backend import ROOT
+from tests.support.document import CHAT, DOCUMENT, SCHEMAS
 
 SPECIFICATION = "@asyncapi/specs@6.11.1"
 """AsyncAPI's own schemas of its documents, as npm has them."""

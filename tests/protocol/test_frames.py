@@ -7,11 +7,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests import events
-from tests.backend import Backend
-from tests.network import Fault, denied, throttled
-from tests.protocol import document
-from tests.protocol.document import CHAT, SCHEMAS
+from tests.support import document, events
+from tests.support.backend import Backend
+from tests.support.document import CHAT, SCHEMAS
+from tests.support.network import Fault, denied, throttled
 
 ME = "user123"
 CHAT_ID = f"{ME}#user456"

@@ -5,9 +5,9 @@ import re
 
 import pytest
 
-from tests.backend import ROOT
-from tests.protocol import document
-from tests.protocol.document import CHAT, SCHEMAS, ref_of
+from tests.support import document
+from tests.support.backend import ROOT
+from tests.support.document import CHAT, SCHEMAS, ref_of
 
 PAGE = (ROOT / "docs" / "protocol.md").read_text()
 

@@ -18,7 +18,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 from websockets.protocol import State
 
-from tests.runner import running_backend
+from tests.support.runner import running_backend
 
 ACK_TIMEOUT_S = 10
 MAX_CONNECTS = 20

@@ -1,7 +1,7 @@
 """The short form of ``make soak``."""
 
-from tests.runner import running_backend
 from tests.soak.soak import UNKIND, soak
+from tests.support.runner import running_backend
 
 
 async def test_nothing_is_lost() -> None:

@@ -4,7 +4,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from tests.backend import ROOT
+from tests.support.backend import ROOT
 
 # As a shim of pyenv's: it looks for .python-version in PYENV_DIR, or else where it runs, and above.
 SHIM = """#!/bin/sh

@@ -16,7 +16,7 @@ from chat.files import SENDABLE_FOR, UNSENT
 from local.template.intrinsics import Resolver
 from local.template.resources import Names
 from local.template.transform import read, to_cloudformation
-from tests.backend import ROOT
+from tests.support.backend import ROOT
 
 TEMPLATE = ROOT / "template-python.yaml"
 SOURCE = read(TEMPLATE)

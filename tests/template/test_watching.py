@@ -13,8 +13,8 @@ from cfnlint.context import ParameterSet
 from local.template.intrinsics import Resolver
 from local.template.resources import Names
 from local.template.transform import to_cloudformation
-from tests.backend import ROOT
-from tests.conftest import loaded
+from tests.support.backend import ROOT
+from tests.support.stack import loaded
 
 TEMPLATE = ROOT / "template-python.yaml"
 TOPIC = "arn:aws:sns:us-east-1:123456789012:on-call"

@@ -15,7 +15,7 @@ from botocore import xform_name
 
 from local.template.parameters import parameter_values, parse_overrides
 from local.template.transform import read
-from tests.backend import ROOT
+from tests.support.backend import ROOT
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 README = ROOT / "README.md"

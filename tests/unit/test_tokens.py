@@ -20,8 +20,8 @@ from chat.errors import Unauthorized
 from chat.issuer import FLOOR_S, TRUSTED_S, IssuerUnreachable
 from chat.issuer import Issuer as Known
 from chat.tokens import Tokens
-from tests.backend import ROOT
-from tests.issuer import AUDIENCE, CONFIGURATION, KEYS, Issuer, Key, ec_key, issuer, rsa_key
+from tests.support.backend import ROOT
+from tests.support.issuer import AUDIENCE, CONFIGURATION, KEYS, Issuer, Key, ec_key, issuer, rsa_key
 
 
 @pytest.fixture(scope="module")

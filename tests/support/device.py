@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from websockets.sync.client import ClientConnection, connect
 
-from tests.protocol.conversation import Conversation
+from tests.support.conversation import Conversation
 
 PATIENCE_S = 20
 

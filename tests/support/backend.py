@@ -14,13 +14,13 @@ from uuid import uuid4
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from tests import events
-from tests.fakes import ManagementApi
-from tests.network import Killed, Network
+from tests.support import events
+from tests.support.management_api import ManagementApi
+from tests.support.network import Killed, Network
 
 type Logs = Callable[[], list[dict[str, Any]]]
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 class Context(LambdaContext):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from tests.backend import ROOT
+from tests.support.backend import ROOT
 
 NO_LAG = ("--index-lag", "0")
 """For tests that expect what was missed before `synced`, and in order."""

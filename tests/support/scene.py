@@ -3,9 +3,9 @@
 from typing import Any
 from uuid import uuid4
 
-from tests import events
-from tests.backend import Backend
-from tests.network import Killed
+from tests.support import events
+from tests.support.backend import Backend
+from tests.support.network import Killed
 
 LONG_AGO_MS = 60_000
 

@@ -8,8 +8,8 @@ from typing import Any
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.s3.models import s3_backends
 
-from tests import events
-from tests.backend import Backend
+from tests.support import events
+from tests.support.backend import Backend
 
 CHAT = "user123#user456"
 TEXT = "the secret of the text"

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.protocol import document
+from tests.support import document
 
 _DONE = {"ack", "upload", "download"}
 _PUSHED = {"message", "synced"}
