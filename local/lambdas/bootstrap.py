@@ -117,7 +117,7 @@ def describe(error: BaseException, request_id: str = "") -> dict[str, Any]:
     }
 
 
-def initialize_client_plugin(client: Any) -> None:  # noqa: ANN401 - a client of botocore
+def initialize_client_plugin(client: Any) -> None:
     """Lead botocore's requests for the API's own host name to the gateway on this machine.
 
     Handlers often build the endpoint from the event's domain name, which only AWS's DNS knows.
@@ -126,7 +126,7 @@ def initialize_client_plugin(client: Any) -> None:  # noqa: ANN401 - a client of
     """
     domain, gateway = os.environ["LOCAL_GATEWAY"].split(" ")
 
-    def redirect(request: Any, **_: object) -> None:  # noqa: ANN401 - a request of botocore
+    def redirect(request: Any, **_: object) -> None:
         url = urlsplit(request.url)
         if url.hostname == domain:
             request.url = urlunsplit(("http", gateway, url.path, url.query, ""))

@@ -207,7 +207,7 @@ class Server(uvicorn.Server):
         )
         self.serves = asyncio.Event()
 
-    async def startup(self, sockets: Any = None) -> None:  # noqa: ANN401 - uvicorn's own type
+    async def startup(self, sockets: Any = None) -> None:
         """Start, and tell."""
         await super().startup(sockets)
         self.serves.set()
@@ -242,7 +242,7 @@ def _how_it_ended(message: Message) -> tuple[int, str]:
     if "reason" not in message:  # no close frame came
         return 1006, ""
     code = int(message["code"])
-    if code == 1005:  # noqa: PLR2004
+    if code == 1005:
         # The text of AWS's own event, from Powertools' apiGatewayWebSocketApiDisconnect.json.
         return code, "Client-side close frame status not set"
     return code, message["reason"] or ""

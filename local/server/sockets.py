@@ -46,7 +46,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             max_size=(MAX_MESSAGE_BYTES, MAX_FRAME_BYTES), logger=self.logger
         )
 
-    async def send(self, message: Any) -> None:  # noqa: ANN401 - uvicorn's own type
+    async def send(self, message: Any) -> None:
         """Send; and count a refused handshake as complete, so that uvicorn finds no fault in it."""
         await super().send(message)
         if message["type"] == "websocket.http.response.body":

@@ -99,7 +99,7 @@ class LaggingIndexes:
         setattr(owner, name, functools.wraps(original)(wrap(original)))
 
     def _wrap_table_write(self, original: Method) -> Method:
-        def write(table: Table, *args: Any, **more: Any) -> Any:  # noqa: ANN401 - moto's own
+        def write(table: Table, *args: Any, **more: Any) -> Any:
             with self._writing():
                 self._shadow(table)
                 item: Item | None = original(table, *args, **more)
@@ -110,7 +110,7 @@ class LaggingIndexes:
 
     def _wrap_update(self, original: Method) -> Method:
         # Moto updates an item in place, and a new one only after it has put an empty one.
-        def update(backend: DynamoDBBackend, table_name: str, *args: Any, **more: Any) -> Any:  # noqa: ANN401 - moto's own
+        def update(backend: DynamoDBBackend, table_name: str, *args: Any, **more: Any) -> Any:
             with self._writing():
                 table = backend.get_table(table_name)
                 self._shadow(table)
@@ -121,7 +121,7 @@ class LaggingIndexes:
         return update
 
     def _wrap_transaction(self, original: Method) -> Method:
-        def transact(backend: DynamoDBBackend, *args: Any, **more: Any) -> Any:  # noqa: ANN401 - moto's own
+        def transact(backend: DynamoDBBackend, *args: Any, **more: Any) -> Any:
             with self._writing() as written:
                 try:
                     return original(backend, *args, **more)
@@ -134,7 +134,7 @@ class LaggingIndexes:
     def _wrap_read(self, original: Method) -> Method:
         signature = inspect.signature(original)
 
-        def read(table: Table, *args: Any, **more: Any) -> Any:  # noqa: ANN401 - moto's own
+        def read(table: Table, *args: Any, **more: Any) -> Any:
             index = signature.bind(table, *args, **more).arguments.get("index_name")
             if index not in {each.name for each in table.global_indexes}:
                 return original(table, *args, **more)

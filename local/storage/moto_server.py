@@ -49,7 +49,7 @@ class Moto(DomainDispatcherApplication):
         super().__init__(create_backend_app)
         self._backends: dict[str | None, Any] = {}
 
-    def get_backend_for_host(self, host: str | None) -> Any:  # noqa: ANN401 - moto's own type
+    def get_backend_for_host(self, host: str | None) -> Any:
         """Look up the service behind a host name, once."""
         if host not in self._backends:
             self._backends[host] = super().get_backend_for_host(host)
@@ -125,7 +125,7 @@ def use_direct_queries() -> None:
     signature = inspect.signature(query)
 
     @functools.wraps(query)
-    def direct_query(*args: Any, **more: Any) -> Any:  # noqa: ANN401 - moto's own
+    def direct_query(*args: Any, **more: Any) -> Any:
         asked = signature.bind(*args, **more).arguments
 
         def candidates(table: Table) -> list[Any]:
@@ -166,7 +166,7 @@ class OneAtATime:
         self._moto = Moto()
         self._write_delay_s = write_delay_s
 
-    async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI
+    async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
         """Answer a request, once its body is there."""
         chunks, more = [], True
         while more:
