@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 from local.gateway.gateway import Gateway
-from local.gateway.results import Outcome
+from local.invocation_result import InvocationResult
 from local.lambdas.functions import Endpoints, Functions
 from local.storage.create import create
 from local.template.model import Function, Stack
@@ -65,7 +65,7 @@ class Deployment:
         return [_import_error(functions[name], error) for name, error in errors.items()]
 
 
-def _import_error(function: Function, error: Outcome) -> str:
+def _import_error(function: Function, error: InvocationResult) -> str:
     payload = error.payload
     message = " ".join(payload["errorMessage"].split())
     where = ""

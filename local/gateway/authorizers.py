@@ -7,7 +7,7 @@ import fnmatch
 from typing import Any
 
 from local.gateway.events import Handshake
-from local.gateway.results import Outcome
+from local.invocation_result import InvocationResult
 from local.template.model import Authorizer
 
 
@@ -22,7 +22,7 @@ def has_identity(authorizer: Authorizer, handshake: Handshake) -> bool:
     return True
 
 
-def decide(outcome: Outcome, method_arn: str) -> int | dict[str, Any]:
+def decide(outcome: InvocationResult, method_arn: str) -> int | dict[str, Any]:
     """Return the status to refuse with, or the context that later events carry.
 
     "Unauthorized", raised, means 401; Deny, or nothing that allows, 403 (serverless-offline's

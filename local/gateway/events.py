@@ -14,7 +14,6 @@ from urllib.parse import parse_qsl
 
 from local.gateway.connections import Connection, new_id
 from local.template.model import Api
-from local.template.resources import ACCOUNT_ID
 
 type Event = dict[str, Any]
 
@@ -111,17 +110,12 @@ def authorizer_event(
     """Build the event of a Lambda authorizer. Here what is missing is empty, not absent."""
     return {
         "type": "REQUEST",
-        "methodArn": method_arn(api),
+        "methodArn": api.route_arn("$connect"),
         **_headers([*_with_forwarding(handshake), ("content-length", "0")]),
         **_query(handshake.query),
         "stageVariables": dict(api.stage_variables or {}),
         "requestContext": _context(api, connection, request, "$connect", "CONNECT"),
     }
-
-
-def method_arn(api: Api) -> str:
-    """Return the ARN of the `$connect` route, which an authorizer allows or denies."""
-    return f"arn:aws:execute-api:{api.region}:{ACCOUNT_ID}:{api.id}/{api.stage}/$connect"
 
 
 def _context(

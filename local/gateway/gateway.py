@@ -12,16 +12,17 @@ from dataclasses import dataclass
 from local.gateway import authorizers, events, results
 from local.gateway.connections import Connection, Socket, new_id, now
 from local.gateway.events import Event, Handshake, Request
-from local.gateway.results import Outcome, Refused, error_frame, is_success, refusal
+from local.gateway.results import Refused, error_frame, is_success, refusal
 from local.gateway.selection import select_route
 from local.gateway.throttle import TokenBucket
+from local.invocation_result import InvocationResult
 from local.template.model import Api, Route
 
 FORBIDDEN = "Forbidden"
 INTERNAL_SERVER_ERROR = "Internal server error"
 TOO_MANY_REQUESTS = "Too Many Requests"
 
-type Invoke = Callable[[str, Event], Awaitable[Outcome]]
+type Invoke = Callable[[str, Event], Awaitable[InvocationResult]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class Gateway:
     def __init__(self, api: Api, invoke: Invoke) -> None:
         self.connections: dict[str, Connection] = {}
         self._invoke = invoke
-        self._abandoned: set[asyncio.Future[Outcome]] = set()
+        self._abandoned: set[asyncio.Future[InvocationResult]] = set()
         self.use(api)
 
     def use(self, api: Api) -> None:
@@ -116,7 +117,7 @@ class Gateway:
             return 401
         event = events.authorizer_event(self.api, connection, request, handshake)
         outcome = await self._invoke(route.authorizer.function, event)
-        decision = authorizers.decide(outcome, events.method_arn(self.api))
+        decision = authorizers.decide(outcome, self.api.route_arn("$connect"))
         if isinstance(decision, int):
             return decision
         connection.authorizer = decision
@@ -176,13 +177,13 @@ class Gateway:
 
     # --- integrations -------------------------------------------------------------------------
 
-    async def _integrate(self, route: Route, event: Event) -> Outcome | None:
+    async def _integrate(self, route: Route, event: Event) -> InvocationResult | None:
         """Invoke the route's function; `None` if that takes longer than the integration may.
 
         The function then runs on until its own timeout: API Gateway only stops waiting.
         """
         if route.function is None:
-            return Outcome({"errorMessage": "no function"}, is_error=True)
+            return InvocationResult({"errorMessage": "no function"}, is_error=True)
         invocation = asyncio.ensure_future(self._invoke(route.function, event))
         try:
             done, _ = await asyncio.wait({invocation}, timeout=route.timeout)

@@ -3,21 +3,11 @@
 import json
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+
+from local.invocation_result import InvocationResult
 
 # Whatever else a result has makes it malformed: middy#1219.
 _KEYS = {"statusCode", "body", "headers", "multiValueHeaders", "isBase64Encoded"}
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How an invocation ended: with the handler's result, or with an error.
-
-    The payload of an error is what Lambda gives its caller: `errorMessage`, `errorType` and more.
-    """
-
-    payload: Any
-    is_error: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +27,7 @@ class Result:
     headers: dict[str, str]
 
 
-def parse(outcome: Outcome) -> Result | None:
+def parse(outcome: InvocationResult) -> Result | None:
     """Return the result, or `None` if the function failed or returned something malformed.
 
     https://docs.aws.amazon.com/lambda/latest/dg/services-apigateway-errors.html
@@ -49,7 +39,7 @@ def parse(outcome: Outcome) -> Result | None:
     headers = payload.get("headers") or {}
     if isinstance(status, str) and status.isdecimal():
         status = int(status)
-    if isinstance(status, bool) or not isinstance(status, int) or not 100 <= status <= 599:  # noqa: PLR2004
+    if isinstance(status, bool) or not isinstance(status, int) or not 100 <= status <= 599:
         return None
     if not isinstance(body, str | None) or not isinstance(headers, dict):
         return None
@@ -58,7 +48,7 @@ def parse(outcome: Outcome) -> Result | None:
 
 def is_success(status: int) -> bool:
     """Tell whether a status is one of 2xx."""
-    return 200 <= status <= 299  # noqa: PLR2004
+    return 200 <= status <= 299
 
 
 def error_frame(message: str, connection_id: str, request_id: str) -> str:

@@ -8,16 +8,11 @@ import re
 from collections.abc import Container
 from typing import Any
 
+from local.template.model import BODY_PATH
+
 DEFAULT = "$default"
 
-# $request.body.action, ${request.body.action}, and text around or between such parts.
-_PART = re.compile(r"\$\{request\.body\.([^}]+)\}|\$request\.body\.([\w.\[\]-]+)")
 _STEP = re.compile(r"[^.\[\]]+")
-
-
-def is_understood(expression: str) -> bool:
-    """Tell whether nothing but the body of the frame decides."""
-    return "$" not in _PART.sub("", expression)
 
 
 def select_route(expression: str, text: str, keys: Container[str]) -> str | None:
@@ -34,13 +29,13 @@ def select_route(expression: str, text: str, keys: Container[str]) -> str | None
     except ValueError:
         key = DEFAULT
     else:
-        key = _PART.sub(lambda part: _as_text(_find(body, part[1] or part[2])), expression)
+        key = BODY_PATH.sub(lambda part: _as_text(_find(body, part[1] or part[2])), expression)
     if key in keys:
         return key
     return DEFAULT if DEFAULT in keys else None
 
 
-def _find(value: Any, path: str) -> Any:  # noqa: ANN401 - any JSON
+def _find(value: Any, path: str) -> Any:
     for step in _STEP.findall(path):
         if isinstance(value, dict):
             value = value.get(step)
@@ -51,7 +46,7 @@ def _find(value: Any, path: str) -> Any:  # noqa: ANN401 - any JSON
     return value
 
 
-def _as_text(value: Any) -> str:  # noqa: ANN401 - any JSON
+def _as_text(value: Any) -> str:
     # A missing path gives the empty string, other values their text (the same page).
     if value is None:
         return ""

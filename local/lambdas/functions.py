@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from local.gateway.results import Outcome
+from local.invocation_result import InvocationResult
 from local.lambdas.pool import Pool
 from local.lambdas.worker import Log
 from local.template.model import Function
@@ -99,7 +99,7 @@ class Functions:
         endpoints: Endpoints,
         region: str,
         changed: Iterable[str] = (),
-    ) -> dict[str, Outcome]:
+    ) -> dict[str, InvocationResult]:
         """Serve these functions from now on; return the errors of handlers that cannot be loaded.
 
         A function that is the same as before keeps its processes, unless it is named as changed.
@@ -124,11 +124,11 @@ class Functions:
     async def invoke(
         self,
         name: str,
-        event: Any,  # noqa: ANN401 - any JSON
+        event: Any,
         *,
         request_id: str | None = None,
-        client_context: Any = None,  # noqa: ANN401 - any JSON
-    ) -> Outcome:
+        client_context: Any = None,
+    ) -> InvocationResult:
         """Invoke a function and wait for its end."""
         return await self._pools[name].invoke(
             event, request_id or str(uuid.uuid4()), client_context

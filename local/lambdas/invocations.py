@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from local.gateway.results import Outcome
+from local.invocation_result import InvocationResult
 from local.lambdas.functions import Functions
-from local.template.resources import function_of_arn
+from local.template.model import function_of_arn
 
 # A failed asynchronous invocation is tried twice more, after one and after two minutes:
 # https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
@@ -74,7 +74,7 @@ class InvokeApi:
         outcome = await self._functions.invoke(name, event, client_context=context)
         return _response(outcome)
 
-    async def _invoke_with_retries(self, name: str, event: Any, context: Any) -> None:  # noqa: ANN401 - any JSON
+    async def _invoke_with_retries(self, name: str, event: Any, context: Any) -> None:
         # A retry has the id of the first attempt.
         request_id = str(uuid.uuid4())
         retries = self._functions.retries(name)
@@ -89,7 +89,7 @@ class InvokeApi:
                 return
 
 
-def _response(outcome: Outcome) -> Response:
+def _response(outcome: InvocationResult) -> Response:
     headers = {"X-Amz-Executed-Version": "$LATEST"}
     if outcome.is_error:
         headers["X-Amz-Function-Error"] = "Unhandled"

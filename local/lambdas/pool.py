@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
-from local.gateway.results import Outcome
+from local.invocation_result import InvocationResult
 from local.lambdas.worker import Log, Worker
 from local.template.model import Function
 
@@ -29,23 +29,25 @@ class Pool:
         self._log = log
         self._idle: list[Worker] = []
         self._workers: set[Worker] = set()
-        self._waiting: deque[asyncio.Future[Worker | Outcome]] = deque()
+        self._waiting: deque[asyncio.Future[Worker | InvocationResult]] = deque()
         self._starting: set[asyncio.Task[Any] | None] = set()
         self._ending: set[asyncio.Task[None]] = set()
         self._closed = False
 
-    async def start(self) -> Outcome | None:
+    async def start(self) -> InvocationResult | None:
         """Start one process; return the error if the handler cannot be imported."""
         worker = await self._new_worker()
-        if isinstance(worker, Outcome):
+        if isinstance(worker, InvocationResult):
             return worker
         self._free(worker)
         return None
 
-    async def invoke(self, event: Any, request_id: str, client_context: Any = None) -> Outcome:  # noqa: ANN401 - any JSON
+    async def invoke(
+        self, event: Any, request_id: str, client_context: Any = None
+    ) -> InvocationResult:
         """Run the function, in a process that does nothing else meanwhile."""
         worker = await self._acquire()
-        if isinstance(worker, Outcome):
+        if isinstance(worker, InvocationResult):
             return worker
         try:
             return await worker.invoke(event, request_id, client_context)
@@ -67,7 +69,7 @@ class Pool:
     async def close(self) -> None:
         """End all processes and wait until they are gone."""
         self._closed = True
-        while self._hand_over(Outcome({"errorType": "Shutdown"}, is_error=True)):
+        while self._hand_over(InvocationResult({"errorType": "Shutdown"}, is_error=True)):
             pass
         starting = [task for task in self._starting if task is not None]
         for task in starting:
@@ -77,13 +79,15 @@ class Pool:
             self._end(worker)
         await asyncio.gather(*self._ending)
 
-    async def _acquire(self) -> Worker | Outcome:
+    async def _acquire(self) -> Worker | InvocationResult:
         while self._idle:
             worker = self._idle.pop()
             if worker.is_alive:
                 return worker
             self._end(worker)
-        waiting: asyncio.Future[Worker | Outcome] = asyncio.get_running_loop().create_future()
+        waiting: asyncio.Future[Worker | InvocationResult] = (
+            asyncio.get_running_loop().create_future()
+        )
         self._waiting.append(waiting)
         self._grow()
         try:
@@ -113,7 +117,7 @@ class Pool:
             self._hand_over(worker)
             self._grow()
 
-    async def _new_worker(self) -> Worker | Outcome:
+    async def _new_worker(self) -> Worker | InvocationResult:
         worker = Worker(self._function, self._variables, self._log)
         self._workers.add(worker)
         error = await worker.start()
@@ -136,7 +140,7 @@ class Pool:
         self._ending.add(task)
         task.add_done_callback(self._ending.discard)
 
-    def _hand_over(self, worker: Worker | Outcome) -> bool:
+    def _hand_over(self, worker: Worker | InvocationResult) -> bool:
         while self._waiting:
             waiting = self._waiting.popleft()
             if not waiting.done():

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from local.gateway.results import Outcome
+from local.invocation_result import InvocationResult
 from local.template.model import Function
 
 # Longer than any response, which has 6 MB at most.
@@ -49,7 +49,7 @@ class Worker:
         self._transport: asyncio.ReadTransport | None = None
         self._killed = False
 
-    async def start(self) -> Outcome | None:
+    async def start(self) -> InvocationResult | None:
         """Start the process and wait for its handler; return the error if it has none."""
         read_end, write_end = os.pipe()
         paths = [str(path) for path in (self._function.code, *self._function.layers)]
@@ -90,7 +90,7 @@ class Worker:
         message = json.loads(ready)
         if "initError" in message:
             self.kill()
-            return Outcome(message["initError"], is_error=True)
+            return InvocationResult(message["initError"], is_error=True)
         self._freeze()
         return None
 
@@ -100,7 +100,9 @@ class Worker:
         running = self._process is not None and self._process.returncode is None
         return running and not self._killed
 
-    async def invoke(self, event: Any, request_id: str, client_context: Any = None) -> Outcome:  # noqa: ANN401 - any JSON
+    async def invoke(
+        self, event: Any, request_id: str, client_context: Any = None
+    ) -> InvocationResult:
         """Run the handler on an event. Past the function's timeout the process is killed.
 
         https://docs.aws.amazon.com/lambda/latest/dg/configuration-timeout.html
@@ -135,8 +137,8 @@ class Worker:
         self._freeze()
         answer = json.loads(line)
         if "error" in answer:
-            return Outcome(answer["error"], is_error=True)
-        return Outcome(answer["result"])
+            return InvocationResult(answer["error"], is_error=True)
+        return InvocationResult(answer["result"])
 
     def kill(self) -> None:
         """End the process, and the processes it started, at once, stopped or not."""
@@ -166,7 +168,7 @@ class Worker:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, number)
 
-    async def _exited(self, request_id: str) -> Outcome:
+    async def _exited(self, request_id: str) -> InvocationResult:
         assert self._process is not None  # noqa: S101
         status = await self._process.wait()
         self._killed = True
@@ -181,5 +183,5 @@ class Worker:
             self._log(self._function.name, line.decode(errors="replace").rstrip("\r\n"))
 
 
-def _failed(error_type: str, message: str) -> Outcome:
-    return Outcome({"errorType": error_type, "errorMessage": message}, is_error=True)
+def _failed(error_type: str, message: str) -> InvocationResult:
+    return InvocationResult({"errorType": error_type, "errorMessage": message}, is_error=True)

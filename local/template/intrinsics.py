@@ -6,16 +6,14 @@ Rules: https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/in
 import base64
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from local.errors import Unresolvable
 from local.template import parameters
+from local.template.properties import Json, as_text, is_scalar
 from local.template.resources import Names
 
 # Stands for a property or list element that `!Ref AWS::NoValue` takes away.
 _NO_VALUE = object()
-
-type Json = Any
 
 
 class Resolver:
@@ -41,18 +39,18 @@ class Resolver:
         self._functions: dict[str, Callable[[Json], Json]] = {
             "Ref": self._ref,
             "Condition": self.condition,
-            "Fn::And": lambda terms: all(self.resolve(term) for term in terms),
-            "Fn::Base64": lambda text: base64.b64encode(self.resolve(text).encode()).decode(),
-            "Fn::Equals": lambda pair: self.resolve(pair[0]) == self.resolve(pair[1]),
+            "Fn::And": lambda terms: all(self._condition(term) for term in _list(terms)),
+            "Fn::Base64": lambda text: base64.b64encode(self._text(text).encode()).decode(),
+            "Fn::Equals": self._equals,
             "Fn::FindInMap": self._find_in_map,
             "Fn::GetAZs": lambda _: [f"{names.region}{zone}" for zone in "abc"],
             "Fn::GetAtt": self._get_att,
             "Fn::If": self._if,
-            "Fn::Join": lambda args: str(args[0]).join(map(_text, self.resolve(args[1]))),
-            "Fn::Not": lambda terms: not self.resolve(terms[0]),
-            "Fn::Or": lambda terms: any(self.resolve(term) for term in terms),
-            "Fn::Select": lambda args: self.resolve(args[1])[int(self.resolve(args[0]))],
-            "Fn::Split": lambda args: self.resolve(args[1]).split(args[0]),
+            "Fn::Join": self._join,
+            "Fn::Not": lambda terms: not self._condition(*_list(terms, 1)),
+            "Fn::Or": lambda terms: any(self._condition(term) for term in _list(terms)),
+            "Fn::Select": self._select,
+            "Fn::Split": self._split,
             "Fn::Sub": self._sub,
         }
 
@@ -85,19 +83,26 @@ class Resolver:
         resolved = {key: self.resolve(item) for key, item in value.items()}
         return {key: item for key, item in resolved.items() if item is not _NO_VALUE}
 
-    def condition(self, name: str) -> bool:
-        """Tell whether a condition of the template holds."""
-        if name not in self._conditions:
+    def condition(self, name: Json) -> bool:
+        """Return whether a condition of the template holds."""
+        if not isinstance(name, str) or name not in self._conditions:
             raise Unresolvable(f"there is no condition {name} in the template")
-        return bool(self.resolve(self._conditions[name]))
+        return self._condition(self._conditions[name])
 
     def _call(self, name: str, argument: Json) -> Json:
         try:
             return self._functions[name](argument)
-        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        except _WrongArgument as error:
             raise Unresolvable(f"{name} cannot take {argument!r}") from error
 
-    def _ref(self, name: str) -> Json:
+    def _condition(self, term: Json) -> bool:
+        return bool(self.resolve(term))
+
+    def _text(self, value: Json) -> str:
+        return _text(self.resolve(value))
+
+    def _ref(self, name: Json) -> Json:
+        name = _text(name)
         if name in self._pseudo:
             return self._pseudo[name]
         if name in self._values:
@@ -107,9 +112,9 @@ class Resolver:
         kind, properties = self._resource(name)
         return self._names.ref(name, kind, properties)
 
-    def _get_att(self, argument: str | list[str]) -> Json:
+    def _get_att(self, argument: Json) -> Json:
         parts = argument.split(".", 1) if isinstance(argument, str) else argument
-        logical_id, attribute = parts[0], str(self.resolve(parts[1]))
+        logical_id, attribute = (self._text(part) for part in _list(parts, 2))
         kind, properties = self._resource(logical_id)
         return self._names.attribute(logical_id, kind, properties, attribute)
 
@@ -124,17 +129,44 @@ class Resolver:
         naming = {key: item for key, item in properties.items() if key.endswith("Name")}
         return resource["Type"], self.resolve(naming)
 
-    def _find_in_map(self, argument: list[Json]) -> Json:
-        table, first, second = (self.resolve(part) for part in argument[:3])
-        return self._mappings[table][first][second]
+    def _equals(self, argument: Json) -> bool:
+        first, second = _list(argument, 2)
+        return bool(self.resolve(first) == self.resolve(second))
 
-    def _if(self, argument: list[Json]) -> Json:
-        name, then, otherwise = argument
+    def _find_in_map(self, argument: Json) -> Json:
+        found: Json = self._mappings
+        for key in _list(_list(argument)[:3], 3):
+            values = {as_text(name): value for name, value in _mapping(found).items()}
+            text = self._text(key)
+            if text not in values:
+                raise _WrongArgument
+            found = values[text]
+        return found
+
+    def _if(self, argument: Json) -> Json:
+        name, then, otherwise = _list(argument, 3)
         return self.resolve(then if self.condition(name) else otherwise)
 
-    def _sub(self, argument: str | list[Json]) -> str:
-        template, variables = (argument, {}) if isinstance(argument, str) else argument
-        own = {name: self.resolve(value) for name, value in variables.items()}
+    def _join(self, argument: Json) -> str:
+        delimiter, items = _list(argument, 2)
+        return _text(delimiter).join(map(_text, _list(self.resolve(items))))
+
+    def _select(self, argument: Json) -> Json:
+        index, items = _list(argument, 2)
+        number, resolved = self._text(index), _list(self.resolve(items))
+        if not number.isdecimal() or int(number) >= len(resolved):
+            raise _WrongArgument
+        return resolved[int(number)]
+
+    def _split(self, argument: Json) -> list[str]:
+        delimiter, text = _list(argument, 2)
+        if not delimiter:
+            raise _WrongArgument
+        return self._text(text).split(_text(delimiter))
+
+    def _sub(self, argument: Json) -> str:
+        template, variables = (argument, {}) if isinstance(argument, str) else _list(argument, 2)
+        own = {name: self.resolve(value) for name, value in _mapping(variables).items()}
 
         def replace(match: re.Match[str]) -> str:
             name = match[1].strip()
@@ -144,10 +176,26 @@ class Resolver:
                 return _text(own[name])
             return _text(self._get_att(name) if "." in name else self._ref(name))
 
-        return re.sub(r"\$\{([^}]*)\}", replace, template)
+        return re.sub(r"\$\{([^}]*)\}", replace, _text(template))
+
+
+class _WrongArgument(Exception):
+    """The argument of a function is not what the function takes."""
+
+
+def _list(value: Json, length: int | None = None) -> list[Json]:
+    if not isinstance(value, list) or (length is not None and len(value) != length):
+        raise _WrongArgument
+    return value
+
+
+def _mapping(value: Json) -> Mapping[str, Json]:
+    if not isinstance(value, dict):
+        raise _WrongArgument
+    return value
 
 
 def _text(value: Json) -> str:
-    if isinstance(value, list | dict) or value is _NO_VALUE:
+    if not is_scalar(value) or value is None or value is _NO_VALUE:
         raise Unresolvable(f"text is needed, not {value!r}")
-    return parameters.as_text(value)
+    return as_text(value)

@@ -4,125 +4,118 @@ import ast
 import fnmatch
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from local.gateway.selection import is_understood
-from local.template.apis import of_api
-from local.template.model import Api, Function, Route
-from local.template.resources import ACCOUNT_ID, function_of_arn
-
-if TYPE_CHECKING:
-    from local.template.loader import Template
+from local.template.api_resources import ApiResources
+from local.template.model import Api, Function, function_of_arn
+from local.template.properties import Properties
+from local.template.template import Template
 
 
-def findings(template: "Template", api: Api, functions: Mapping[str, Function]) -> list[str]:
+def findings(
+    template: Template, resources: ApiResources, api: Api, functions: Mapping[str, Function]
+) -> list[str]:
     """Return a line for each mistake."""
     return [
         *_selection(api),
-        *_deployment(template, api),
-        *_route_responses(template, api),
-        *_integrations(template, api),
-        *_permissions(template, api),
+        *_deployment(resources),
+        *_route_responses(resources),
+        *_integrations(resources),
+        *_permissions(template, resources, api),
         *(line for function in functions.values() for line in _handler(function)),
     ]
 
 
 def _selection(api: Api) -> list[str]:
-    if is_understood(api.selection):
+    if api.selects_by_body_alone:
         return []
     return [f"the route selection expression {api.selection} reads more than the request's body"]
 
 
-def _deployment(template: "Template", api: Api) -> list[str]:
+def _deployment(resources: ApiResources) -> list[str]:
     # https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-set-up-websocket-deployment.html
-    for stage in of_api(template, "Stage", api.id).values():
-        if stage.get("StageName") == api.stage and not (
-            stage.get("DeploymentId") or stage.get("AutoDeploy")
-        ):
-            return [f"stage {api.stage} has no deployment: give it a DeploymentId, or AutoDeploy"]
-    return []
+    stage = resources.stage
+    if stage.is_deployed:
+        return []
+    return [f"stage {stage.name} has no deployment: give it a DeploymentId, or AutoDeploy"]
 
 
-def _route_responses(template: "Template", api: Api) -> list[str]:
+def _route_responses(resources: ApiResources) -> list[str]:
     # Both are needed for a reply, and nothing warns where one is missing:
     # https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-route-response.html
-    routes = of_api(template, "Route", api.id)
-    keys = {route_id: route["RouteKey"] for route_id, route in routes.items()}
+    keys = {route.id: route.key for route in resources.routes}
     lines = []
-    answered = set()
-    for response in of_api(template, "RouteResponse", api.id).values():
-        route_id = response.get("RouteId")
-        if route_id not in keys:
-            lines.append(f"a route response belongs to no route of the API ({route_id})")
-        elif response.get("RouteResponseKey") != "$default":
-            lines.append(f"route {keys[route_id]}: the key of a route response must be $default")
-        else:
-            answered.add(route_id)
-    for route_id, route in routes.items():
-        expects = bool(route.get("RouteResponseSelectionExpression"))
-        if expects and route_id not in answered:
+    for response in resources.route_responses:
+        if response.route_id not in keys:
+            lines.append(f"a route response belongs to no route of the API ({response.route_id})")
+        elif response.key != "$default":
             lines.append(
-                f"route {keys[route_id]}: RouteResponseSelectionExpression without an"
+                f"route {keys[response.route_id]}: the key of a route response must be $default"
+            )
+    for route in resources.routes:
+        is_answered = route.id in resources.answered_route_ids
+        if route.expects_response and not is_answered:
+            lines.append(
+                f"route {route.key}: RouteResponseSelectionExpression without an"
                 " AWS::ApiGatewayV2::RouteResponse: AWS drops what the function returns"
             )
-        if route_id in answered and not expects:
+        if is_answered and not route.expects_response:
             lines.append(
-                f"route {keys[route_id]}: a route response without"
+                f"route {route.key}: a route response without"
                 " RouteResponseSelectionExpression: $default on the route"
             )
     return lines
 
 
-def _integrations(template: "Template", api: Api) -> list[str]:
-    integrations = of_api(template, "Integration", api.id)
-    lines = []
-    for route in of_api(template, "Route", api.id).values():
-        target = str(route.get("Target", ""))
-        if target.removeprefix("integrations/") not in integrations:
-            lines.append(f"route {route['RouteKey']}: no integration, so no function, behind it")
-    return lines
+def _integrations(resources: ApiResources) -> list[str]:
+    return [
+        f"route {route.key}: no integration, so no function, behind it"
+        for route in resources.routes
+        if route.integration is None
+    ]
 
 
-def _permissions(template: "Template", api: Api) -> list[str]:
-    granted = [
-        template.resolve(logical_id, properties)
-        for logical_id, properties in template.of_kind("AWS::Lambda::Permission").items()
+def _permissions(template: Template, resources: ApiResources, api: Api) -> list[str]:
+    permissions = [
+        _Permission(each) for each in template.of_kind("AWS::Lambda::Permission").values()
     ]
     lines = []
-    arn = f"arn:aws:execute-api:{api.region}:{ACCOUNT_ID}:{api.id}"
-    for route in api.routes.values():
-        source = f"{arn}/{api.stage}/{route.key}"
-        if (
-            route.function is not None
-            and not _has_role(template, api, route)
-            and not any(_allows(permission, route.function, source) for permission in granted)
-        ):
+    for route in resources.routes:
+        function = api.routes[route.key].function
+        if function is None or route.integration is None or route.integration.has_role:
+            continue
+        source = api.route_arn(route.key)
+        if not any(permission.allows(function, source) for permission in permissions):
             lines.append(
-                f"route {route.key}: API Gateway may not invoke {route.function}:"
+                f"route {route.key}: API Gateway may not invoke {function}:"
                 f" an AWS::Lambda::Permission for {source} is missing"
             )
     return lines
 
 
-def _has_role(template: "Template", api: Api, route: Route) -> bool:
-    """Tell whether the integration invokes its function by a role, not by a permission."""
-    integrations = of_api(template, "Integration", api.id)
-    for properties in of_api(template, "Route", api.id).values():
-        if properties["RouteKey"] == route.key:
-            target = str(properties.get("Target", "")).removeprefix("integrations/")
-            return bool(integrations.get(target, {}).get("CredentialsArn"))
-    return False
+class _Permission:
+    """A permission to invoke a function.
 
+    https://docs.aws.amazon.com/lambda/latest/api/API_AddPermission.html
+    """
 
-def _allows(permission: Mapping[str, Any], function: str, source: str) -> bool:
-    name = str(permission.get("FunctionName"))
-    # https://docs.aws.amazon.com/lambda/latest/api/API_AddPermission.html
-    return (
-        function in {name, name.partition(":")[0], function_of_arn(name)}
-        and permission.get("Principal") == "apigateway.amazonaws.com"
-        and permission.get("Action") in {"lambda:InvokeFunction", "lambda:*"}
-        and fnmatch.fnmatchcase(source, str(permission.get("SourceArn", "*")))
-    )
+    def __init__(self, properties: Properties) -> None:
+        name = properties.text("FunctionName")
+        self._names = {name, name.partition(":")[0], function_of_arn(name)}
+        self._is_for_the_gateway = properties.text(
+            "Principal"
+        ) == "apigateway.amazonaws.com" and properties.text("Action") in {
+            "lambda:InvokeFunction",
+            "lambda:*",
+        }
+        self._source = properties.text("SourceArn", "*")
+
+    def allows(self, function: str, source: str) -> bool:
+        """Return whether API Gateway may invoke the function for the route with this ARN."""
+        return (
+            function in self._names
+            and self._is_for_the_gateway
+            and fnmatch.fnmatchcase(source, self._source)
+        )
 
 
 def _handler(function: Function) -> list[str]:
@@ -146,7 +139,7 @@ def _defines(path: Path, name: str) -> bool:
     try:
         tree = ast.parse(path.read_text())
     except (SyntaxError, ValueError):
-        return True  # another matter, which its import will tell
+        return True  # another error, which importing it reports
     names = set()
     for node in tree.body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):

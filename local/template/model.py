@@ -1,9 +1,25 @@
-"""What a template comes to on this machine: functions, a WebSocket API, storage."""
+"""The records that a template resolves to: functions, a WebSocket API, tables and buckets.
 
+Other packages import nothing of `local.template` but this module.
+"""
+
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+# The account number in AWS's own examples; moto's default account too.
+ACCOUNT_ID = "123456789012"
+
+# The parts of a route selection expression that can be evaluated here: $request.body.action,
+# ${request.body.action}.
+BODY_PATH = re.compile(r"\$\{request\.body\.([^}]+)\}|\$request\.body\.([\w.\[\]-]+)")
+
+
+# How long API Gateway waits for a function, if the integration itself sets no limit:
+# https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-execution-service-websocket-limits-table.html
+INTEGRATION_TIMEOUT_S = 29.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +72,7 @@ class Route:
     key: str
     function: str | None
     replies: bool = False
-    timeout: float = 29
+    timeout: float = INTEGRATION_TIMEOUT_S
     authorizer: Authorizer | None = None
     throttle: Throttle | None = None
 
@@ -77,6 +93,15 @@ class Api:
     def domain_name(self) -> str:
         """The host name that AWS would serve the API at."""
         return f"{self.id}.execute-api.{self.region}.amazonaws.com"
+
+    @property
+    def selects_by_body_alone(self) -> bool:
+        """Whether the route selection expression reads nothing but the body of a frame."""
+        return "$" not in BODY_PATH.sub("", self.selection)
+
+    def route_arn(self, route_key: str) -> str:
+        """Return the ARN of a route, which permissions and authorizers' policies name."""
+        return f"arn:aws:execute-api:{self.region}:{ACCOUNT_ID}:{self.id}/{self.stage}/{route_key}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,3 +127,11 @@ class Stack:
     storage: tuple[Storage, ...]
     notices: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+
+
+def function_of_arn(arn: str) -> str | None:
+    """Return the name of the function in an ARN (with or without a version or alias)."""
+    match arn.split(":"):
+        case ["arn", _, "lambda", _, _, "function", name, *_]:
+            return name
+    return None

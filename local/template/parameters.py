@@ -8,10 +8,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from local.errors import LocalError
+from local.template.properties import Properties
 
 
 def parse_overrides(pairs: Iterable[str]) -> dict[str, str]:
-    """Read `Key=Value` pairs, as `sam deploy --parameter-overrides` takes them.
+    """Return the parameters of `Key=Value` pairs, as `sam deploy --parameter-overrides` takes them.
 
     Raises:
         LocalError: If a pair has no `=`.
@@ -41,12 +42,11 @@ def parameter_values(
             known = ", ".join(declared) or "none"
             raise LocalError(f"the template has no parameter {name} (it has: {known})")
     values = {}
-    for name, rules in declared.items():
-        if name in overrides:
-            value = overrides[name]
-        elif "Default" in rules:
-            value = as_text(rules["Default"])
-        else:
+    for name, written in declared.items():
+        rules = Properties(f"parameter {name}", written)
+        default = rules.optional_text("Default")
+        value = overrides.get(name, default)
+        if value is None:
             raise LocalError(
                 f"parameter {name} has no default: give it with --parameter-overrides {name}=VALUE"
             )
@@ -55,32 +55,39 @@ def parameter_values(
     return values
 
 
-def as_text(value: object) -> str:
-    """Write a scalar of YAML as CloudFormation does: always text, booleans in lower case."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
 def is_list(rules: Mapping[str, Any]) -> bool:
-    """Tell whether a reference to the parameter gives a list."""
+    """Return whether a reference to the parameter gives a list."""
     kind = str(rules.get("Type"))
     return kind == "CommaDelimitedList" or kind.startswith("List<")
 
 
-def _check(name: str, value: str, rules: Mapping[str, Any]) -> None:
-    kind = str(rules.get("Type"))
+def _check(name: str, value: str, rules: Properties) -> None:
+    kind = rules.text("Type", "")
     if kind.startswith("AWS::SSM::"):
         raise LocalError(f"parameter {name} is read from Systems Manager, which is not imitated")
-    for item in [text.strip() for text in value.split(",")] if is_list(rules) else [value]:
-        allowed = [as_text(each) for each in rules.get("AllowedValues", [])]
+    items = [text.strip() for text in value.split(",")] if is_list(rules.values) else [value]
+    for item in items:
+        allowed = rules.texts("AllowedValues")
         if allowed and item not in allowed:
             raise LocalError(f"parameter {name}: {item!r} is none of {', '.join(allowed)}")
-        pattern = rules.get("AllowedPattern")
-        if pattern is not None and not re.fullmatch(str(pattern), item):
-            raise LocalError(f"parameter {name}: {item!r} does not match {pattern}")
+        _check_pattern(name, item, rules.optional_text("AllowedPattern"))
         if kind == "Number":
             _check_bounds(name, _number(name, item), rules, "Value")
         elif kind == "String":
             _check_bounds(name, len(item), rules, "Length")
+
+
+def _check_pattern(name: str, text: str, pattern: str | None) -> None:
+    if pattern is None:
+        return
+    try:
+        matches = re.fullmatch(pattern, text)
+    except re.PatternError as error:
+        raise LocalError(
+            f"parameter {name}: AllowedPattern must be a regular expression: {error}"
+        ) from error
+    if not matches:
+        raise LocalError(f"parameter {name}: {text!r} does not match {pattern}")
 
 
 def _number(name: str, text: str) -> float:
@@ -90,7 +97,7 @@ def _number(name: str, text: str) -> float:
         raise LocalError(f"parameter {name}: {text!r} is no number") from None
 
 
-def _check_bounds(name: str, size: float, rules: Mapping[str, Any], what: str) -> None:
-    low, high = rules.get(f"Min{what}"), rules.get(f"Max{what}")
-    if (low is not None and size < float(low)) or (high is not None and size > float(high)):
+def _check_bounds(name: str, size: float, rules: Properties, what: str) -> None:
+    low, high = rules.optional_number(f"Min{what}"), rules.optional_number(f"Max{what}")
+    if (low is not None and size < low) or (high is not None and size > high):
         raise LocalError(f"parameter {name}: {what.lower()} {size:g} is not within {low} to {high}")

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from local.errors import Unresolvable
+from local.template.model import ACCOUNT_ID, function_of_arn
 
-# The account number of AWS's own examples; moto's default account too.
-ACCOUNT_ID = "123456789012"
 STACK_NAME = "local"
 
 type Properties = Mapping[str, Any]
@@ -59,7 +58,7 @@ class Names:
         """
         own_name = self._name(logical_id, kind, properties)
         if name in {"Arn", "LayerVersionArn", "TopicArn"} and kind in _ARNS:
-            return _ARNS[kind](self, own_name, properties)
+            return _ARNS[kind](self, own_name, _Named(logical_id, properties))
         others = {
             "AWS::ApiGatewayV2::Api.ApiId": own_name,
             "AWS::ApiGatewayV2::Api.ApiEndpoint": (
@@ -75,7 +74,7 @@ class Names:
 
     def _name(self, logical_id: str, kind: str, properties: Properties) -> str:
         if kind == "AWS::ApiGatewayV2::Stage":
-            return str(properties["StageName"])
+            return _Named(logical_id, properties).text("StageName")
         if kind.startswith("AWS::ApiGatewayV2::"):
             return _id(logical_id)
         if kind == "AWS::S3::Bucket":
@@ -102,35 +101,37 @@ _NAME_PROPERTIES = (
 )  # fmt: skip
 _REF_IS_ARN = {"AWS::Lambda::LayerVersion", "AWS::Lambda::Alias", "AWS::Lambda::Version"}
 
-# A function and its version or alias: the latter's own properties carry the function.
-_ARNS: dict[str, Callable[[Names, str, Properties], str]] = {
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """The naming properties of a resource."""
+
+    logical_id: str
+    properties: Properties
+
+    def text(self, name: str) -> str:
+        if not self.properties.get(name):
+            raise Unresolvable(f"{self.logical_id}: {name} is missing")
+        return str(self.properties[name])
+
+    def function_arn(self, names: Names) -> str:
+        """Return the ARN of the function that an alias or a version belongs to."""
+        name = self.text("FunctionName")
+        return names.function_arn(function_of_arn(name) or name)
+
+
+_ARNS: dict[str, Callable[[Names, str, _Named], str]] = {
     "AWS::DynamoDB::Table": lambda names, name, _: names.arn("dynamodb", f"table/{name}"),
     "AWS::IAM::Role": lambda _names, name, _: f"arn:aws:iam::{ACCOUNT_ID}:role/{name}",
     "AWS::Lambda::Function": lambda names, name, _: names.function_arn(name),
     "AWS::Lambda::LayerVersion": lambda names, name, _: names.arn("lambda", f"layer:{name}:1"),
-    "AWS::Lambda::Alias": lambda names, _name, own: (
-        f"{names.function_arn(_function_name(own))}:{own['Name']}"
-    ),
-    "AWS::Lambda::Version": lambda names, _name, own: (
-        f"{names.function_arn(_function_name(own))}:1"
-    ),
+    "AWS::Lambda::Alias": lambda names, _, own: f"{own.function_arn(names)}:{own.text('Name')}",
+    "AWS::Lambda::Version": lambda names, _, own: f"{own.function_arn(names)}:1",
     "AWS::Logs::LogGroup": lambda names, name, _: names.arn("logs", f"log-group:{name}:*"),
     "AWS::S3::Bucket": lambda _names, name, _: f"arn:aws:s3:::{name}",
     "AWS::SNS::Topic": lambda names, name, _: names.arn("sns", name),
     "AWS::SQS::Queue": lambda names, name, _: names.arn("sqs", name),
 }
-
-
-def _function_name(properties: Properties) -> str:
-    return function_of_arn(str(properties["FunctionName"])) or str(properties["FunctionName"])
-
-
-def function_of_arn(arn: str) -> str | None:
-    """Return the name of the function in an ARN (with or without a version or alias)."""
-    match arn.split(":"):
-        case ["arn", _, "lambda", _, _, "function", name, *_]:
-            return name
-    return None
 
 
 def _id(logical_id: str) -> str:

@@ -14,6 +14,7 @@ from samtranslator.yaml_helper import yaml_parse
 
 from local.errors import LocalError
 from local.template.parameters import parameter_values
+from local.template.properties import Properties
 
 # The transform refuses code on this machine, so it gets `s3://local/<path>` to carry through.
 LOCAL_BUCKET = "local"
@@ -60,6 +61,12 @@ def read(path: Path) -> dict[str, Any]:
     for logical_id, resource in document["Resources"].items():
         if not isinstance(resource, dict) or not isinstance(resource.get("Type"), str):
             raise LocalError(f"{path}: resource {logical_id} has no Type")
+        for name in ("Properties", "Metadata"):
+            Properties(f"{path}: {logical_id}", resource).mapping(name)
+    for name in ("Parameters", "Conditions", "Mappings", "Globals"):
+        section = Properties(str(path), document).mapping(name)
+        for each in section if name in {"Parameters", "Globals"} else ():
+            section.mapping(each)
     return document
 
 
@@ -85,13 +92,16 @@ def to_cloudformation(
     except InvalidDocumentException as error:
         causes = "; ".join(cause.message for cause in error.causes) or error.message
         raise LocalError(f"{path}: {_one_line(causes)}") from error
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        # The transform expects that others have checked the types of what it reads.
+        raise LocalError(f"{path}: SAM's transform cannot read it: {_one_line(error)}") from error
     return transformed, values
 
 
 def _point_code_to_local_bucket(document: dict[str, Any]) -> None:
     defaults = (document.get("Globals") or {}).get("Function") or {}
     for where, kind, metadata in [(defaults, "AWS::Serverless::Function", {})] + [
-        (resource.setdefault("Properties", {}), resource["Type"], resource.get("Metadata") or {})
+        (resource.get("Properties") or {}, resource["Type"], resource.get("Metadata") or {})
         for resource in document["Resources"].values()
     ]:
         key = _CODE_PROPERTIES.get(kind, "")

@@ -14,8 +14,8 @@ from botocore.awsrequest import AWSPreparedRequest
 from botocore.signers import RequestSigner
 
 from local.template.intrinsics import Resolver
-from local.template.model import Stack
-from local.template.resources import ACCOUNT_ID, Names
+from local.template.model import ACCOUNT_ID, Stack
+from local.template.resources import Names
 from local.template.transform import to_cloudformation
 from tests.support.backend import ROOT, Backend, Container
 from tests.support.flows import Flows

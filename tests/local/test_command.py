@@ -14,7 +14,8 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from tests.local.running import ROOT, running
+from tests.support.backend import ROOT
+from tests.support.runner import local_runner
 
 HANDLER = (
     "import os\ndef handler(event, context): return {'statusCode': 200, 'body': str(os.getpid())}\n"
@@ -129,9 +130,9 @@ def test_bad_range_of_seconds_is_one_line(template: Path, option: str, text: str
 
 @pytest.mark.parametrize(("lag", "visible"), [("30", 0), ("0", 1)])
 def test_index_reads_lag_as_long_as_the_option_says(template: Path, lag: str, visible: int) -> None:
-    with running(template, "--index-lag", lag) as run:
+    with local_runner("--index-lag", lag, template=template) as run:
         dynamodb = boto3.client(
-            "dynamodb", "us-east-1", endpoint_url=run.aws,
+            "dynamodb", "us-east-1", endpoint_url=run.aws_endpoint,
             aws_access_key_id="any", aws_secret_access_key="any",
         )  # fmt: skip
         dynamodb.create_table(
@@ -177,7 +178,7 @@ def test_the_persons_own_aws_settings_have_no_say(
     monkeypatch.setenv("AWS_PROFILE", "nobody")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
-    with running(template) as run:
+    with local_runner(template=template) as run:
         monkeypatch.undo()  # what follows is not the run's
         assert worker_pid(run.url)
 
@@ -191,7 +192,7 @@ def test_the_project_s_own_template_has_no_findings() -> None:
 def test_a_signal_ends_it_cleanly_and_leaves_no_process(
     template: Path, number: signal.Signals
 ) -> None:
-    with running(template) as run:
+    with local_runner(template=template) as run:
         pid = worker_pid(run.url)
         run.process.send_signal(number)
         assert run.process.wait(timeout=20) == 0
@@ -200,7 +201,7 @@ def test_a_signal_ends_it_cleanly_and_leaves_no_process(
 
 
 def test_not_even_a_killed_run_leaves_a_process(template: Path) -> None:
-    with running(template) as run:
+    with local_runner(template=template) as run:
         pid = worker_pid(run.url)
         run.process.kill()
         run.process.wait(timeout=20)
@@ -268,16 +269,20 @@ def test_a_signal_while_it_starts_ends_it_too(template: Path) -> None:
 
 def test_overrides_reach_the_stage_and_another_endpoint_gets_the_tables(template: Path) -> None:
     with (
-        running(template) as first,
-        running(
-            template, "--aws-endpoint", first.aws, "--parameter-overrides", "Stage=beta"
+        local_runner(template=template) as first,
+        local_runner(
+            "--aws-endpoint",
+            first.aws_endpoint,
+            "--parameter-overrides",
+            "Stage=beta",
+            template=template,
         ) as second,
     ):
         assert second.url.endswith("/beta")
-        assert second.aws == first.aws
+        assert second.aws_endpoint == first.aws_endpoint
         assert worker_pid(second.url) != worker_pid(first.url)
         dynamodb = boto3.client(
-            "dynamodb", "us-east-1", endpoint_url=first.aws,
+            "dynamodb", "us-east-1", endpoint_url=first.aws_endpoint,
             aws_access_key_id="any", aws_secret_access_key="any",
         )  # fmt: skip
         assert dynamodb.list_tables()["TableNames"] == ["things"]
@@ -286,7 +291,7 @@ def test_overrides_reach_the_stage_and_another_endpoint_gets_the_tables(template
 
 def test_edits_to_a_handler_and_to_the_template_take_effect(template: Path) -> None:
     code = template.parent / "code" / "app.py"
-    with running(template, reload=True) as run, connect(run.url) as client:
+    with local_runner(template=template, reload=True) as run, connect(run.url) as client:
 
         def answer() -> str | bytes:
             client.send("{}")
@@ -315,7 +320,7 @@ def test_edits_to_a_handler_and_to_the_template_take_effect(template: Path) -> N
 
 def test_idle_connections_and_old_ones_are_closed(template: Path) -> None:
     with (
-        running(template, "--idle-timeout", "0.5", "--max-duration", "1.5") as run,
+        local_runner("--idle-timeout", "0.5", "--max-duration", "1.5", template=template) as run,
         connect(run.url) as idle,
         connect(run.url) as busy,
     ):

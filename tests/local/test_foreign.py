@@ -10,31 +10,31 @@ import pytest
 from botocore.exceptions import ClientError
 from websockets.sync.client import ClientConnection, connect
 
-from tests.local.running import Run, running
+from tests.support.runner import LocalRunner, local_runner
 
 TEMPLATES = Path(__file__).with_name("templates")
 
 
 @pytest.fixture(scope="module")
-def rooms() -> Iterator[Run]:
-    with running(TEMPLATES / "rooms.yaml", "--region", "eu-west-1") as run:
+def rooms() -> Iterator[LocalRunner]:
+    with local_runner("--region", "eu-west-1", template=TEMPLATES / "rooms.yaml") as run:
         yield run
 
 
 @pytest.fixture(scope="module")
-def auction() -> Iterator[Run]:
-    with running(
-        TEMPLATES / "auction.yaml",
+def auction() -> Iterator[LocalRunner]:
+    with local_runner(
         "--parameter-overrides",
         "Currency=EUR",
         "--retry-delays",
         "0.1,0.1",
+        template=TEMPLATES / "auction.yaml",
     ) as run:
         yield run
 
 
 @pytest.fixture
-def lambda_(auction: Run) -> Iterator[Any]:
+def lambda_(auction: LocalRunner) -> Iterator[Any]:
     client = client_of("lambda", auction.origin)
     yield client
     client.close()
@@ -55,7 +55,7 @@ def ask(client: ClientConnection, **body: Any) -> Any:
     return json.loads(client.recv(timeout=20))
 
 
-def test_plain_cloudformation_runs(rooms: Run) -> None:
+def test_plain_cloudformation_runs(rooms: LocalRunner) -> None:
     assert rooms.url.endswith("/live")
     with connect(rooms.url) as client:
         answer = ask(client, meta={"kind": "join-room"})
@@ -66,26 +66,28 @@ def test_plain_cloudformation_runs(rooms: Run) -> None:
     assert answer["route"] == "join-room"
 
 
-def test_a_route_s_own_throttle_holds(rooms: Run) -> None:
+def test_a_route_s_own_throttle_holds(rooms: LocalRunner) -> None:
     with connect(rooms.url) as client:
         client.send(json.dumps({"meta": {"kind": "rare"}}))
         assert ask(client, meta={"kind": "rare"})["message"] == "Too Many Requests"
 
 
-def test_a_route_that_does_not_run_here_fails_and_was_named(rooms: Run) -> None:
+def test_a_route_that_does_not_run_here_fails_and_was_named(rooms: LocalRunner) -> None:
     with connect(rooms.url) as client:
         assert ask(client, meta={"kind": "mock"})["message"] == "Internal server error"
     assert "Not imitated: route mock: integration MOCK does not run, AWS_PROXY does" in rooms.lines
 
 
-def test_what_aws_would_not_say_is_said_at_the_start(auction: Run) -> None:
+def test_what_aws_would_not_say_is_said_at_the_start(auction: LocalRunner) -> None:
     assert any(
         line.startswith("Warning: route bid: API Gateway may not invoke local-BidFunction")
         for line in auction.lines
     )
 
 
-def test_an_api_by_hand_runs_with_its_authorizer_its_layer_and_its_alias(auction: Run) -> None:
+def test_an_api_by_hand_runs_with_its_authorizer_its_layer_and_its_alias(
+    auction: LocalRunner,
+) -> None:
     with connect(auction.url, additional_headers={"X-Bidder": "ann"}) as client:
         first = ask(client, do="bid", key="a", amount=5)
         second = ask(client, do="bid", key="b", amount=7)
@@ -100,8 +102,8 @@ def test_an_api_by_hand_runs_with_its_authorizer_its_layer_and_its_alias(auction
 # --- Invoke ---------------------------------------------------------------------------------------
 
 
-def attempts(auction: Run, key: str) -> list[str]:
-    s3 = client_of("s3", auction.aws)
+def attempts(auction: LocalRunner, key: str) -> list[str]:
+    s3 = client_of("s3", auction.aws_endpoint)
     try:
         seen = s3.get_object(Bucket="local-records", Key=key)["Body"].read()
     except s3.exceptions.NoSuchKey:
@@ -119,7 +121,9 @@ def attempts(auction: Run, key: str) -> list[str]:
         "arn:aws:lambda:us-east-1:123456789012:function:local-LedgerFunction",
     ],
 )
-def test_a_function_is_invoked_by_name_or_arn(auction: Run, lambda_: Any, name: str) -> None:
+def test_a_function_is_invoked_by_name_or_arn(
+    auction: LocalRunner, lambda_: Any, name: str
+) -> None:
     payload = json.dumps({"key": f"sync-{len(name)}", "fail": 0})
     answer = lambda_.invoke(FunctionName=name, Payload=payload)
     assert answer["StatusCode"] == 200
@@ -128,7 +132,9 @@ def test_a_function_is_invoked_by_name_or_arn(auction: Run, lambda_: Any, name: 
     assert len(attempts(auction, f"sync-{len(name)}")) == 1
 
 
-def test_an_error_of_the_function_is_told_and_not_retried(auction: Run, lambda_: Any) -> None:
+def test_an_error_of_the_function_is_told_and_not_retried(
+    auction: LocalRunner, lambda_: Any
+) -> None:
     payload = json.dumps({"key": "failing", "fail": 9})
     answer = lambda_.invoke(FunctionName="local-LedgerFunction", Payload=payload)
     assert (answer["StatusCode"], answer["FunctionError"]) == (200, "Unhandled")
@@ -137,7 +143,7 @@ def test_an_error_of_the_function_is_told_and_not_retried(auction: Run, lambda_:
 
 
 def test_a_failed_event_is_retried_as_often_as_the_template_says(
-    auction: Run, lambda_: Any
+    auction: LocalRunner, lambda_: Any
 ) -> None:
     payload = json.dumps({"key": "event", "fail": 9})
     answer = lambda_.invoke(
@@ -150,7 +156,7 @@ def test_a_failed_event_is_retried_as_often_as_the_template_says(
     assert first == second  # the request's id stays
 
 
-def test_a_dry_run_runs_nothing(auction: Run, lambda_: Any) -> None:
+def test_a_dry_run_runs_nothing(auction: LocalRunner, lambda_: Any) -> None:
     answer = lambda_.invoke(
         FunctionName="local-LedgerFunction", InvocationType="DryRun", Payload='{"key": "dry"}'
     )

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from local.gateway.results import Outcome
+from local.invocation_result import InvocationResult
 from local.lambdas.functions import Endpoints, Functions
 from local.lambdas.pool import MAX_PROCESSES
 from local.template.model import Function
@@ -88,7 +88,7 @@ def make(tmp_path: Path) -> Make:
     return function
 
 
-async def start(functions: Functions, *wanted: Function) -> dict[str, Outcome]:
+async def start(functions: Functions, *wanted: Function) -> dict[str, InvocationResult]:
     return await functions.use(wanted, ENDPOINTS, "us-east-1")
 
 

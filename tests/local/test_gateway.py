@@ -11,7 +11,8 @@ from local.gateway.connections import Connection
 from local.gateway.events import Handshake
 from local.gateway.gateway import Accepted, Gateway
 from local.gateway.management import GONE, LIMIT_EXCEEDED, TOO_LARGE, ManagementApi
-from local.gateway.results import Outcome, Refused
+from local.gateway.results import Refused
+from local.invocation_result import InvocationResult
 from local.template.model import Api, Authorizer, Route, Throttle
 
 HANDSHAKE = Handshake("192.0.2.1", [("Host", "example.org"), ("User-Agent", "test/1")], "a=1&a=2")
@@ -26,16 +27,16 @@ class FakeFunctions:
         self.events: list[tuple[str, dict[str, Any]]] = []
         self.release = asyncio.Event()
 
-    async def invoke(self, name: str, event: dict[str, Any]) -> Outcome:
+    async def invoke(self, name: str, event: dict[str, Any]) -> InvocationResult:
         self.events.append((name, event))
         result = self.results[name]
         if result == "hang":
             await self.release.wait()
-            return Outcome(OK)
+            return InvocationResult(OK)
         if isinstance(result, Exception):
             error = {"errorMessage": str(result), "errorType": type(result).__name__}
-            return Outcome(error, is_error=True)
-        return Outcome(result)
+            return InvocationResult(error, is_error=True)
+        return InvocationResult(result)
 
     def contexts(self, name: str) -> list[dict[str, Any]]:
         return [event["requestContext"] for each, event in self.events if each == name]

@@ -6,8 +6,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.local.running import ROOT, Run, running
 from tests.local.test_command import fails_with
+from tests.support.backend import ROOT
+from tests.support.runner import LocalRunner, local_runner
 
 CHAT = ROOT / "template-python.yaml"
 FORBIDDEN = (403, {"message": "Forbidden"})
@@ -25,12 +26,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def run(folder: Path) -> Iterator[Run]:
-    with running(CHAT, "--page", str(folder)) as run:
+def run(folder: Path) -> Iterator[LocalRunner]:
+    with local_runner("--page", str(folder), template=CHAT) as run:
         yield run
 
 
-def test_the_page_is_said_and_served(run: Run) -> None:
+def test_the_page_is_said_and_served(run: LocalRunner) -> None:
     assert f"Page: {run.origin}/" in run.lines
     answer = httpx.get(f"{run.origin}/")
     assert (answer.status_code, answer.text) == (200, "<title>A page</title>")
@@ -42,7 +43,7 @@ def test_the_page_is_said_and_served(run: Run) -> None:
     assert module.headers["Content-Type"].startswith("text/javascript")
 
 
-def test_an_edit_shows_at_the_next_load(run: Run, folder: Path) -> None:
+def test_an_edit_shows_at_the_next_load(run: LocalRunner, folder: Path) -> None:
     url = f"{run.origin}/module.js"
     known = {"If-None-Match": httpx.get(url).headers["ETag"]}
     assert httpx.get(url, headers=known).status_code == 304
@@ -66,7 +67,7 @@ def test_an_edit_shows_at_the_next_load(run: Run, folder: Path) -> None:
         "/" + "x" * 300,
     ],
 )
-def test_what_is_not_in_the_folder_is_forbidden_as_ever(run: Run, path: str) -> None:
+def test_what_is_not_in_the_folder_is_forbidden_as_ever(run: LocalRunner, path: str) -> None:
     # As a raw path: httpx would tidy it.
     url = httpx.URL(run.origin).copy_with(raw_path=path.encode())
     answer = httpx.get(url)
@@ -74,18 +75,18 @@ def test_what_is_not_in_the_folder_is_forbidden_as_ever(run: Run, path: str) -> 
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
-def test_the_page_is_only_read(run: Run, method: str) -> None:
+def test_the_page_is_only_read(run: LocalRunner, method: str) -> None:
     answer = httpx.request(method, f"{run.origin}/")
     assert (answer.status_code, answer.json()) == FORBIDDEN
 
 
-def test_the_stage_is_no_page(run: Run) -> None:
-    assert httpx.get(run.http).status_code == 426
-    assert httpx.get(f"{run.http}/").status_code == 426
+def test_the_stage_is_no_page(run: LocalRunner) -> None:
+    assert httpx.get(run.http_url).status_code == 426
+    assert httpx.get(f"{run.http_url}/").status_code == 426
 
 
 def test_other_templates_have_no_page() -> None:
-    with running(ROOT / "tests/local/templates/rooms.yaml") as run:
+    with local_runner(template=ROOT / "tests/local/templates/rooms.yaml") as run:
         assert not any(line.startswith("Page:") for line in run.lines)
         answer = httpx.get(f"{run.origin}/")
         assert (answer.status_code, answer.json()) == FORBIDDEN

@@ -1,6 +1,7 @@
 import pytest
 
-from local.gateway.selection import is_understood, select_route
+from local.gateway.selection import select_route
+from local.template.model import Api
 
 ROUTES = {"chat", "1", "1.5", "true", "a/b", '{"x":1}'}
 
@@ -51,5 +52,8 @@ def test_a_frame_may_name_a_route_of_the_gateway() -> None:
         ("$context.routeKey", False),
     ],
 )
-def test_only_expressions_on_the_body_are_understood(expression: str, understood: bool) -> None:
-    assert is_understood(expression) is understood
+def test_only_an_expression_on_the_body_selects_by_the_body_alone(
+    expression: str, understood: bool
+) -> None:
+    api = Api("a123456789", "prod", "us-east-1", {}, expression)
+    assert api.selects_by_body_alone is understood

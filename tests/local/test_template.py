@@ -255,7 +255,7 @@ def test_sam_with_an_api_by_hand_is_read(tmp_path: Path) -> None:
                 "Resources:\n"
                 "  F: {Type: AWS::Lambda::Function, Properties: {Runtime: python3.13, Code: .}}"
             ),
-            "the property Handler is missing",
+            "F: Handler is missing",
         ),
         (
             "Resources: {F: {Type: AWS::Lambda::Function, Condition: Maybe}}",

@@ -1,0 +1,16 @@
+"""How an invocation of a function ended."""
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class InvocationResult:
+    """The handler's result, or an error.
+
+    The payload of an error is what Lambda returns to the caller: `errorMessage`, `errorType` and
+    more.
+    """
+
+    payload: Any
+    is_error: bool = False

@@ -1,0 +1,201 @@
+"""The resources of a template's WebSocket API, resolved once, for all that reads them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from local.errors import LocalError
+from local.template.model import INTEGRATION_TIMEOUT_S, Throttle
+from local.template.properties import Properties
+from local.template.template import Template
+
+_V2 = "AWS::ApiGatewayV2"
+_NOT_IMITATED = ("ApiKeyRequired", "RequestModels", "RequestParameters")
+
+
+@dataclass(frozen=True, slots=True)
+class StageResource:
+    """A stage. `throttles` are those of single routes, by route key."""
+
+    name: str
+    variables: Mapping[str, str]
+    default_throttle: Throttle | None
+    throttles: Mapping[str, Throttle | None]
+    is_deployed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class IntegrationResource:
+    """An integration. `has_role` is whether it invokes its function by a role of its own."""
+
+    kind: str
+    uri: str
+    timeout_s: float
+    has_role: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorizerResource:
+    """An authorizer."""
+
+    uri: str
+    identity_sources: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RouteResource:
+    """A route. `id` is what `Ref` gives; `integration` is `None` if it has none.
+
+    `expects_response` is whether it has a `RouteResponseSelectionExpression`; `not_imitated` are
+    the properties that have no effect here.
+    """
+
+    id: str
+    key: str
+    integration: IntegrationResource | None
+    expects_response: bool
+    authorization: str
+    authorizer: AuthorizerResource | None
+    not_imitated: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RouteResponseResource:
+    """A route response: the id of its route, and its key."""
+
+    route_id: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class ApiResources:
+    """A WebSocket API and what belongs to it. `stage` is served, `other_stages` are not."""
+
+    id: str
+    selection: str
+    stage: StageResource
+    other_stages: tuple[StageResource, ...]
+    routes: tuple[RouteResource, ...]
+    route_responses: tuple[RouteResponseResource, ...]
+
+    @property
+    def answered_route_ids(self) -> frozenset[str]:
+        """The ids of the routes whose function's body goes back to the client."""
+        return frozenset(
+            response.route_id for response in self.route_responses if response.key == "$default"
+        )
+
+
+def read_api_resources(template: Template, wanted: str | None) -> ApiResources:
+    """Return the resources of the template's WebSocket API.
+
+    Args:
+        template: The template.
+        wanted: The logical id of the API; `None` if there is only one.
+
+    Raises:
+        LocalError: If there is none, or none by that name, or more than one to choose from, or if
+            a property of it is missing or wrong.
+
+    """
+    logical_id, properties = _choose(template, wanted)
+    api_id = template.ref(logical_id)
+    stages = [_stage(stage) for _, stage in _of_api(template, "Stage", api_id)]
+    if not stages:
+        raise LocalError(f"{template.path}: the WebSocket API has no stage")
+    integrations = {
+        integration_id: _integration(integration)
+        for integration_id, integration in _of_api(template, "Integration", api_id)
+    }
+    authorizers = {
+        authorizer_id: AuthorizerResource(
+            authorizer.text("AuthorizerUri", ""), tuple(authorizer.texts("IdentitySource"))
+        )
+        for authorizer_id, authorizer in _of_api(template, "Authorizer", api_id)
+    }
+    return ApiResources(
+        id=api_id,
+        selection=properties.text("RouteSelectionExpression", "$request.body.action"),
+        stage=stages[0],
+        other_stages=tuple(stages[1:]),
+        routes=tuple(
+            _route(route_id, route, integrations, authorizers)
+            for route_id, route in _of_api(template, "Route", api_id)
+        ),
+        route_responses=tuple(
+            RouteResponseResource(response.text("RouteId"), response.text("RouteResponseKey"))
+            for _, response in _of_api(template, "RouteResponse", api_id)
+        ),
+    )
+
+
+def _choose(template: Template, wanted: str | None) -> tuple[str, Properties]:
+    found = {
+        logical_id: properties
+        for logical_id, properties in template.of_kind(f"{_V2}::Api").items()
+        if properties.optional_text("ProtocolType") == "WEBSOCKET"
+    }
+    if wanted is not None and wanted in found:
+        return wanted, found[wanted]
+    if not found:
+        raise LocalError(f"{template.path} has no WebSocket API")
+    if wanted is not None or len(found) > 1:
+        raise LocalError(f"{template.path}: choose the API with --api: {' or '.join(found)}")
+    ((logical_id, properties),) = found.items()
+    return logical_id, properties
+
+
+def _of_api(template: Template, kind: str, api_id: str) -> list[tuple[str, Properties]]:
+    """Return the resources of a kind that belong to the API, with what `Ref` gives for each."""
+    return [
+        (template.ref(logical_id), properties)
+        for logical_id, properties in template.of_kind(f"{_V2}::{kind}").items()
+        if properties.text("ApiId") == api_id
+    ]
+
+
+def _stage(properties: Properties) -> StageResource:
+    variables = properties.mapping("StageVariables")
+    settings = properties.mapping("RouteSettings")
+    return StageResource(
+        name=properties.text("StageName"),
+        variables={name: variables.text(name) for name in variables},
+        default_throttle=_throttle(properties.mapping("DefaultRouteSettings")),
+        throttles={key: _throttle(settings.mapping(key)) for key in settings},
+        is_deployed=(
+            bool(properties.read("DeploymentId")) or properties.text("AutoDeploy", "") == "true"
+        ),
+    )
+
+
+def _throttle(settings: Properties) -> Throttle | None:
+    rate = settings.number("ThrottlingRateLimit", 0)
+    if not rate:
+        return None
+    return Throttle(rate, int(settings.number("ThrottlingBurstLimit", 0) or rate))
+
+
+def _integration(properties: Properties) -> IntegrationResource:
+    return IntegrationResource(
+        kind=properties.text("IntegrationType"),
+        uri=properties.text("IntegrationUri", ""),
+        timeout_s=properties.number("TimeoutInMillis", 0) / 1000 or INTEGRATION_TIMEOUT_S,
+        has_role=bool(properties.read("CredentialsArn")),
+    )
+
+
+def _route(
+    route_id: str,
+    properties: Properties,
+    integrations: Mapping[str, IntegrationResource],
+    authorizers: Mapping[str, AuthorizerResource],
+) -> RouteResource:
+    target = properties.text("Target", "").removeprefix("integrations/")
+    return RouteResource(
+        id=route_id,
+        key=properties.text("RouteKey"),
+        integration=integrations.get(target),
+        expects_response=bool(properties.read("RouteResponseSelectionExpression")),
+        authorization=properties.text("AuthorizationType", "NONE"),
+        authorizer=authorizers.get(properties.text("AuthorizerId", "")),
+        not_imitated=tuple(name for name in _NOT_IMITATED if properties.read(name)),
+    )

@@ -1,0 +1,132 @@
+"""Read the Lambda functions of a template: code, layers, environment, retries."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+from local.errors import LocalError, Unresolvable
+from local.template.model import Function
+from local.template.properties import Properties, as_text
+from local.template.template import Template
+from local.template.transform import LOCAL_BUCKET
+
+# How often Lambda retries a failed asynchronous invocation:
+# https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
+_MAX_RETRIES = 2
+
+
+def read_functions(template: Template, scratch: Path) -> dict[str, Function]:
+    """Return the functions that run here, by name; leave a notice for each of the others.
+
+    Args:
+        template: The template.
+        scratch: A folder for code that is written in the template itself.
+
+    Raises:
+        LocalError: If a property of a function is missing or wrong, or its folder does not exist.
+
+    """
+    functions = {}
+    layers = _layer_folders(template)
+    max_retries = _max_retries(template)
+    for logical_id, properties in template.of_kind("AWS::Lambda::Function").items():
+        code = _code(template, logical_id, properties.mapping("Code"), scratch)
+        runtime = properties.text("Runtime", "")
+        if code is None:
+            template.notices.append(
+                f"{logical_id}: only code in a folder, or in the template, runs"
+            )
+            continue
+        if not runtime.startswith("python"):
+            template.notices.append(
+                f"{logical_id}: runtime {runtime or 'of an image'} does not run"
+            )
+            continue
+        name = template.ref(logical_id)
+        logging = properties.mapping("LoggingConfig")
+        functions[name] = Function(
+            name=name,
+            arn=template.names.function_arn(name),
+            handler=properties.text("Handler"),
+            code=code,
+            layers=_layers(template, logical_id, properties.texts("Layers"), layers),
+            environment=_environment(template, logical_id, properties),
+            timeout=properties.number("Timeout", 3),
+            memory=int(properties.number("MemorySize", 128)),
+            log_group=logging.text("LogGroup", f"/aws/lambda/{name}"),
+            log_format=logging.text("LogFormat", "Text"),
+            log_level=logging.text("ApplicationLogLevel", "INFO"),
+            retries=max_retries.get(name, _MAX_RETRIES),
+        )
+    return functions
+
+
+def _code(template: Template, logical_id: str, code: Properties, scratch: Path) -> Path | None:
+    text = code.optional_text("ZipFile")
+    if text is not None:
+        # Another folder for each text, so that an edit is seen as one.
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        folder = scratch / f"{logical_id}-{digest[:8]}"
+        folder.mkdir(parents=True, exist_ok=True)
+        # Code in the template becomes index.py:
+        # https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-function-code.html
+        (folder / "index.py").write_text(text)
+        return folder
+    if code.optional_text("S3Bucket") != LOCAL_BUCKET:
+        return None
+    key = code.text("S3Key")
+    folder = template.path.parent / key
+    if folder.is_file():
+        return None
+    if not folder.is_dir():
+        raise LocalError(f"{template.path}: {logical_id}: there is no folder {key}")
+    return folder.resolve()
+
+
+def _layer_folders(template: Template) -> dict[str, Path]:
+    """Return the folder of each layer of the template, by the layer's ARN."""
+    folders = {}
+    for logical_id, properties in template.of_kind("AWS::Lambda::LayerVersion").items():
+        content = properties.mapping("Content")
+        if content.optional_text("S3Bucket") == LOCAL_BUCKET:
+            folder = template.path.parent / content.text("S3Key")
+            folders[template.ref(logical_id)] = folder.resolve()
+    return folders
+
+
+def _layers(
+    template: Template, logical_id: str, arns: list[str], folders: Mapping[str, Path]
+) -> tuple[Path, ...]:
+    template.notices.extend(
+        f"{logical_id}: layer {arn} is not in the template; what it holds must be installed"
+        for arn in arns
+        if arn not in folders
+    )
+    return tuple(folders[arn] for arn in arns if arn in folders)
+
+
+def _environment(
+    template: Template, logical_id: str, properties: Properties
+) -> tuple[tuple[str, str], ...]:
+    variables = properties.mapping("Environment").mapping("Variables")
+    found = []
+    for name in variables:
+        try:
+            resolved = template.resolver.resolve([variables.values[name]])
+        except Unresolvable as error:
+            template.notices.append(f"{logical_id}: variable {name} is not set: {error}")
+            continue
+        for text in map(as_text, resolved):  # none, if it is AWS::NoValue
+            if "{{resolve:" in text:
+                template.notices.append(f"{logical_id}: variable {name} is not set: it is a secret")
+            else:
+                found.append((name, text))
+    return tuple(found)
+
+
+def _max_retries(template: Template) -> dict[str, int]:
+    """Return how often asynchronous invocations are retried, by the function's name."""
+    return {
+        config.text("FunctionName"): int(config.number("MaximumRetryAttempts", _MAX_RETRIES))
+        for config in template.of_kind("AWS::Lambda::EventInvokeConfig").values()
+    }
