@@ -15,7 +15,7 @@ from uuid import uuid4
 from websockets.asyncio.client import ClientConnection, connect
 
 from benchmarks.measure import Section, Table, percentile, shown, spread
-from tests.support.runner import running_backend
+from tests.support.runner import local_runner
 
 _CLIENTS = (1, 10, 100)
 _KINDS = ("functions", "moto", "gateway")
@@ -24,7 +24,7 @@ _KINDS = ("functions", "moto", "gateway")
 def run(*, quick: bool) -> Section:
     """Start it again and again; then let few and many clients chat, in turn."""
     start_up_s = spread([_start() for _ in range(1 if quick else 15)])
-    with running_backend() as target:
+    with local_runner(reload=True) as target:
         rounds = asyncio.run(_rounds(target.url, _CLIENTS[: 2 if quick else 3], 2 if quick else 15))
         memory = _memory_mb()
     data = {
@@ -45,7 +45,7 @@ def run(*, quick: bool) -> Section:
 
 def _start() -> float:
     began = time.perf_counter()
-    with running_backend():
+    with local_runner(reload=True):
         return time.perf_counter() - began
 
 

@@ -23,7 +23,7 @@ from benchmarks.deployment import LONG_AGO_MS, Nobody, template, text
 from benchmarks.measure import Section, Table, interleaved, shown, spread
 from tests.support import events
 from tests.support.backend import ROOT, Container
-from tests.support.runner import running_backend
+from tests.support.runner import local_runner
 from tests.support.stack import environment_of
 
 _BATCH = 5
@@ -41,7 +41,7 @@ def run(*, quick: bool) -> Section:
     """Invoke each function again and again, in turn."""
     log = Nobody()
     with (
-        running_backend() as target,
+        local_runner() as target,
         patch.object(sys, "path", [str(ROOT / "shared"), *sys.path]),
         redirect_stdout(log),
     ):
@@ -49,7 +49,7 @@ def run(*, quick: bool) -> Section:
         made = {}
         for function in stack.functions.values():
             environment = environment_of(function, stack.region) | {
-                "AWS_ENDPOINT_URL": target.aws_endpoint or "",
+                "AWS_ENDPOINT_URL": target.aws_endpoint,
                 "AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI": target.url.replace("ws:", "http:"),
             }
             with patch.dict("os.environ", environment):

@@ -8,10 +8,9 @@ from uuid import uuid4
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from tests.local.running import running
-from tests.support.backend import ROOT
 from tests.support.device import Device, device
 from tests.support.issuer import AUDIENCE, Issuer, issuer
+from tests.support.runner import local_runner
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ class Deployment:
 
 @pytest.fixture(scope="session")
 def open_deployment() -> Iterator[Deployment]:
-    with running(ROOT / "template-python.yaml") as run:
+    with local_runner() as run:
         yield Deployment(run.url, None)
 
 
@@ -48,8 +47,7 @@ def open_deployment() -> Iterator[Deployment]:
 def closed() -> Iterator[Deployment]:
     with issuer() as served:
         parameters = [f"JwtIssuer={served.url}", f"JwtAudience={AUDIENCE}"]
-        template = ROOT / "template-python.yaml"
-        with running(template, "--parameter-overrides", *parameters) as run:
+        with local_runner("--parameter-overrides", *parameters) as run:
             yield Deployment(run.url, served)
 
 

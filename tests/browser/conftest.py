@@ -12,7 +12,7 @@ from tests.browser.chromium import chromium, launched
 from tests.browser.network import Network
 from tests.browser.side import Side
 from tests.e2e.conftest import Pair
-from tests.support.runner import NO_LAG, Target, running_backend
+from tests.support.runner import NO_LAG, PAGE, Target, local_runner
 
 PATIENCE_MS = 20_000
 
@@ -20,7 +20,7 @@ PATIENCE_MS = 20_000
 @pytest.fixture(scope="session")
 def target() -> Iterator[Target]:
     chromium()  # no backend is started where there is no browser
-    with running_backend(*NO_LAG) as target:
+    with local_runner(*NO_LAG, *PAGE) as target:
         yield target
 
 

@@ -10,7 +10,7 @@ from playwright.async_api import Browser, Page, ViewportSize, expect
 from tests.browser.chromium import launched
 from tests.browser.side import Side
 from tests.support.backend import ROOT
-from tests.support.runner import NO_LAG, Target, running_backend
+from tests.support.runner import NO_LAG, PAGE, Target, local_runner
 
 DESKTOP = ViewportSize(width=1280, height=900)
 PHONE = ViewportSize(width=360, height=740)
@@ -53,7 +53,7 @@ async def draw(browser: Browser, to: Path) -> None:
 
 async def main(*others: Path) -> None:
     """Write docs/page.png; and, to be looked at, the page in the dark and on a phone."""
-    with running_backend(*NO_LAG) as target, tempfile.TemporaryDirectory() as folder:
+    with local_runner(*NO_LAG, *PAGE) as target, tempfile.TemporaryDirectory() as folder:
         picture = Path(folder) / "harbour.png"
         async with launched() as browser:
             await draw(browser, picture)

@@ -7,7 +7,7 @@ from tests.browser.conftest import Complaints
 from tests.browser.side import Side
 from tests.e2e.conftest import Pair
 from tests.support.issuer import AUDIENCE, issuer, rsa_key
-from tests.support.runner import Target, running_backend
+from tests.support.runner import Target, local_runner
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -68,7 +68,7 @@ async def test_a_token_says_who_you_are_and_is_neither_shown_nor_stored(
 ) -> None:
     with (
         issuer() as served,
-        running_backend(
+        local_runner(
             "--parameter-overrides", f"JwtIssuer={served.url}", f"JwtAudience={AUDIENCE}"
         ) as closed,
     ):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.local.running import running
+from tests.support.runner import local_runner
 
 TEMPLATE = Path(__file__).with_name("template.yaml")
 
@@ -20,7 +20,7 @@ def url() -> Iterator[str]:
     if "CHAT_URL" in os.environ:
         yield os.environ["CHAT_URL"]
         return
-    with running(TEMPLATE, "--api", "Api") as run:
+    with local_runner("--api", "Api", template=TEMPLATE) as run:
         yield run.url
 
 
@@ -31,5 +31,5 @@ def guarded_url() -> Iterator[str]:
             pytest.skip("needs CHAT_URL_GUARDED")
         yield os.environ["CHAT_URL_GUARDED"]
         return
-    with running(TEMPLATE, "--api", "GuardedApi") as run:
+    with local_runner("--api", "GuardedApi", template=TEMPLATE) as run:
         yield run.url

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.support.runner import NO_LAG, Target, running_backend
+from tests.support.runner import NO_LAG, Target, local_runner
 
 
 @pytest.fixture(scope="session")
@@ -15,7 +15,7 @@ def target() -> Iterator[Target]:
     if url := os.environ.get("CHAT_URL"):
         yield Target(url, None)
         return
-    with running_backend(*NO_LAG) as target:
+    with local_runner(*NO_LAG) as target:
         yield target
 
 

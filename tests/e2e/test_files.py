@@ -11,7 +11,7 @@ import pytest
 from tests.e2e.conftest import Pair
 from tests.e2e.storage import FORBIDDEN, request
 from tests.support.device import Device, device
-from tests.support.runner import Target, running_backend
+from tests.support.runner import Target, local_runner
 from tests.support.signatures import signed_headers
 
 MOST = 26_214_400
@@ -229,7 +229,7 @@ def test_a_page_on_an_allowed_origin_may_put_and_get(target: Target, pair: Pair)
 def abroad() -> Iterator[Target]:
     """The backend in another region, which lets browsers show files."""
     flags = ("--region", "eu-west-1", "--parameter-overrides", "ShowFilesInPlace=true")
-    with running_backend(*flags) as target:
+    with local_runner(*flags) as target:
         yield target
 
 

@@ -13,7 +13,7 @@ from tests.e2e.conftest import Pair
 from tests.e2e.storage import request
 from tests.support.device import PATIENCE_S, device
 from tests.support.document import CHAT, SCHEMAS, ref_of
-from tests.support.runner import Target, running_backend
+from tests.support.runner import Target, local_runner
 
 
 def properties() -> set[tuple[str, str]]:
@@ -48,7 +48,7 @@ def test_every_frame_and_every_field_of_the_document_is_received(
     aws: ThreadedMotoServer, pair: Pair
 ) -> None:
     host, port = aws.get_host_and_port()
-    with running_backend("--aws-endpoint", f"http://{host}:{port}") as target:
+    with local_runner("--aws-endpoint", f"http://{host}:{port}") as target:
         seen = set()
         for frame in conversation(target, pair, aws):
             seen |= properties_of(frame)

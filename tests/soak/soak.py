@@ -18,7 +18,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 from websockets.protocol import State
 
-from tests.support.runner import running_backend
+from tests.support.runner import local_runner
 
 ACK_TIMEOUT_S = 10
 MAX_CONNECTS = 20
@@ -197,7 +197,7 @@ def main() -> int:
     parser.add_argument("--url", help="a deployed backend, in place of one on this machine")
     options = parser.parse_args()
     with contextlib.ExitStack() as stack:
-        url = options.url or stack.enter_context(running_backend(*UNKIND)).url
+        url = options.url or stack.enter_context(local_runner(*UNKIND)).url
         print(f"{options.pairs} pairs, {options.messages} messages each way, at {url}", flush=True)
         report = asyncio.run(soak(url, pairs=options.pairs, messages=options.messages))
     print(report)
