@@ -97,20 +97,20 @@ def read_api_resources(template: Template, wanted: str | None) -> ApiResources:
             a property of it is missing or wrong.
 
     """
-    logical_id, properties = _choose(template, wanted)
-    api_id = template.ref(logical_id)
+    api_logical_id, properties = _choose(template, wanted)
+    api_id = template.ref(api_logical_id)
     stages = [_stage(stage) for _, stage in _of_api(template, "Stage", api_id)]
     if not stages:
         raise LocalError(f"{template.path}: the WebSocket API has no stage")
     integrations = {
-        integration_id: _integration(integration)
-        for integration_id, integration in _of_api(template, "Integration", api_id)
+        template.ref(logical_id): _integration(integration)
+        for logical_id, integration in _of_api(template, "Integration", api_id)
     }
     authorizers = {
-        authorizer_id: AuthorizerResource(
+        template.ref(logical_id): AuthorizerResource(
             authorizer.text("AuthorizerUri", ""), tuple(authorizer.texts("IdentitySource"))
         )
-        for authorizer_id, authorizer in _of_api(template, "Authorizer", api_id)
+        for logical_id, authorizer in _of_api(template, "Authorizer", api_id)
     }
     return ApiResources(
         id=api_id,
@@ -118,8 +118,8 @@ def read_api_resources(template: Template, wanted: str | None) -> ApiResources:
         stage=stages[0],
         other_stages=tuple(stages[1:]),
         routes=tuple(
-            _route(route_id, route, integrations, authorizers)
-            for route_id, route in _of_api(template, "Route", api_id)
+            _route(template.ref(logical_id), route, integrations, authorizers)
+            for logical_id, route in _of_api(template, "Route", api_id)
         ),
         route_responses=tuple(
             RouteResponseResource(response.text("RouteId"), response.text("RouteResponseKey"))
@@ -145,9 +145,9 @@ def _choose(template: Template, wanted: str | None) -> tuple[str, Properties]:
 
 
 def _of_api(template: Template, kind: str, api_id: str) -> list[tuple[str, Properties]]:
-    """Return the resources of a kind that belong to the API, with what `Ref` gives for each."""
+    """Return the resources of a kind that belong to the API, with the logical id of each."""
     return [
-        (template.ref(logical_id), properties)
+        (logical_id, properties)
         for logical_id, properties in template.of_kind(f"{_V2}::{kind}").items()
         if properties.text("ApiId") == api_id
     ]

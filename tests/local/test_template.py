@@ -11,6 +11,7 @@ from local.template.intrinsics import Resolver
 from local.template.loader import load
 from local.template.model import Stack, Throttle
 from local.template.parameters import parameter_values, parse_overrides
+from local.template.properties import Properties
 from local.template.resources import Names
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -267,6 +268,186 @@ def test_a_broken_template_is_one_clear_line(tmp_path: Path, text: str, message:
     with pytest.raises(LocalError, match=re.escape(message)) as error:
         load_template(written(tmp_path, text), tmp_path)
     assert "\n" not in str(error.value)
+
+
+def resources(**changes: str) -> str:
+    """Return a template; each change is the text of a resource's properties, in YAML."""
+    kinds = {
+        "Api": "ApiGatewayV2::Api",
+        "Stage": "ApiGatewayV2::Stage",
+        "Route": "ApiGatewayV2::Route",
+        "Integration": "ApiGatewayV2::Integration",
+        "Authorizer": "ApiGatewayV2::Authorizer",
+        "Response": "ApiGatewayV2::RouteResponse",
+        "F": "Lambda::Function",
+        "Layer": "Lambda::LayerVersion",
+        "Retries": "Lambda::EventInvokeConfig",
+        "Permission": "Lambda::Permission",
+        "Table": "DynamoDB::Table",
+        "Bucket": "S3::Bucket",
+    }
+    properties = {
+        "Api": "{ProtocolType: WEBSOCKET}",
+        "Stage": "{ApiId: !Ref Api, StageName: prod, AutoDeploy: true}",
+        "F": "{Runtime: python3.13, Handler: app.handler, Code: {ZipFile: ''}}",
+        **changes,
+    }
+    return "Resources:\n" + "".join(
+        f"  {name}: {{Type: 'AWS::{kinds[name]}', Properties: {text}}}\n"
+        for name, text in properties.items()
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"Api": "[1]"}, "Api: Properties must be a mapping, not [1]"),
+        ({"Api": "{ProtocolType: [WEBSOCKET]}"}, "Api: ProtocolType must be text"),
+        (
+            {"Api": "{ProtocolType: WEBSOCKET, RouteSelectionExpression: {a: 1}}"},
+            "Api: RouteSelectionExpression must be text, not {'a': 1}",
+        ),
+        ({"Stage": "{StageName: prod}"}, "Stage: ApiId is missing"),
+        ({"Stage": "{ApiId: !Ref Api}"}, "Stage: StageName is missing"),
+        (
+            {"Stage": "{ApiId: !Ref Api, StageName: prod, StageVariables: [a]}"},
+            "Stage: StageVariables must be a mapping, not ['a']",
+        ),
+        (
+            {"Stage": "{ApiId: !Ref Api, StageName: prod, StageVariables: {a: [b]}}"},
+            "Stage: StageVariables.a must be text, not ['b']",
+        ),
+        (
+            {"Stage": "{ApiId: !Ref Api, StageName: prod, RouteSettings: {r: fast}}"},
+            "Stage: RouteSettings.r must be a mapping, not 'fast'",
+        ),
+        (
+            {
+                "Stage": "{ApiId: !Ref Api, StageName: prod,"
+                " DefaultRouteSettings: {ThrottlingRateLimit: fast}}"
+            },
+            "Stage: DefaultRouteSettings.ThrottlingRateLimit must be a number, not 'fast'",
+        ),
+        ({"Route": "{ApiId: !Ref Api}"}, "Route: RouteKey is missing"),
+        ({"Route": "{ApiId: !Ref Api, RouteKey: {}}"}, "Route: RouteKey must be text, not {}"),
+        (
+            {"Route": "{ApiId: !Ref Api, RouteKey: r, Target: !Ref Nothing}"},
+            "Route: Target: there is no resource or parameter Nothing",
+        ),
+        ({"Response": "{ApiId: !Ref Api}"}, "Response: RouteId is missing"),
+        ({"Integration": "{ApiId: !Ref Api}"}, "Integration: IntegrationType is missing"),
+        (
+            {"Integration": "{ApiId: !Ref Api, IntegrationType: MOCK, TimeoutInMillis: soon}"},
+            "Integration: TimeoutInMillis must be a number, not 'soon'",
+        ),
+        (
+            {"Authorizer": "{ApiId: !Ref Api, IdentitySource: route.request.header.a}"},
+            "Authorizer: IdentitySource must be a list, not 'route.request.header.a'",
+        ),
+        (
+            {"Authorizer": "{ApiId: !Ref Api, IdentitySource: [[a]]}"},
+            "Authorizer: IdentitySource must be a list of texts, not [['a']]",
+        ),
+        ({"F": "{Runtime: python3.13, Code: {ZipFile: ''}}"}, "F: Handler is missing"),
+        ({"F": "{Runtime: python3.13, Code: {ZipFile: [a]}}"}, "F: Code.ZipFile must be text"),
+        ({"F": "{Runtime: {}}"}, "F: Runtime must be text, not {}"),
+        (
+            {"F": "{Runtime: python3.13, Handler: a.b, Code: {ZipFile: ''}, Timeout: soon}"},
+            "F: Timeout must be a number, not 'soon'",
+        ),
+        (
+            {"F": "{Runtime: python3.13, Handler: a.b, Code: {ZipFile: ''}, Layers: a}"},
+            "F: Layers must be a list, not 'a'",
+        ),
+        (
+            {"F": "{Runtime: python3.13, Handler: a.b, Code: {ZipFile: ''}, Environment: [a]}"},
+            "F: Environment must be a mapping, not ['a']",
+        ),
+        (
+            {
+                "F": "{Runtime: python3.13, Handler: a.b, Code: {ZipFile: ''},"
+                " LoggingConfig: {LogFormat: []}}"
+            },
+            "F: LoggingConfig.LogFormat must be text, not []",
+        ),
+        ({"Layer": "{Content: {S3Bucket: local}}"}, "Layer: Content.S3Key is missing"),
+        ({"Retries": "{}"}, "Retries: FunctionName is missing"),
+        (
+            {"Retries": "{FunctionName: f, MaximumRetryAttempts: many}"},
+            "Retries: MaximumRetryAttempts must be a number, not 'many'",
+        ),
+        ({"Permission": "{FunctionName: f}"}, "Permission: Principal is missing"),
+        (
+            {"Table": "{StreamSpecification: NEW_IMAGE}"},
+            "Table: StreamSpecification must be a mapping, not 'NEW_IMAGE'",
+        ),
+        (
+            {"Bucket": "{CorsConfiguration: {CorsRules: [all]}}"},
+            "Bucket: CorsConfiguration.CorsRules must be a list of mappings, not ['all']",
+        ),
+        (
+            {"Bucket": "{BucketName: !Select [first, [a]]}"},
+            "Bucket: BucketName: Fn::Select cannot take ['first', ['a']]",
+        ),
+    ],
+)
+def test_wrong_property_is_one_line_that_names_resource_and_property(
+    tmp_path: Path, changes: dict[str, str], message: str
+) -> None:
+    with pytest.raises(LocalError) as error:
+        load_template(written(tmp_path, resources(**changes)), tmp_path)
+    line = str(error.value)
+    assert line.startswith(f"{tmp_path / 'template.yaml'}: {message}")
+    assert "\n" not in line
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("Parameters: [P]", "Parameters must be a mapping, not ['P']"),
+        ("Parameters: {P: String}", "Parameters.P must be a mapping, not 'String'"),
+        ("Parameters: {P: {Type: [String], Default: a}}", "parameter P: Type must be text"),
+        (
+            "Parameters: {P: {Type: String, Default: a, AllowedValues: a}}",
+            "parameter P: AllowedValues must be a list, not 'a'",
+        ),
+        (
+            "Parameters: {P: {Type: String, Default: a, AllowedPattern: '['}}",
+            "parameter P: AllowedPattern must be a regular expression",
+        ),
+        (
+            "Parameters: {P: {Type: Number, Default: 1, MinValue: none}}",
+            "parameter P: MinValue must be a number, not 'none'",
+        ),
+        ("Mappings: text", "Mappings must be a mapping, not 'text'"),
+        ("Globals: {Function: text}", "Globals.Function must be a mapping, not 'text'"),
+        ("Conditions: {C: {}}", "there is no condition ['C']"),
+    ],
+)
+def test_wrong_section_is_one_line_that_names_it(tmp_path: Path, text: str, message: str) -> None:
+    broken = resources() + "  Q: {Type: 'AWS::SQS::Queue', Condition: [C]}\n" + text
+    with pytest.raises(LocalError, match=re.escape(message)) as error:
+        load_template(written(tmp_path, broken), tmp_path)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("kind", [AttributeError, KeyError, TypeError, ValueError])
+@pytest.mark.parametrize(
+    ("owner", "name"), [(Names, "ref"), (Resolver, "_sub"), (Properties, "text")]
+)
+def test_error_of_the_runner_itself_is_not_blamed_on_the_template(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    owner: type,
+    name: str,
+    kind: type[Exception],
+) -> None:
+    def fail(*_: object) -> None:
+        raise kind("a bug")
+
+    monkeypatch.setattr(owner, name, fail)
+    with pytest.raises(kind, match="a bug"):
+        load_template(TEMPLATES / "rooms.yaml", tmp_path)
 
 
 def test_of_several_apis_one_must_be_chosen(tmp_path: Path) -> None:
