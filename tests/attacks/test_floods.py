@@ -11,49 +11,49 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from tests.attacks.conftest import Cast, Deployment
+from tests.attacks.attacked import AttackedBackend, Users
 from tests.support.device import PATIENCE_S, Device, device
 
 MOST_CONNECTIONS = 20
 """As the template has it."""
 
 
-def test_a_flood_of_connections(open_deployment: Deployment, people: Cast) -> None:
+def test_a_flood_of_connections(open_backend: AttackedBackend, users: Users) -> None:
     """One user's connections stay few, so a message to that user stays a few pushes."""
     with (
         contextlib.ExitStack() as opened,
         ThreadPoolExecutor(8) as flood,
-        open_deployment.device(people.bob) as bob,
+        open_backend.device(users.bob) as bob,
     ):
 
         def one(_: int) -> Device:
-            return opened.enter_context(open_deployment.device(people.mallory))
+            return opened.enter_context(open_backend.device(users.mallory))
 
         oldest = one(0)
         # Those that came at once are counted by those that come next.
         list(flood.map(one, range(3 * MOST_CONNECTIONS)))
         for number in range(4):
             one(number)
-        delivered = bob.say(f"{people.bob}#{people.mallory}", "x")["delivered"]
+        delivered = bob.say(f"{users.bob}#{users.mallory}", "x")["delivered"]
         assert 1 <= delivered <= MOST_CONNECTIONS
         with pytest.raises(ConnectionClosed):
             oldest.receive()
 
 
-def test_a_flood_of_chats(deployment: Deployment, people: Cast) -> None:
+def test_a_flood_of_chats(attacked: AttackedBackend, users: Users) -> None:
     """Each costs what any message does, nothing is kept for a chat, and the others go on."""
     with (
-        deployment.device(people.mallory) as mallory,
-        deployment.device(people.alice) as alice,
-        deployment.device(people.bob) as bob,
+        attacked.device(users.mallory) as mallory,
+        attacked.device(users.alice) as alice,
+        attacked.device(users.bob) as bob,
     ):
         for number in range(100):
             mallory.send(
-                {"action": "sendmessage", "chatId": f"{people.mallory}#n{number}", "text": "x"}
+                {"action": "sendmessage", "chatId": f"{users.mallory}#n{number}", "text": "x"}
             )
             mallory.send({"action": "sendmessage", "chatId": f"{number}#{number}", "text": "x"})
         began = time.monotonic()
-        assert alice.say(people.chat_id, "still here")["delivered"] == 1
+        assert alice.say(users.chat_id, "still here")["delivered"] == 1
         assert time.monotonic() - began < PATIENCE_S / 2
         assert bob.receive()["text"] == "still here"
         answers = [mallory.receive() for _ in range(200)]
@@ -62,48 +62,48 @@ def test_a_flood_of_chats(deployment: Deployment, people: Cast) -> None:
 
 
 @contextlib.contextmanager
-def sleeper(deployment: Deployment, user_id: str) -> Iterator[None]:
+def sleeper(attacked: AttackedBackend, user_id: str) -> Iterator[None]:
     """A device that is connected, and never reads."""
-    host, _, port = deployment.url.removeprefix("ws://").partition("/")[0].partition(":")
+    host, _, port = attacked.url.removeprefix("ws://").partition("/")[0].partition(":")
     with socket.socket() as raw:
         # Set before the connection is made, or the kernel takes in megabytes.
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         raw.connect((host, int(port)))
-        url = f"{deployment.url}?{urlencode({'userId': user_id})}"
+        url = f"{attacked.url}?{urlencode({'userId': user_id})}"
         with connect(
             url, sock=raw, open_timeout=PATIENCE_S, close_timeout=0, compression=None, max_queue=1
         ):
             yield
 
 
-def test_a_slow_reader(open_deployment: Deployment, people: Cast) -> None:
+def test_a_slow_reader(open_backend: AttackedBackend, users: Users) -> None:
     """Its buffer fills, its pushes fail, and nobody waits for it."""
     text = "😀" * 4096
     with (
-        sleeper(open_deployment, people.bob),
-        open_deployment.device(people.bob) as bob,
-        open_deployment.device(people.alice) as alice,
+        sleeper(open_backend, users.bob),
+        open_backend.device(users.bob) as bob,
+        open_backend.device(users.alice) as alice,
     ):
         reached = 2
         for _ in range(600):
-            ack = alice.say(people.chat_id, text)
+            ack = alice.say(users.chat_id, text)
             assert bob.receive()["messageId"] == ack["messageId"]
             reached = ack["delivered"]
             if reached == 1:
                 break
         assert reached == 1
         began = time.monotonic()
-        assert alice.say(people.chat_id, "still here")["delivered"] == 1
+        assert alice.say(users.chat_id, "still here")["delivered"] == 1
         assert time.monotonic() - began < PATIENCE_S / 2
         assert bob.receive()["text"] == "still here"
 
 
-def test_frames_that_are_too_large(open_deployment: Deployment, people: Cast) -> None:
+def test_frames_that_are_too_large(open_backend: AttackedBackend, users: Users) -> None:
     """API Gateway closes the connection; the others have theirs."""
-    with open_deployment.device(people.alice) as alice, open_deployment.device(people.bob) as bob:
-        with device(open_deployment.url, userId=people.mallory) as mallory:
+    with open_backend.device(users.alice) as alice, open_backend.device(users.bob) as bob:
+        with device(open_backend.url, userId=users.mallory) as mallory:
             close_code(mallory, "x" * (33 * 1024))
-        assert alice.say(people.chat_id, "still here")["delivered"] == 1
+        assert alice.say(users.chat_id, "still here")["delivered"] == 1
         assert bob.receive()["text"] == "still here"
 
 

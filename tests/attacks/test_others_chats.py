@@ -2,20 +2,20 @@
 
 import pytest
 
-from tests.attacks.conftest import Cast, Deployment
+from tests.attacks.attacked import AttackedBackend, Users
 
 REFUSED = {"forbidden", "invalid_request", "not_found"}
 
 
-def test_writing_into_it(deployment: Deployment, people: Cast) -> None:
+def test_writing_into_it(attacked: AttackedBackend, users: Users) -> None:
     with (
-        deployment.device(people.mallory) as mallory,
-        deployment.device(people.bob) as bob,
-        deployment.device(people.alice) as alice,
+        attacked.device(users.mallory) as mallory,
+        attacked.device(users.bob) as bob,
+        attacked.device(users.alice) as alice,
     ):
-        for chat_id in (people.chat_id, f"{people.bob}#{people.alice}"):
+        for chat_id in (users.chat_id, f"{users.bob}#{users.alice}"):
             assert mallory.say(chat_id, "psst")["code"] == "forbidden"
-        alice.say(people.chat_id, "the first that arrives")
+        alice.say(users.chat_id, "the first that arrives")
         assert bob.receive()["text"] == "the first that arrives"
 
 
@@ -37,43 +37,45 @@ def test_writing_into_it(deployment: Deployment, people: Cast) -> None:
     ],
 )
 def test_a_chat_id_that_could_be_read_in_two_ways(
-    deployment: Deployment, people: Cast, chat_id: str
+    attacked: AttackedBackend, users: Users, chat_id: str
 ) -> None:
-    spelled = chat_id.format(alice=people.alice, bob=people.bob, mallory=people.mallory)
-    with deployment.device(people.mallory) as mallory:
+    spelled = chat_id.format(alice=users.alice, bob=users.bob, mallory=users.mallory)
+    with attacked.device(users.mallory) as mallory:
         assert mallory.say(spelled, "x")["code"] == "invalid_request"
 
 
-def test_a_frame_that_names_two_chats(deployment: Deployment, people: Cast) -> None:
-    own, theirs = f"{people.alice}#{people.mallory}", people.chat_id
-    with deployment.device(people.mallory) as mallory:
+def test_a_frame_that_names_two_chats(attacked: AttackedBackend, users: Users) -> None:
+    own, theirs = f"{users.alice}#{users.mallory}", users.chat_id
+    with attacked.device(users.mallory) as mallory:
         for first, second in ((own, theirs), (theirs, own)):
             body = f'{{"action":"sendmessage","chatId":"{first}","text":"x","chatId":"{second}"}}'
             assert mallory.ask(body)["code"] == "invalid_request"
 
 
-def test_reading_a_replay_of_what_others_got(deployment: Deployment, people: Cast) -> None:
-    with deployment.device(people.alice) as alice:
-        alice.say(people.chat_id, "for bob alone")
-    with deployment.device(people.mallory, since="0") as mallory:
+def test_reading_a_replay_of_what_others_got(attacked: AttackedBackend, users: Users) -> None:
+    with attacked.device(users.alice) as alice:
+        alice.say(users.chat_id, "for bob alone")
+    with attacked.device(users.mallory, since="0") as mallory:
         synced = mallory.receive()
         assert (synced["type"], synced["count"]) == ("synced", 0)
 
 
-def test_reading_anothers_replay_without_anothers_token(closed: Deployment, people: Cast) -> None:
-    assert closed.issuer is not None
-    own = closed.issuer.token(people.mallory)
-    assert closed.refuses(userId=people.bob, since="0") == 401
-    assert closed.refuses(userId=people.bob, since="0", token="") == 401
-    assert closed.refuses(userId=people.bob, since="0", token=own) == 403
+def test_reading_anothers_replay_without_anothers_token(
+    token_backend: AttackedBackend, users: Users
+) -> None:
+    assert token_backend.issuer is not None
+    own = token_backend.issuer.token(users.mallory)
+    assert token_backend.refuses(userId=users.bob, since="0") == 401
+    assert token_backend.refuses(userId=users.bob, since="0", token="") == 401
+    assert token_backend.refuses(userId=users.bob, since="0", token=own) == 403
 
 
-def upload(deployment: Deployment, people: Cast) -> str:
+def upload(attacked: AttackedBackend, users: Users) -> str:
     """Have Alice ask for a link to upload a file, and give the file's key."""
-    with deployment.device(people.alice) as alice:
+    with attacked.device(users.alice) as alice:
         frame = {
             "action": "sendfile",
-            "chatId": people.chat_id,
+            "chatId": users.chat_id,
             "fileName": "a.jpg",
             "contentType": "image/jpeg",
         }
@@ -93,12 +95,12 @@ def upload(deployment: Deployment, people: Cast) -> str:
         "{own}\u0000/{key}",
     ],
 )
-def test_fetching_a_file_of_it(deployment: Deployment, people: Cast, trick: str) -> None:
-    own = f"{people.bob}#{people.mallory}"
-    key = trick.format(key=upload(deployment, people), own=own)
-    with deployment.device(people.mallory) as mallory:
+def test_fetching_a_file_of_it(attacked: AttackedBackend, users: Users, trick: str) -> None:
+    own = f"{users.bob}#{users.mallory}"
+    key = trick.format(key=upload(attacked, users), own=own)
+    with attacked.device(users.mallory) as mallory:
         for action in ("sendmessage", "sendfile"):
-            for chat_id in (own, people.chat_id):
+            for chat_id in (own, users.chat_id):
                 frame = {"action": action, "chatId": chat_id, "fileKey": key}
                 assert mallory.ask(frame)["code"] in REFUSED
 
@@ -116,24 +118,24 @@ def test_fetching_a_file_of_it(deployment: Deployment, people: Cast, trick: str)
     ],
 )
 def test_a_file_name_that_leads_elsewhere_or_looks_like_another(
-    deployment: Deployment, people: Cast, name: str
+    attacked: AttackedBackend, users: Users, name: str
 ) -> None:
     frame = {
         "action": "sendfile",
-        "chatId": f"{people.bob}#{people.mallory}",
-        "fileName": name.format(chat=people.chat_id),
+        "chatId": f"{users.bob}#{users.mallory}",
+        "fileName": name.format(chat=users.chat_id),
         "contentType": "image/jpeg",
     }
-    with deployment.device(people.mallory) as mallory:
+    with attacked.device(users.mallory) as mallory:
         assert mallory.ask(frame)["code"] == "invalid_request"
 
 
-def test_uploading_into_it(deployment: Deployment, people: Cast) -> None:
+def test_uploading_into_it(attacked: AttackedBackend, users: Users) -> None:
     frame = {
         "action": "sendfile",
-        "chatId": people.chat_id,
+        "chatId": users.chat_id,
         "fileName": "a.jpg",
         "contentType": "image/jpeg",
     }
-    with deployment.device(people.mallory) as mallory:
+    with attacked.device(users.mallory) as mallory:
         assert mallory.ask(frame)["code"] == "forbidden"

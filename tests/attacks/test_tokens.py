@@ -12,7 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from websockets.sync.client import connect
 
-from tests.attacks.conftest import Cast, Deployment
+from tests.attacks.attacked import AttackedBackend, Users
 from tests.support.device import PATIENCE_S
 from tests.support.issuer import AUDIENCE, Issuer, ec_key, rsa_key
 
@@ -121,42 +121,46 @@ FORGERIES = [
 
 
 @pytest.mark.parametrize("forgery", FORGERIES)
-def test_a_token(closed: Deployment, people: Cast, forgery: Forgery) -> None:
-    assert closed.issuer is not None
-    token = forgery(closed.issuer, people.alice)
-    assert closed.refuses(token=token) == 401
-    assert closed.refuses(token=token, userId=people.alice) == 401
+def test_a_token(token_backend: AttackedBackend, users: Users, forgery: Forgery) -> None:
+    assert token_backend.issuer is not None
+    token = forgery(token_backend.issuer, users.alice)
+    assert token_backend.refuses(token=token) == 401
+    assert token_backend.refuses(token=token, userId=users.alice) == 401
 
 
-def test_none_at_all(closed: Deployment, people: Cast) -> None:
-    assert closed.refuses() == 401
-    assert closed.refuses(userId=people.alice) == 401
+def test_none_at_all(token_backend: AttackedBackend, users: Users) -> None:
+    assert token_backend.refuses() == 401
+    assert token_backend.refuses(userId=users.alice) == 401
 
 
-def test_a_good_token_of_ones_own_under_anothers_name(closed: Deployment, people: Cast) -> None:
-    assert closed.issuer is not None
-    own = closed.issuer.token(people.mallory)
-    assert closed.refuses(token=own, userId=people.alice) == 403
+def test_a_good_token_of_ones_own_under_anothers_name(
+    token_backend: AttackedBackend, users: Users
+) -> None:
+    assert token_backend.issuer is not None
+    own = token_backend.issuer.token(users.mallory)
+    assert token_backend.refuses(token=own, userId=users.alice) == 403
 
 
-def test_garbage_by_the_hundred_does_not_reach_the_issuer(closed: Deployment, people: Cast) -> None:
-    assert closed.issuer is not None
-    with closed.device(people.alice):
-        asked = closed.issuer.asked.total()
+def test_garbage_by_the_hundred_does_not_reach_the_issuer(
+    token_backend: AttackedBackend, users: Users
+) -> None:
+    assert token_backend.issuer is not None
+    with token_backend.device(users.alice):
+        asked = token_backend.issuer.asked.total()
         forger = ec_key()
         for number in range(50):
-            forged = forger.sign(closed.issuer.claims(people.alice), kid=str(number))
-            assert closed.refuses(token=forged) == 401
+            forged = forger.sign(token_backend.issuer.claims(users.alice), kid=str(number))
+            assert token_backend.refuses(token=forged) == 401
         # One fetch in ten seconds, and two questions for each, in each of a few containers.
-        assert closed.issuer.asked.total() - asked <= 20
+        assert token_backend.issuer.asked.total() - asked <= 20
 
 
-def test_a_good_one_gets_in_either_way(closed: Deployment, people: Cast) -> None:
+def test_a_good_one_gets_in_either_way(token_backend: AttackedBackend, users: Users) -> None:
     """So that what is refused above is refused for what it is."""
-    assert closed.issuer is not None
-    token = closed.issuer.token(people.alice, aud=[AUDIENCE, "another"])
+    assert token_backend.issuer is not None
+    token = token_backend.issuer.token(users.alice, aud=[AUDIENCE, "another"])
     headers = {"aUTHORIZATION": f"Bearer {token}"}
-    with connect(closed.url, additional_headers=headers, open_timeout=PATIENCE_S):
+    with connect(token_backend.url, additional_headers=headers, open_timeout=PATIENCE_S):
         pass
-    with closed.device(people.alice) as alice:
-        assert alice.say(people.chat_id, "x")["type"] == "ack"
+    with token_backend.device(users.alice) as alice:
+        assert alice.say(users.chat_id, "x")["type"] == "ack"

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
-from uuid import uuid4
 
 import pytest
 import pytest_asyncio
@@ -11,8 +10,8 @@ from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, 
 from tests.browser.chromium import chromium, launched
 from tests.browser.network import Network
 from tests.browser.side import Side
-from tests.e2e.conftest import Pair
 from tests.support.runner import NO_LAG, PAGE, Target, local_runner
+from tests.support.users import Pair
 
 PATIENCE_MS = 20_000
 
@@ -84,8 +83,7 @@ async def network(page: Page, target: Target) -> Network:
 
 @pytest.fixture
 def pair() -> Pair:
-    mark = uuid4().hex[:8]
-    return Pair(f"anna-{mark}", f"bert-{mark}")
+    return Pair.new("anna", "bert")
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -10,8 +10,8 @@ from playwright.async_api import BrowserContext, expect
 
 from tests.browser.network import Network
 from tests.browser.side import Side
-from tests.e2e.conftest import Pair
 from tests.support.runner import Target
+from tests.support.users import Pair
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -6,9 +6,9 @@ import pytest
 from playwright.async_api import Page, expect
 
 from tests.browser.side import Side
-from tests.e2e.conftest import Pair
 from tests.support.device import device
 from tests.support.runner import Target
+from tests.support.users import Pair
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

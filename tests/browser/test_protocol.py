@@ -11,8 +11,8 @@ import pytest_asyncio
 from playwright.async_api import Page, WebSocketRoute, expect
 
 from tests.browser.side import Side
-from tests.e2e.conftest import Pair
 from tests.support.runner import Target
+from tests.support.users import Pair
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -5,9 +5,9 @@ from playwright.async_api import Page, expect
 
 from tests.browser.conftest import Complaints
 from tests.browser.side import Side
-from tests.e2e.conftest import Pair
 from tests.support.issuer import AUDIENCE, issuer, rsa_key
 from tests.support.runner import Target, local_runner
+from tests.support.users import Pair
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -2,12 +2,11 @@
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
-from uuid import uuid4
 
 import pytest
 
 from tests.support.runner import NO_LAG, Target, local_runner
+from tests.support.users import Pair
 
 
 @pytest.fixture(scope="session")
@@ -24,19 +23,6 @@ def chat_url(target: Target) -> str:
     return target.url
 
 
-@dataclass(frozen=True)
-class Pair:
-    """Two users that nobody else is: the backend may have others."""
-
-    first: str
-    second: str
-
-    @property
-    def chat_id(self) -> str:
-        return "#".join(sorted((self.first, self.second)))
-
-
 @pytest.fixture
 def pair() -> Pair:
-    mark = uuid4().hex[:12]
-    return Pair(f"user123-{mark}", f"user456-{mark}")
+    return Pair.new()

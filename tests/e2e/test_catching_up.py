@@ -3,9 +3,9 @@
 import json
 import time
 
-from tests.e2e.conftest import Pair
 from tests.e2e.test_wscat import wscat
 from tests.support.device import device
+from tests.support.users import Pair
 
 
 def test_who_was_away_sees_what_was_missed_in_order(chat_url: str, pair: Pair) -> None:

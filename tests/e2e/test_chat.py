@@ -5,8 +5,8 @@ import contextlib
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from tests.e2e.conftest import Pair
 from tests.support.device import device
+from tests.support.users import Pair
 
 
 def test_two_users_chat(chat_url: str, pair: Pair) -> None:

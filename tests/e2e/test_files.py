@@ -8,11 +8,11 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import httpx
 import pytest
 
-from tests.e2e.conftest import Pair
 from tests.e2e.storage import FORBIDDEN, request
 from tests.support.device import Device, device
 from tests.support.runner import Target, local_runner
 from tests.support.signatures import signed_headers
+from tests.support.users import Pair
 
 MOST = 26_214_400
 ORIGIN = "https://chat.example.com"

@@ -9,11 +9,11 @@ from moto.server import ThreadedMotoServer
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from tests.e2e.conftest import Pair
 from tests.e2e.storage import request
 from tests.support.device import PATIENCE_S, device
 from tests.support.document import CHAT, SCHEMAS, ref_of
 from tests.support.runner import Target, local_runner
+from tests.support.users import Pair
 
 
 def properties() -> set[tuple[str, str]]:

@@ -12,8 +12,8 @@ from urllib.parse import urlencode
 
 import httpx
 
-from tests.e2e.conftest import Pair
 from tests.support.conversation import Conversation
+from tests.support.users import Pair
 
 WSCAT = ["npx", "--yes", "wscat@6.1.0"]
 

@@ -4,7 +4,8 @@ import importlib.util
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -50,19 +51,39 @@ class Container:
         assert spec is not None
         assert spec.loader is not None
         self.module: Any = importlib.util.module_from_spec(spec)
-        others = _take_layer()
-        with patch.dict(os.environ, environment, clear=True):
+        with (
+            _layer_imported_anew() as self.modules,
+            patch.dict(os.environ, environment, clear=True),
+        ):
             spec.loader.exec_module(self.module)
-        self.modules = _take_layer()
-        sys.modules.update(others)
 
     def __call__(self, event: object) -> dict[str, Any]:
         reply: dict[str, Any] = self.module.lambda_handler(event, Context(self._folder))
         return reply
 
 
+@contextmanager
+def _layer_imported_anew() -> Iterator[dict[str, ModuleType]]:
+    """Make the first import of each module of the layer in this block execute it anew.
+
+    On Lambda each container is a process, with its own clients, caches, logger and metrics, which
+    the layer makes from the environment when it is imported. In one process that takes one copy of
+    the layer a container. `sys.modules` decides what an import statement finds, so it has to be
+    changed for that; this is the only place in the tests that does.
+
+    Yields:
+        The new modules by name, complete when the block ends.
+    """
+    new: dict[str, ModuleType] = {}
+    others = _take_layer()
+    try:
+        yield new
+    finally:
+        new |= _take_layer()
+        sys.modules.update(others)
+
+
 def _take_layer() -> dict[str, ModuleType]:
-    """Make Python forget the layer's modules, so that the next import makes new ones."""
     names = [name for name in sys.modules if name.partition(".")[0] == "chat"]
     return {name: sys.modules.pop(name) for name in names}
 
