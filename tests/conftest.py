@@ -1,5 +1,6 @@
 """Fixtures that several kinds of test share."""
 
+import inspect
 import json
 import sys
 from collections.abc import Iterator
@@ -12,20 +13,35 @@ from moto import mock_aws
 
 from local.storage.create import create_item
 from local.template.model import Stack
-from tests.support.backend import ROOT, Backend, Container, Logs
+from tests.support.backend import Backend, Container, Logs
 from tests.support.management_api import ManagementApi, management_api
 from tests.support.network import Network, network
 from tests.support.stack import ENDPOINT, bucket_of, containers, loaded
 
-# Tests that start processes of their own. Side by side they would starve each other.
-_WITH_PROCESSES = {"attacks", "bench", "browser", "conformance", "e2e", "local", "soak"}
+# What starts a process that a fixture shares: a runner, a DynamoDB and S3, a browser.
+_STARTERS = {"local_runner", "embedded", "launched"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests that start processes on one of pytest-xdist's workers."""
+    """Keep tests that share a process on one of pytest-xdist's workers, so that it starts once.
+
+    All other tests run on whichever worker is free, those included that start a process themselves.
+    """
     for item in items:
-        if item.path.relative_to(ROOT / "tests").parts[0] in _WITH_PROCESSES:
-            item.add_marker(pytest.mark.xdist_group("processes"))
+        if sharing := _where_processes_are_shared(item):
+            item.add_marker(pytest.mark.xdist_group(min(sharing)))
+
+
+def _where_processes_are_shared(item: pytest.Item) -> set[str]:
+    """Return the folders and modules whose fixtures start a process for more than one test."""
+    assert isinstance(item, pytest.Function)
+    return {
+        fixture.baseid
+        for fixtures in item._fixtureinfo.name2fixturedefs.values()
+        for fixture in fixtures
+        if fixture.scope != "function"
+        and _STARTERS & set(inspect.unwrap(fixture.func).__code__.co_names)
+    }
 
 
 @pytest.fixture(scope="session")
