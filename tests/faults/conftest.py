@@ -1,30 +1,13 @@
 """Nothing in the fault suite is kinder than AWS: indexes lag, and writes take their time."""
 
-import time
-
 import pytest
 
 from tests.support.backend import Backend
+from tests.support.clock import Clock
 
 # Nearly what `chat.replay` allows it. Rows of an index may lag a second on a bad day.
 _INDEX_LAG_S = 1.9
 _WRITE_S = 0.003
-
-
-class Clock:
-    """Time that passes at once where the code sleeps, so that hundreds of tests can wait 2 s."""
-
-    def __init__(self) -> None:
-        self._slept_s = 0.0
-
-    def sleep(self, seconds: float) -> None:
-        self._slept_s += seconds
-
-    def monotonic(self) -> float:
-        return time.monotonic() + self._slept_s
-
-    def time(self) -> float:
-        return time.time() + self._slept_s
 
 
 @pytest.fixture

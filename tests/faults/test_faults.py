@@ -6,9 +6,9 @@ import threading
 import pytest
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 
-from tests.faults.conftest import Clock
 from tests.support import events
 from tests.support.backend import Backend
+from tests.support.clock import Clock
 from tests.support.network import (
     ANY,
     Carry,

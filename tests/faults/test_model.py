@@ -20,9 +20,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from tests.faults.conftest import Clock
 from tests.support import events
 from tests.support.backend import Backend
+from tests.support.clock import Clock
 from tests.support.network import (
     ANY,
     Fault,
