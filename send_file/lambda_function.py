@@ -2,6 +2,7 @@
 
 from chat.connections import Connections
 from chat.files import Files
+from chat.server_frames import Download, Upload
 from chat.uploads import Uploads
 from chat.websocket import Request, handler
 
@@ -11,9 +12,10 @@ files = Files.from_environment()
 
 
 @handler
-def lambda_handler(request: Request) -> dict[str, object]:
+def lambda_handler(request: Request) -> Upload | Download:
     """Answer with the ``upload`` link, or with the ``download`` link."""
     user_id = connections.user_of(request.connection_id)
     frame = request.frame()
-    side = files if frame.has("fileKey") else uploads
-    return side.offer(frame, user_id=user_id)
+    if frame.has("fileKey"):
+        return files.download_link(frame, user_id=user_id)
+    return uploads.upload_link(frame, user_id=user_id)

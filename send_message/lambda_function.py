@@ -1,6 +1,6 @@
-"""``sendmessage``: store a message, push it to both sides' devices, acknowledge it.
+"""``sendmessage``: store a message, push it to the devices of both users, acknowledge it.
 
-This function owns delivery, so it also replays to a new connection what its user missed, when
+This function owns delivery, so it also pushes to a new connection what its user missed, when
 on_connect asks for that.
 """
 
@@ -9,12 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from chat.catch_up import CatchUp
+from chat.catch_up_request import CatchUpRequest
 from chat.connections import Connections
 from chat.delivery import Delivery
 from chat.files import Files
-from chat.messages import Message, Messages
+from chat.messages import Messages, NewMessage
 from chat.push import Push
-from chat.replay import Replay
+from chat.server_frames import Ack
 from chat.telemetry import instrumented, logger
 from chat.websocket import Event, Reply, Request, handler
 
@@ -26,20 +27,20 @@ messages = Messages.from_environment()
 files = Files.from_environment()
 push = Push.from_environment()
 delivery = Delivery(connections, messages, files, push)
-replay = Replay(connections, messages, files, push)
+catch_up = CatchUp(connections, messages, files, push)
 
 
 def lambda_handler(event: Event, context: LambdaContext) -> Reply | None:
     """Answer API Gateway, or on_connect."""
-    if wanted := CatchUp.in_event(event):
-        return catch_up(wanted, context)
+    if request := CatchUpRequest.in_event(event):
+        return run_catch_up(request, context)
     return send(event, context)
 
 
 @handler
-def send(request: Request) -> dict[str, object]:
+def send(request: Request) -> Ack:
     """Answer with the ``ack``."""
-    message = Message.draft(
+    message = NewMessage.from_frame(
         request.frame(),
         sender_id=connections.user_of(request.connection_id),
         received_at=request.received_at,
@@ -48,7 +49,7 @@ def send(request: Request) -> dict[str, object]:
 
 
 @instrumented
-def catch_up(wanted: CatchUp, _context: LambdaContext) -> None:
-    """Replay; an exception makes Lambda run it again."""
-    logger.append_keys(connection_id=wanted.connection_id)
-    replay.run(wanted)
+def run_catch_up(request: CatchUpRequest, _context: LambdaContext) -> None:
+    """Push what was missed; an exception makes Lambda run it again."""
+    logger.append_keys(connection_id=request.connection_id)
+    catch_up.run(request)

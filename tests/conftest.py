@@ -22,6 +22,7 @@ from tests.support.stack import ENDPOINT, bucket_of, containers, loaded
 _STARTERS = {"local_runner", "embedded", "launched"}
 
 
+#XX pytest-xdist looks for the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep tests that share a process on one of pytest-xdist's workers, so that it starts once.
 
@@ -97,9 +98,9 @@ def backend(
     monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None))
     modules = _containers["send_message"].modules
     monkeypatch.setattr(modules["chat.messages"], "STORE_TIMEOUT_S", 0.2)
-    monkeypatch.setattr(modules["chat.retry"], "_FIRST_S", 0.002)
+    monkeypatch.setattr(modules["chat.retry"], "_FIRST_PAUSE_S", 0.002)
     # Nothing lags here but in the tests that say so.
-    monkeypatch.setattr(modules["chat.replay"], "INDEX_LAG_S", 0)
+    monkeypatch.setattr(modules["chat.catch_up"], "INDEX_LAG_S", 0)
     # Clients that are made only when they are needed are made now.
     monkeypatch.setenv("AWS_DEFAULT_REGION", stack.region)
     monkeypatch.setenv(ENDPOINT, api.url)

@@ -3,30 +3,32 @@
 A handler names its collaborators and makes one call. What happens then is here:
 
 ==================  ==============================================================
-module              what it knows
+module              what it does
 ==================  ==============================================================
-`websocket`         API Gateway's event in, the reply out, and errors as frames
-`frames`            how a client's fields are read, and ours written
-`identity`          what a user id is, and who somebody claims to be
-`handshake`         who is believed about who is connecting
-`tokens`            what an issuer's token says, where a deployment has an issuer
-`issuer`            the issuer's keys
-`connection_limit`  how many connections a user may have
-`chats`             what a chat id is, and who belongs to the chat
+`websocket`         turns API Gateway's event into a request, and frames into replies
+`client_frame`      reads the fields of a frame that a client sent
+`server_frames`     builds the frames that clients receive
+`identity`          checks user ids
+`authentication`    finds out which user opens a connection
+`tokens`            verifies an issuer's tokens, where a deployment has an issuer
+`issuer`            fetches the issuer's keys
+`connection_limit`  limits connections per user
+`chats`             reads a chat id, and knows its two members
 `connections`       the table ``ChatConnections``
-`messages`          a message, and the table ``ChatMessages``
-`push`              one frame to one connection
-`delivery`          a message's way: stored, pushed, acknowledged
-`catch_up`          asking for what was missed
-`replay`            pushing what was missed
-`uploads`           what may be uploaded, and the presigned link to do it with
-`files`             the bucket: what is in it, what stays, and the links to fetch it
-`file_keys`         what files are called, and the keys that they are kept under
-`disposition`       the header that makes a browser save a file under its own name
-`errors`            everything a client can be told went wrong
-`aws`               the clients: one session a container, short timeouts, calls in parallel
-`retry`             when to try again: backoff with jitter, until a deadline
-`settings`          the environment variables, and who reads which
+`messages`          the table ``ChatMessages``
+`push`              pushes a frame to a connection, or closes it
+`delivery`          stores a message, pushes it, acknowledges it
+`catch_up_request`  queues a catch-up
+`catch_up`          pushes what a user missed
+`uploads`           checks uploads, and signs links for them
+`files`             looks up and retains files, and signs download links
+`file`              what is known of a file
+`file_keys`         checks file names, and makes the keys in the bucket
+`disposition`       writes the header that makes a browser save a file under its name
+`errors`            the errors that a client can receive
+`aws`               the clients: one session a container, short timeouts, parallel calls
+`retry`             attempts with backoff and jitter, until a deadline
+`settings`          reads the environment variables
 `telemetry`         the logger and the metrics
 ==================  ==============================================================
 """

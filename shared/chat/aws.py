@@ -29,15 +29,11 @@ if TYPE_CHECKING:
 TRY_AGAIN = "The service is busy. Send the same again in a moment."
 
 PARALLEL_CALLS = 32
-"""How many calls one invocation makes side by side, and so how many sockets a client keeps."""
+"""How many calls one invocation makes in parallel, and so how many sockets a client keeps."""
 
-# An attempt lasts at most 1.5 s, so that two of them, with botocore's pause of up to 1 s between
-# them, end within 4 s. The longest chain of calls, in send_message, is six of those (who sends, the
-# last attempt to store, what was sent first, the connections, the push, a dead connection's rows),
-# `messages.STORE_TIMEOUT_S` of attempts before the last and a second for connections that DynamoDB
-# left out: 27 s of its 28 s. The two calls that a file needs, of 3 s each (see _SIGNING), come
-# before, but leave only one attempt to store where they take longer than `STORE_TIMEOUT_S`.
-_CALM = Config(
+# Short, so that the longest chain of calls ends before the function's timeout:
+# tests/faults/test_longest_chain.py computes it from these.
+_CONFIG = Config(
     connect_timeout=0.5,
     read_timeout=1.0,
     max_pool_connections=PARALLEL_CALLS,
@@ -51,9 +47,9 @@ _CALM = Config(
 # redirect breaks a browser's CORS preflight:
 # https://repost.aws/knowledge-center/s3-http-307-response
 #
-# S3 is given less time than the others, 1 s an attempt, because a message with a file waits for it
-# twice before it is stored. It is asked for no bytes, and answers in tens of milliseconds.
-_SIGNING = _CALM.merge(
+# S3 gets less time than the others, because a message with a file waits for it twice before it is
+# stored. It is asked for no bytes, and answers in tens of milliseconds.
+_S3_CONFIG = _CONFIG.merge(
     Config(
         connect_timeout=0.4,
         read_timeout=0.6,
@@ -62,29 +58,29 @@ _SIGNING = _CALM.merge(
     )
 )
 
-# What a service answers when it is overloaded rather than asked wrongly, beside the statuses from
-# 500 on. DynamoDB's words:
+# Codes of a service that is overloaded rather than asked wrongly, in addition to the statuses from
+# 500 on. DynamoDB's:
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html
 _OVERLOADED = {
     "ProvisionedThroughputExceededException",
     "RequestLimitExceeded",
     "ThrottlingException",
-    # Not overload, but as passing: another transaction holds the row.
+    # Not overload, but as transient: another transaction holds the row.
     "TransactionConflictException",
     "TransactionInProgressException",
-    # S3's word for another change to the same file's tags:
+    # S3's code for another change to the same file's tags:
     # https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObjectTagging.html
     "OperationAborted",
-    # Lambda's word for it: https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
+    # Lambda's: https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
     "TooManyRequestsException",
 }
 _SERVERS_FAULT = 500
 
 UNREACHABLE = (NoConnection, HTTPClientError)
-"""What botocore raises where nobody answered.
+"""What botocore raises where a service did not answer.
 
-The first: no connection came about (in time). The second: one came about and broke, or brought no
-answer in time. Neither is a kind of the other.
+The first: no connection was made (in time). The second: it was made and broke, or brought no answer
+in time. The two classes are not related.
 """
 
 
@@ -112,38 +108,57 @@ def in_parallel[Result](calls: Sequence[Callable[[], Result]]) -> list[Result]:
 
 @cache
 def session() -> botocore.session.Session:
-    """Make this container's session."""
+    """Return this container's session."""
     return botocore.session.get_session()
 
 
 @cache
 def dynamodb() -> DynamoDBClient:
-    """Make this container's DynamoDB client."""
-    return cast("DynamoDBClient", session().create_client("dynamodb", config=_CALM))
+    """Return this container's DynamoDB client."""
+    return cast("DynamoDBClient", session().create_client("dynamodb", config=_CONFIG))
 
 
 @cache
 def s3() -> S3Client:
-    """Make this container's S3 client, which signs links for the regional host."""
-    return cast("S3Client", session().create_client("s3", config=_SIGNING))
+    """Return this container's S3 client, which signs links for the regional host."""
+    return cast("S3Client", session().create_client("s3", config=_S3_CONFIG))
 
 
 @cache
 def management_api() -> ApiGatewayManagementApiClient:
-    """Make this container's API Gateway Management API client.
+    """Return this container's API Gateway Management API client.
 
     botocore takes the endpoint from ``AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI``.
     """
     return cast(
         "ApiGatewayManagementApiClient",
-        session().create_client("apigatewaymanagementapi", config=_CALM),
+        session().create_client("apigatewaymanagementapi", config=_CONFIG),
     )
 
 
 @cache
 def lambda_api() -> LambdaClient:
-    """Make this container's Lambda client."""
-    return cast("LambdaClient", session().create_client("lambda", config=_CALM))
+    """Return this container's Lambda client."""
+    return cast("LambdaClient", session().create_client("lambda", config=_CONFIG))
+
+
+class _Lazy[Client]:
+    """A client that is created when it is first used."""
+
+    def __init__(self, create: Callable[[], Client]) -> None:
+        self._create = create
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._create(), name)
+
+
+def lazily[Client](create: Callable[[], Client]) -> Client:
+    """Return a client that is created when it is first used: most invocations do not use it.
+
+    Args:
+        create: Creates the client once; one of the functions above.
+    """
+    return cast("Client", _Lazy(create))
 
 
 @contextmanager

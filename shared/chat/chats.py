@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Self
 
+from chat.client_frame import ClientFrame
 from chat.errors import Forbidden, InvalidRequest
-from chat.frames import Frame
 from chat.identity import UserId, is_user_id
 
-_LONGEST_ID = 128 + 1 + 128
+_MAX_ID_LENGTH = 128 + 1 + 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,14 +19,14 @@ class Chat:
     members: tuple[UserId, UserId]
 
     @classmethod
-    def named_in(cls, frame: Frame) -> Self:
+    def from_frame(cls, frame: ClientFrame) -> Self:
         """Read ``chatId``: two different user ids joined by ``#``, in either order.
 
         Raises:
             InvalidRequest: It is missing or not of that form.
         """
-        parts = frame.string("chatId", longest=_LONGEST_ID).split("#")
-        if len(parts) != 2 or not all(map(is_user_id, parts)) or parts[0] == parts[1]:  # noqa: PLR2004
+        parts = frame.string("chatId", max_length=_MAX_ID_LENGTH).split("#")
+        if len(parts) != 2 or not all(map(is_user_id, parts)) or parts[0] == parts[1]:
             raise InvalidRequest("`chatId` must be two different user ids joined by `#`.")
         first, second = sorted(parts)
         return cls((UserId(first), UserId(second)))

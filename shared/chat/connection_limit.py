@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, Self
 
-from chat import settings
+from chat import aws, settings
 from chat.connections import Connection, Connections
 from chat.errors import Unavailable
 from chat.push import Outcome, Push
@@ -12,8 +12,7 @@ from chat.retry import deadline_in, is_over
 from chat.telemetry import count, logger
 
 # A new connection closes more than one where many come at once, where an earlier close failed, or
-# where the limit was lowered. What it cannot close in this time is left to the next handshake. The
-# last close and the removal of its rows take 12 s more at worst, and $connect has 28 s in all.
+# where the limit was lowered. What it cannot close in this time is left to the next handshake.
 _TIMEOUT_S: Final = 4.0
 
 
@@ -26,14 +25,17 @@ class ConnectionLimit:
         max_connections: The limit; 0 for none.
     """
 
-    def __init__(self, connections: Connections, max_connections: int) -> None:
+    def __init__(self, connections: Connections, push: Push, max_connections: int) -> None:
         self._connections = connections
+        self._push = push
         self._max_connections = max_connections
 
     @classmethod
     def from_environment(cls) -> Self:
-        """Use the deployed table and the deployment's limit."""
-        return cls(Connections.from_environment(), settings.max_connections())
+        """Use the deployed table and API, and the deployment's limit."""
+        # Most containers never close a connection.
+        push = Push(aws.lazily(aws.management_api))
+        return cls(Connections.from_environment(), push, settings.max_connections())
 
     def admit(self, newest: Connection) -> None:
         """Register a connection, and close its user's oldest ones beyond the limit.
@@ -56,8 +58,7 @@ class ConnectionLimit:
 
     def _close(self, oldest: Connection, *, now: int) -> bool:
         """Close a connection and forget it; return whether to go on with the next."""
-        # The client is made for the first close. Most containers never see one.
-        outcome = Push.from_environment().close(oldest.connection_id)
+        outcome = self._push.close(oldest.connection_id)
         if outcome is Outcome.FAILED:
             # Without its row it would be open and get nothing. And the others would fail as well,
             # while the client waits.

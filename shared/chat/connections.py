@@ -1,6 +1,6 @@
-"""The table ``ChatConnections``: which connection belongs to whom.
+"""The table ``ChatConnections``: the open connections of each user.
 
-It has two kinds of row. One row per connection says whose it is. One row per user lists the user's
+It has two kinds of row. One row per connection names its user. One row per user lists the user's
 connections, so that a strongly consistent read finds all of them: an index would show a connection
 some time after it was registered, and a message sent in between would not be pushed to it.
 """
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NewType, Self
 from chat import aws, settings
 from chat.errors import Unauthorized, Unavailable
 from chat.identity import UserId
-from chat.retry import backoff_s, deadline_in
+from chat.retry import attempts, deadline_in
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -27,7 +27,7 @@ ConnectionId = NewType("ConnectionId", str)
 _LIFETIME_S = 24 * 60 * 60
 # API Gateway waits for $connect for at most 29 s.
 _MAX_HANDSHAKE_MS = 30_000
-_MAX_REMEMBERED = 1024
+_MAX_CACHED = 1024
 # For rows that DynamoDB leaves out of an answer (`UnprocessedKeys`).
 _LOOKUP_TIMEOUT_S = 1.0
 # No connection id holds a `#`, so no connection has the key of a user.
@@ -71,9 +71,9 @@ class Connections:
     def __init__(self, dynamodb: DynamoDBClient, table: str) -> None:
         self._dynamodb = dynamodb
         self._table = table
-        # A connection never changes hands, so a warm container need not ask again. Bounded, because
-        # a container outlives its connections; a refusal is an exception and is not remembered.
-        self.user_of = lru_cache(_MAX_REMEMBERED)(self._user_of)
+        # A connection keeps its user, so that a warm container need not ask again. Bounded, because
+        # a container outlives its connections. A refusal is an exception and is not cached.
+        self._cached_user_of = lru_cache(_MAX_CACHED)(self._read_user_of)
 
     @classmethod
     def from_environment(cls) -> Self:
@@ -102,8 +102,8 @@ class Connections:
         """Forget a connection. One that is not there is forgotten already.
 
         Args:
-            connection_id: Which.
-            user_id: Whose it is. Without it the connection's row tells; but an earlier attempt may
+            connection_id: The connection.
+            user_id: Its user. Without it the connection's row tells; but an earlier attempt may
                 have removed that row, and ended before it removed the rest.
         """
         with aws.overload_as_unavailable():
@@ -117,12 +117,7 @@ class Connections:
             if user_id is not None:
                 self._remove_from_user(user_id, [Connection(connection_id, user_id, 0)])
 
-    def _user_of(self, connection_id: ConnectionId) -> UserId:
-        """Return whose connection it is.
-
-        Raises:
-            Unauthorized: No row says so.
-        """
+    def _read_user_of(self, connection_id: ConnectionId) -> UserId:
         with aws.overload_as_unavailable():
             answer = self._dynamodb.get_item(
                 TableName=self._table,
@@ -135,6 +130,14 @@ class Connections:
             raise Unauthorized("This connection is not known any more. Connect again.")
         return UserId(answer["Item"]["userId"]["S"])
 
+    def user_of(self, connection_id: ConnectionId) -> UserId:
+        """Return the user of a connection.
+
+        Raises:
+            Unauthorized: The connection is not registered.
+        """
+        return self._cached_user_of(connection_id)
+
     def of(self, *user_ids: UserId) -> Iterator[Connection]:
         """Read the connections of users, without the expired ones.
 
@@ -146,18 +149,16 @@ class Connections:
         wanted: Mapping[str, Any] = {
             self._table: {"Keys": [_user_key(each) for each in user_ids], "ConsistentRead": True}
         }
-        pauses = backoff_s(deadline_in(_LOOKUP_TIMEOUT_S))
-        while wanted:
+        for _ in attempts(deadline_in(_LOOKUP_TIMEOUT_S)):
             with aws.overload_as_unavailable():
                 answer = self._dynamodb.batch_get_item(RequestItems=wanted)
             for row in answer["Responses"].get(self._table, []):
                 yield from (each for each in _connections_in(row) if not _is_expired(each))
-            # What DynamoDB did not get to:
             # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
-            if wanted := answer["UnprocessedKeys"]:
-                if (pause := next(pauses, None)) is None:
-                    raise Unavailable(aws.TRY_AGAIN)
-                time.sleep(pause)
+            wanted = answer["UnprocessedKeys"]
+            if not wanted:
+                return
+        raise Unavailable(aws.TRY_AGAIN)
 
     def _put_row(self, connection: Connection) -> Mapping[str, Any]:
         self._dynamodb.put_item(

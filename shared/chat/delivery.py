@@ -1,9 +1,8 @@
-"""A message's way: stored, then pushed to both sides' devices, then acknowledged."""
+"""Delivery: store a message, push it to the connections of both users, acknowledge it."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -11,9 +10,9 @@ from chat import aws
 from chat.connections import Connection, ConnectionId, Connections
 from chat.errors import Unavailable
 from chat.files import Files
-from chat.frames import to_json
-from chat.messages import Message, Messages, Stored
+from chat.messages import Message, Messages, NewMessage
 from chat.push import Outcome, Push
+from chat.server_frames import Ack, ack, message_frame, to_json
 from chat.telemetry import count, logger
 
 # on_connect writes the row just before it returns, so waiting longer would be waiting for the dead.
@@ -21,7 +20,7 @@ _OPENING_TIMEOUT_S: Final = 0.75
 
 
 class Delivery:
-    """What a container needs to deliver messages."""
+    """Delivers messages."""
 
     def __init__(
         self, connections: Connections, messages: Messages, files: Files, push: Push
@@ -31,18 +30,18 @@ class Delivery:
         self._files = files
         self._push = push
 
-    def send(self, message: Message, *, came_from: ConnectionId) -> dict[str, object]:
+    def send(self, new: NewMessage, *, came_from: ConnectionId) -> Ack:
         """Store a message, push it, and return the ``ack`` for its sender.
 
         The connections are read after the message was stored, never before or meanwhile: so one
         that is registered too late to be found here was registered after the message was stored,
-        and its own catch-up finds the message. A file is kept before the message is stored, never
-        after. Once it is stored nothing that fails undoes it: a device that was not reached reads
-        it later. A resend is pushed again, because the first attempt may have ended before it
-        pushed; devices know messages by their ids.
+        and its own catch-up finds the message. A file is retained before the message is stored,
+        never after. Once it is stored nothing that fails undoes it: a device that was not reached
+        reads it later. A resend is pushed again, because the first attempt may have ended before it
+        pushed; devices dedupe messages by their ids.
 
         Args:
-            message: What to send.
+            new: What to send.
             came_from: The connection that sent it, which gets the ``ack`` and no push.
 
         Raises:
@@ -51,24 +50,23 @@ class Delivery:
             Unavailable: The message could not be stored; it was not pushed either.
         """
         began_at = time.monotonic()
-        if message.file_key is not None:
-            message = replace(message, file=self._files.keep(message.file_key))
+        message = new.to_message(self._files.retain)
         stored = self._messages.store(message, began_at=began_at)
         count("Resends" if stored.duplicate else "MessagesStored")
 
         devices = [
             device for device in self._devices_of(message) if device.connection_id != came_from
         ]
-        data = to_json(stored.message.as_frame(self._files.link)).encode()
-        now = message.timestamp  # API Gateway's
+        data = to_json(message_frame(stored.message, self._files.link)).encode()
+        now = new.received_at  # API Gateway's
         outcomes = aws.in_parallel(
             [partial(self._push_to, device, data, now) for device in devices]
         )
         delivered = sum(
-            outcome is Outcome.REACHED and device.user_id == message.recipient_id
+            outcome is Outcome.OK and device.user_id == message.recipient_id
             for device, outcome in zip(devices, outcomes, strict=True)
         )
-        count("MessagesPushed", outcomes.count(Outcome.REACHED))
+        count("MessagesPushed", outcomes.count(Outcome.OK))
         count("PushFailures", outcomes.count(Outcome.FAILED))
         count("MessagesWaiting", int(delivered == 0))
         logger.info(
@@ -78,10 +76,10 @@ class Delivery:
             devices=len(outcomes),
             delivered=delivered,
         )
-        return _ack(stored, delivered)
+        return ack(stored, delivered)
 
     def _devices_of(self, message: Message) -> list[Connection]:
-        """Return the connections of both sides that could be found in time."""
+        """Return the connections of both users that could be read in time."""
         devices: list[Connection] = []
         try:
             for device in self._connections.of(message.recipient_id, message.sender_id):
@@ -110,20 +108,3 @@ class Delivery:
         else:
             count("DeadConnectionsRemoved")
             logger.info("dead connection removed", dead=device.connection_id)
-
-
-def _ack(stored: Stored, delivered: int) -> dict[str, object]:
-    message = stored.message
-    ack: dict[str, object] = {
-        "type": "ack",
-        "action": "sendmessage",
-        "messageId": message.message_id,
-        "chatId": message.chat_id,
-        "timestamp": message.timestamp,
-        "delivered": delivered,
-    }
-    if message.client_message_id is not None:
-        ack["clientMessageId"] = message.client_message_id
-    if stored.duplicate:
-        ack["duplicate"] = True
-    return ack

@@ -1,32 +1,32 @@
-"""The header ``Content-Disposition``: what a browser does with a file, and what it calls it."""
+"""The header ``Content-Disposition``: show a file or save it, and under which name."""
 
 from urllib.parse import quote
 
-# RFC 8187, section 3.2.1: what may stand in an extended value as it is, beside letters and digits.
-_PLAIN = "!#$&+-.^_`|~"
+# What an extended value holds unescaped, in addition to letters and digits: RFC 8187, 3.2.1.
+_UNESCAPED = "!#$&+-.^_`|~"
 
 
 def attachment(name: str) -> str:
-    """Have it saved under its name."""
-    return f"attachment; {_called(name)}"
+    """Return the value that makes a browser save a file under its name."""
+    return f"attachment; {_name_parameters(name)}"
 
 
 def inline(name: str) -> str:
-    """Have it shown in place, and saved under its name by whoever saves it."""
-    return f"inline; {_called(name)}"
+    """Return the value that makes a browser show a file, and save it under its name."""
+    return f"inline; {_name_parameters(name)}"
 
 
-def _called(name: str) -> str:
-    """Write the name for clients new and old, in ASCII.
+def _name_parameters(name: str) -> str:
+    """Write the name in ASCII, for new clients and old ones.
 
-    In RFC 6266, section 4.3 and appendix D, those who know ``filename*`` (which RFC 8187 encodes;
-    it follows RFC 5987) prefer it, so the other may be an approximation. It holds nothing that
-    clients disagree on how to read: quotes, backslashes and percent signs.
+    Clients that know ``filename*`` (RFC 8187) prefer it, so that ``filename`` may be an
+    approximation (RFC 6266, section 4.3 and appendix D). It holds no quotes, backslashes and
+    percent signs, which clients read in different ways.
     """
     safe = "".join(char if _is_safe(char) else "_" for char in name)
     if safe == name:
         return f'filename="{name}"'
-    return f"filename=\"{safe}\"; filename*=UTF-8''{quote(name, safe=_PLAIN)}"
+    return f"filename=\"{safe}\"; filename*=UTF-8''{quote(name, safe=_UNESCAPED)}"
 
 
 def _is_safe(char: str) -> bool:

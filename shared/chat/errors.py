@@ -1,4 +1,4 @@
-"""Everything a client can be told went wrong.
+"""The errors that a client can receive.
 
 The leaves carry the wire's ``code`` and the status that mirrors it::
 
@@ -11,7 +11,7 @@ The leaves carry the wire's ``code`` and the status that mirrors it::
     ├── UnsupportedType   unsupported_type  415
     └── Unavailable       unavailable       503, with retryAfterMs
 
-Whatever is not one of these is ours, not the client's: it propagates, is logged with its
+Any other exception is a fault of this backend, not of the client: it propagates, is logged with its
 traceback, and reaches the client as ``internal`` (500). See `chat.websocket.handler`.
 """
 
@@ -19,7 +19,7 @@ from typing import ClassVar, Final
 
 
 class ChatError(Exception):
-    """A refusal that the client hears of.
+    """A refusal that is sent to the client.
 
     The exception's only argument is a sentence for a person that says what to change.
     """
@@ -36,14 +36,14 @@ class InvalidRequest(ChatError):
 
 
 class Unauthorized(ChatError):
-    """It is not known who is asking."""
+    """The user is not known, or not proven."""
 
     code = "unauthorized"
     status = 401
 
 
 class Forbidden(ChatError):
-    """It is known who is asking, and they may not."""
+    """The user is known, and is not allowed to do this."""
 
     code = "forbidden"
     status = 403
@@ -71,7 +71,7 @@ class UnsupportedType(ChatError):
 
 
 class Unavailable(ChatError):
-    """An AWS service did not do its part in time. The same request may succeed later.
+    """An AWS service failed or did not answer in time. The same request may succeed later.
 
     Attributes:
         retry_after_ms: How long the client should wait, in milliseconds.

@@ -1,4 +1,4 @@
-"""What files are called: the names clients give them, and the keys they are kept under."""
+"""File names, as clients give them, and file keys, under which the bucket holds them."""
 
 from __future__ import annotations
 
@@ -7,33 +7,33 @@ import unicodedata
 from uuid import uuid4
 
 from chat.chats import Chat
+from chat.client_frame import ClientFrame
 from chat.errors import Forbidden, InvalidRequest, NotFound
-from chat.frames import Frame
 
-_LONGEST_NAME = 255
+_MAX_NAME_LENGTH = 255
 # In UTF-8: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
-_LONGEST_KEY_BYTES = 1024
+_MAX_KEY_BYTES = 1024
 
 # Controls, and the separators of lines and paragraphs.
 _NOT_IN_A_LINE = {"Cc", "Zl", "Zp"}
-# What turns "gpj.exe" around for a reader: overrides, embeddings and isolates of direction. Marks
-# (LRM, RLM, ALM) may stay: Arabic and Hebrew names need them, and they turn no letters.
+# Characters that make "gpj.exe" look like "exe.jpg": overrides, embeddings and isolates of
+# direction. Marks (LRM, RLM, ALM) are allowed: Arabic and Hebrew names need them.
 # https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters
-_TURNING = {"LRO", "RLO", "LRE", "RLE", "PDF", "LRI", "RLI", "FSI", "PDI"}
+_TURNS_DIRECTION = {"LRO", "RLO", "LRE", "RLE", "PDF", "LRI", "RLI", "FSI", "PDI"}
 
 _FOLDER_AND_NAME = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/(.+)", re.DOTALL)
 
 
-def new_key(frame: Frame, chat: Chat) -> str:
-    """Give the file that a frame calls ``fileName`` a key: a folder of its own in the chat's.
+def new_key(frame: ClientFrame, chat: Chat) -> str:
+    """Return a key for the file that a frame names: in the chat's folder, in a new one per upload.
 
-    So no upload can touch another, and a name need not be unique. It is kept as it was sent, in
-    whatever Unicode form: two forms of one name are two names.
+    So no upload can replace another, and a name need not be unique. The name is kept as it was
+    sent: two Unicode forms of one name are two names.
 
     Raises:
         InvalidRequest: There is no such name, or it could mislead, or is too long to be a key.
     """
-    name = frame.string("fileName", longest=_LONGEST_NAME)
+    name = frame.string("fileName", max_length=_MAX_NAME_LENGTH)
     if not _is_name(name):
         raise InvalidRequest(
             "`fileName` must not be `.` or `..`, nor hold `/`, `\\`, control characters or "
@@ -45,15 +45,15 @@ def new_key(frame: Frame, chat: Chat) -> str:
     return key
 
 
-def key_in(frame: Frame, chat: Chat) -> str:
-    """Read ``fileKey``: a key of a file in the chat, whether there is such a file or not.
+def key_in(frame: ClientFrame, chat: Chat) -> str:
+    """Read ``fileKey``: a key in the chat's folder. Whether there is such a file is not known.
 
     Raises:
         InvalidRequest: It is missing, or no text.
         Forbidden: It does not lie in the chat.
         NotFound: It lies in the chat, but no upload ever had such a key.
     """
-    key = frame.string("fileKey", longest=_LONGEST_KEY_BYTES)
+    key = frame.string("fileKey", max_length=_MAX_KEY_BYTES)
     if not key.startswith(f"{chat.id}/"):
         raise Forbidden("`fileKey` must be of a file in this chat, as `sendfile` gave it.")
     rest = _FOLDER_AND_NAME.fullmatch(key.removeprefix(f"{chat.id}/"))
@@ -63,7 +63,7 @@ def key_in(frame: Frame, chat: Chat) -> str:
 
 
 def name_in(key: str) -> str:
-    """Give the file's name, which ends its key."""
+    """Return the file's name, which is the last part of its key."""
     return key.rpartition("/")[2]
 
 
@@ -71,10 +71,10 @@ def _is_name(name: str) -> bool:
     return name not in {".", ".."} and not any(
         char in "/\\"
         or unicodedata.category(char) in _NOT_IN_A_LINE
-        or unicodedata.bidirectional(char) in _TURNING
+        or unicodedata.bidirectional(char) in _TURNS_DIRECTION
         for char in name
     )
 
 
 def _fits(key: str) -> bool:
-    return len(key.encode()) <= _LONGEST_KEY_BYTES
+    return len(key.encode()) <= _MAX_KEY_BYTES

@@ -1,9 +1,7 @@
-"""The bucket: which files it holds, which of them are kept, and how they are fetched."""
+"""The bucket: look up files, retain those that a message refers to, and sign download links."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, Self
 
@@ -11,10 +9,12 @@ from botocore.exceptions import ClientError
 
 from chat import aws, disposition, settings
 from chat.chats import Chat
+from chat.client_frame import ClientFrame
 from chat.errors import InvalidRequest, NotFound, TooLarge
-from chat.file_keys import key_in, name_in
-from chat.frames import Frame
+from chat.file import File
+from chat.file_keys import key_in
 from chat.identity import UserId
+from chat.server_frames import Download, download
 from chat.telemetry import count, logger
 
 if TYPE_CHECKING:
@@ -50,47 +50,16 @@ _SHOWN_IN_PLACE: Final = {
 _NO_SUCH_FILE: Final = {403, 404}
 
 
-@dataclass(frozen=True, slots=True)
-class File:
-    """A file that was uploaded.
-
-    Attributes:
-        content_type: As it was signed for the upload, in lower case.
-        size: Its length in bytes.
-    """
-
-    key: str
-    content_type: str
-    size: int
-
-    @property
-    def name(self) -> str:
-        """What its uploader calls it."""
-        return name_in(self.key)
-
-    def as_fields(self) -> dict[str, object]:
-        """Give the fields with which frames tell of it."""
-        return {
-            "fileKey": self.key,
-            "fileName": self.name,
-            "contentType": self.content_type,
-            "size": self.size,
-        }
-
-
 class Files:
     """The bucket of the files.
 
     Args:
-        s3: Makes the client, when it is first needed: most messages have no file.
         bucket: Its name.
-        max_bytes: How large a file may be that is sent.
+        max_bytes: The maximum size of a file in a message.
         shows_in_place: Whether browsers may show images, PDFs and plain text.
     """
 
-    def __init__(
-        self, s3: Callable[[], S3Client], bucket: str, *, max_bytes: int, shows_in_place: bool
-    ) -> None:
+    def __init__(self, s3: S3Client, bucket: str, *, max_bytes: int, shows_in_place: bool) -> None:
         self._s3 = s3
         self._bucket = bucket
         self._max_bytes = max_bytes
@@ -100,17 +69,17 @@ class Files:
     def from_environment(cls) -> Self:
         """Open the deployed bucket."""
         return cls(
-            aws.s3,
+            aws.lazily(aws.s3),  # most messages have no file
             settings.files_bucket(),
             max_bytes=settings.max_file_bytes(),
             shows_in_place=settings.shows_files_in_place(),
         )
 
-    def keep(self, key: str) -> File:
-        """Find a file that a message is about to refer to, and see that it stays.
+    def retain(self, key: str) -> File:
+        """Look up a file that a message is about to refer to, and keep S3 from deleting it.
 
-        This comes before the message is stored. Should the function die in between, a file stays
-        that nothing refers to; the other way round, one could go that a message refers to.
+        Call it before the message is stored. If the function dies in between, a file stays that no
+        message refers to; in the other order, S3 could delete one that a message refers to.
 
         Raises:
             NotFound: There is no such file, or it may be deleted at any time.
@@ -124,17 +93,17 @@ class Files:
         with aws.overload_as_unavailable():
             if is_fresh:
                 # It may be untagged already. To ask would cost as much as to do it again.
-                self._s3().delete_object_tagging(Bucket=self._bucket, Key=key)
+                self._s3.delete_object_tagging(Bucket=self._bucket, Key=key)
             elif self._is_unsent(key):
                 raise NotFound("The file was uploaded over a day ago and never sent: upload again.")
         return _file(key, found)
 
-    def offer(self, frame: Frame, *, user_id: UserId) -> dict[str, object]:
+    def download_link(self, frame: ClientFrame, *, user_id: UserId) -> Download:
         """Answer a ``sendfile`` frame that asks to download, with the ``download`` frame.
 
         Args:
             frame: What the client sent.
-            user_id: Whose connection it came from.
+            user_id: The user of the connection that it came from.
 
         Raises:
             InvalidRequest: A field is missing or not of the agreed form.
@@ -142,7 +111,7 @@ class Files:
             NotFound: There is no such file.
             Unavailable: S3 is overloaded or out of reach.
         """
-        chat = Chat.named_in(frame)
+        chat = Chat.from_frame(frame)
         chat.partner_of(user_id)
         key = key_in(frame, chat)
         if frame.has("fileName"):
@@ -150,28 +119,21 @@ class Files:
         file = _file(key, self._head(key))
         count("DownloadLinks")
         logger.info("download link made", content_type=file.content_type, size=file.size)
-        return {
-            "type": "download",
-            "action": "sendfile",
-            "chatId": chat.id,
-            **file.as_fields(),
-            "fileUrl": self.link(file),
-            "expiresIn": LINK_LIFETIME_S,
-        }
+        return download(chat.id, file, self.link(file), LINK_LIFETIME_S)
 
     def link(self, file: File) -> str:
-        """Sign a link to GET a file with. Nothing is asked of S3 for that.
+        """Sign a link to GET a file with. That needs no call to S3.
 
-        The link says how the file is to be treated, and what of, whatever was stored with it.
+        The link sets the disposition and the content type, whatever headers were stored.
         """
         in_place = self._shows_in_place and file.content_type in _SHOWN_IN_PLACE
-        treatment = disposition.inline if in_place else disposition.attachment
-        return self._s3().generate_presigned_url(
+        disposition_of = disposition.inline if in_place else disposition.attachment
+        return self._s3.generate_presigned_url(
             "get_object",
             Params={
                 "Bucket": self._bucket,
                 "Key": file.key,
-                "ResponseContentDisposition": treatment(file.name),
+                "ResponseContentDisposition": disposition_of(file.name),
                 "ResponseContentType": file.content_type,
             },
             ExpiresIn=LINK_LIFETIME_S,
@@ -180,14 +142,14 @@ class Files:
     def _head(self, key: str) -> HeadObjectOutputTypeDef:
         try:
             with aws.overload_as_unavailable():
-                return self._s3().head_object(Bucket=self._bucket, Key=key)
+                return self._s3.head_object(Bucket=self._bucket, Key=key)
         except ClientError as error:
             if error.response["ResponseMetadata"]["HTTPStatusCode"] not in _NO_SUCH_FILE:
                 raise
             raise NotFound("There is no such file. Upload it first.") from error
 
     def _is_unsent(self, key: str) -> bool:
-        answer = self._s3().get_object_tagging(Bucket=self._bucket, Key=key)
+        answer = self._s3.get_object_tagging(Bucket=self._bucket, Key=key)
         return UNSENT in {(tag["Key"], tag["Value"]) for tag in answer["TagSet"]}
 
 

@@ -1,4 +1,4 @@
-"""Who someone is."""
+"""User ids."""
 
 import re
 from collections.abc import Mapping
@@ -27,8 +27,8 @@ def claimed_user_id(query: Mapping[str, str]) -> str:
     return query.get("userId", "").replace(" ", "+")
 
 
-def user_who_connects(query: Mapping[str, str]) -> UserId:
-    """Return the user that a handshake claims to be from. Anybody may claim any user id.
+def user_id_in(query: Mapping[str, str]) -> UserId:
+    """Return the user id that a handshake claims. Any client may claim any user id.
 
     Args:
         query: The query string of the handshake's URL.

@@ -15,25 +15,24 @@ import urllib3
 
 from chat.telemetry import logger
 
-FLOOR_S: Final = 10.0
-"""For how long, in seconds, the issuer is not asked again, whatever it answered, or did not."""
+MIN_REFETCH_S: Final = 10.0
+"""After a fetch, or a failed one, the earliest next one, in seconds."""
 
-TRUSTED_S: Final = 3600.0
-"""For how long a key is trusted, in seconds: an issuer takes one back by not listing it."""
+MAX_KEY_AGE_S: Final = 3600.0
+"""For how long a fetched key is used, in seconds: an issuer revokes one by not listing it."""
 
-# Keys that sign otherwise are left out, and with them the tokens that they signed. A token has no
-# say in it: https://www.rfc-editor.org/rfc/rfc8725#section-3.1
+# Keys of other algorithms are ignored. A token does not choose its algorithm: https://www.rfc-editor.org/rfc/rfc8725#section-3.1
 _ALGORITHM_OF_TYPE: Final = {"RSA": "RS256", "EC": "ES256"}
 
-# Two questions, of at most 2 s each, leave on_connect 24 of its 28 s.
+# Of each of the two fetches.
 _TIMEOUT: Final = urllib3.Timeout(connect=1.0, read=1.0)
 
 
 class IssuerUnreachable(Exception):
-    """The issuer's keys cannot be had, so no token can be verified. The client did nothing wrong.
+    """The issuer's keys cannot be fetched, so no token can be verified. The client is not at fault.
 
     Attributes:
-        reason: What is the matter, in words for the log.
+        reason: What went wrong, for the log.
     """
 
     def __init__(self, reason: str) -> None:
@@ -45,8 +44,8 @@ class Issuer:
     """The keys of an issuer, kept from one invocation to the next.
 
     Args:
-        url: Its identifier: what tokens have for ``iss``, to the letter.
-        jwks_url: Where its keys are listed; empty where the issuer itself says so.
+        url: Its identifier, exactly as tokens have it in ``iss``.
+        jwks_url: The URL of its keys; empty to read it from the issuer's configuration.
     """
 
     def __init__(self, url: str, jwks_url: str = "") -> None:
@@ -54,27 +53,27 @@ class Issuer:
         self._jwks_url = jwks_url
         self._http = urllib3.PoolManager(timeout=_TIMEOUT, retries=False)
         self._keys: dict[str | None, jwt.PyJWK] | None = None
-        self._stale_at = 0.0
-        self._ask_again_at = 0.0
+        self._expire_at = 0.0
+        self._refetch_at = 0.0
 
     def key(self, key_id: str | None) -> jwt.PyJWK | None:
-        """Find the key that a token names, or the only one for a token that names none.
+        """Return the key that a token names, or the only one for a token that names none.
 
-        A key that is not known may be new, so the issuer is asked again, though not at once: who
-        makes up names would otherwise have us ask for every one.
+        An unknown key may be new, so the keys are fetched again, but at most once in
+        `MIN_REFETCH_S`: otherwise tokens with invented names would cause a fetch each.
 
         Raises:
-            IssuerUnreachable: No key can be had at the moment.
+            IssuerUnreachable: The keys cannot be fetched at the moment.
         """
         now = time.monotonic()
-        if now >= self._stale_at:
+        if now >= self._expire_at:
             self._keys = None
-        if (self._keys is None or key_id not in self._keys) and now >= self._ask_again_at:
-            self._ask_again_at = now + FLOOR_S
+        if (self._keys is None or key_id not in self._keys) and now >= self._refetch_at:
+            self._refetch_at = now + MIN_REFETCH_S
             self._keys = self._fetch()
-            self._stale_at = now + TRUSTED_S
+            self._expire_at = now + MAX_KEY_AGE_S
         if self._keys is None:
-            _give_up("it did not answer a moment ago")
+            _raise_unreachable("it did not answer a moment ago")
         return self._keys.get(key_id)
 
     def _fetch(self) -> dict[str | None, jwt.PyJWK]:
@@ -96,32 +95,32 @@ class Issuer:
         found = self._get(f"{self.url.rstrip('/')}/.well-known/openid-configuration")
         jwks_url = found.get("jwks_uri")
         if found.get("issuer") != self.url:
-            _give_up("its configuration names another issuer")
+            _raise_unreachable("its configuration names another issuer")
         if not isinstance(jwks_url, str):
-            _give_up("its configuration names no keys")
+            _raise_unreachable("its configuration names no keys")
         if self.url.startswith("https:") and not jwks_url.startswith("https:"):
-            _give_up("its keys are listed where anyone on the way could change them")
+            _raise_unreachable("its keys are not served over HTTPS")
         return jwks_url
 
     def _get(self, url: str) -> Mapping[str, Any]:
         try:
-            # A redirect is not followed: it would lead where nobody who deploys has looked.
+            # A redirect is not followed: it could lead to a host that the operator did not choose.
             answer = self._http.request("GET", url, redirect=False)
         except urllib3.exceptions.HTTPError as error:
-            _give_up(type(error).__name__)
-        if answer.status != 200:  # noqa: PLR2004
-            _give_up(f"it answered {answer.status}")
+            _raise_unreachable(type(error).__name__)
+        if answer.status != 200:
+            _raise_unreachable(f"it answered {answer.status}")
         try:
             found = json.loads(answer.data)
         except (ValueError, RecursionError):
             found = None
         if not isinstance(found, dict):
-            _give_up("what it answered is no JSON object")
+            _raise_unreachable("what it answered is no JSON object")
         return found
 
 
 def _usable(listed: object) -> jwt.PyJWK | None:
-    """Read a key from an issuer's list; none if it is not of use here."""
+    """Read a key from an issuer's list; none if it cannot be used here."""
     if not isinstance(listed, dict) or listed.get("use", "sig") != "sig":
         return None
     algorithm = _ALGORITHM_OF_TYPE.get(str(listed.get("kty")))
@@ -133,6 +132,6 @@ def _usable(listed: object) -> jwt.PyJWK | None:
         return None
 
 
-def _give_up(reason: str) -> NoReturn:
+def _raise_unreachable(reason: str) -> NoReturn:
     logger.warning("issuer unreachable", reason=reason)
     raise IssuerUnreachable(reason)

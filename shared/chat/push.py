@@ -1,8 +1,7 @@
-"""One frame to one connection, or its end, through the API Gateway Management API."""
+"""Push a frame to a connection, or close it, through the API Gateway Management API."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Self
@@ -11,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from chat import aws
 from chat.connections import ConnectionId
-from chat.retry import backoff_s, deadline_in
+from chat.retry import attempts, deadline_in
 from chat.telemetry import kind_of, logger
 
 if TYPE_CHECKING:
@@ -19,9 +18,9 @@ if TYPE_CHECKING:
 
 
 class Outcome(Enum):
-    """What became of a push, or of a close."""
+    """The result of a push, or of a close."""
 
-    REACHED = auto()
+    OK = auto()
     GONE = auto()
     """410: there is no such connection, or its handshake is not over yet."""
     FAILED = auto()
@@ -29,7 +28,7 @@ class Outcome(Enum):
 
 
 class Push:
-    """The way to clients that did not ask."""
+    """Pushes frames to connections, and closes them."""
 
     def __init__(self, management_api: ApiGatewayManagementApiClient) -> None:
         self._management_api = management_api
@@ -42,12 +41,12 @@ class Push:
     def post(
         self, connection_id: ConnectionId, data: bytes, *, opening_timeout_s: float = 0
     ) -> Outcome:
-        """Send one frame. Never raises for what the network or the other end did.
+        """Push one frame. Never raise for what the network or the client did.
 
         Args:
             connection_id: Where to.
             data: The frame, at most 128 KB.
-            opening_timeout_s: For how long a 410 is not believed, in seconds. Until $connect has
+            opening_timeout_s: For how many seconds a 410 is tried again. Until $connect has
                 returned API Gateway answers 410, as for a connection that is gone:
                 https://repost.aws/knowledge-center/410-gone-api-gateway
         """
@@ -59,7 +58,7 @@ class Push:
         )
 
     def close(self, connection_id: ConnectionId) -> Outcome:
-        """End a connection. Never raises for what the network or the other end did."""
+        """Close a connection. Never raise for what the network or the client did."""
         return self._attempt(
             "close failed",
             connection_id,
@@ -73,16 +72,14 @@ class Push:
         call: Callable[[], object],
         opening_timeout_s: float = 0,
     ) -> Outcome:
-        pauses = backoff_s(deadline_in(opening_timeout_s))
-        while True:
+        for _ in attempts(deadline_in(opening_timeout_s)):
             try:
                 call()
             except self._management_api.exceptions.GoneException:
-                if (pause := next(pauses, None)) is None:
-                    return Outcome.GONE
-                time.sleep(pause)
+                continue
             except (ClientError, *aws.UNREACHABLE) as error:
                 logger.warning(failure, to=connection_id, reason=kind_of(error))
                 return Outcome.FAILED
             else:
-                return Outcome.REACHED
+                return Outcome.OK
+        return Outcome.GONE

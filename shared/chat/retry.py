@@ -1,4 +1,4 @@
-"""When to try again: pauses that grow, with jitter, until a deadline."""
+"""Retries: attempts with backoff and jitter, until a deadline."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import random
 import time
 from collections.abc import Iterator
 
-_FIRST_S = 0.05
+_FIRST_PAUSE_S = 0.05
 
 
 def deadline_in(timeout_s: float) -> float:
@@ -19,20 +19,27 @@ def is_over(deadline: float) -> bool:
     return time.monotonic() > deadline
 
 
-def backoff_s(deadline: float) -> Iterator[float]:
-    """Yield the pauses between attempts, in seconds: 0.05 at most, then up to twice as long each.
+def attempts(deadline: float) -> Iterator[None]:
+    """Yield once for each attempt, and sleep between two of them. The first is never refused.
 
-    Each pause is shortened by a random part (jitter), because callers that collided once would
-    otherwise collide again. It ends where the next pause would pass the deadline, so that the
-    caller gives up at once.
+    The pauses are 0.05 s at most, then up to twice as long each. Each is shortened by a random part
+    (jitter), because callers that collided once would otherwise collide again. There is no attempt
+    after a pause that would pass the deadline, so that the caller gives up at once:
+
+        for _ in attempts(deadline_in(2.0)):
+            if call():
+                return
+        raise Unavailable(...)
 
     Args:
         deadline: On `time.monotonic`'s clock.
     """
-    longest = _FIRST_S
+    yield
+    max_pause_s = _FIRST_PAUSE_S
     while True:
-        pause = random.uniform(longest / 2, longest)  # noqa: S311 -- no secret
-        if time.monotonic() + pause > deadline:
+        pause_s = random.uniform(max_pause_s / 2, max_pause_s)  # noqa: S311 -- no secret
+        if time.monotonic() + pause_s > deadline:
             return
-        yield pause
-        longest *= 2
+        time.sleep(pause_s)
+        yield
+        max_pause_s *= 2

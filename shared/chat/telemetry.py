@@ -4,7 +4,7 @@ Powertools reads their names from the environment: ``POWERTOOLS_SERVICE_NAME`` a
 ``POWERTOOLS_METRICS_NAMESPACE``, both set by the template.
 
 Never pass either of them the text of a message, a token, a presigned URL or the name of a file.
-What an exception says may hold any of these, so it is not logged either: see `log_unexpected`.
+An exception's message may hold any of these, so it is not logged either: see `log_unexpected`.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from chat.errors import ChatError
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-# Messages are constant, and so tell where a line comes from.
+# Without the place in the code: messages are constant, and can be searched for.
 logger = Logger(location=None)
 metrics = Metrics()
-# Devices are pushed to side by side, and Powertools' metrics are not made for that.
+# Pushes run in parallel, and Powertools' metrics are not thread-safe.
 _counting = Lock()
 
-# What Powertools adds though the log group says it. Logs are billed by the byte.
+# Powertools adds these, and the log group names the function already. Logs are billed by the byte.
 _KNOWN = ["function_name", "function_arn", "function_memory_size"]
 
 
@@ -46,12 +46,12 @@ def count(name: str, value: int = 1) -> None:
 
 
 def record(name: str, value: float, unit: Literal["Count", "Milliseconds"]) -> None:
-    """Add one measurement to a metric; CloudWatch gives the sum, the percentiles and the most.
+    """Add one measurement to a metric; CloudWatch has its sum, percentiles and maximum.
 
     Args:
         name: What was measured, in CamelCase.
-        value: How much; 0 is recorded too.
-        unit: What of.
+        value: The measurement; 0 is recorded too.
+        unit: Its unit.
     """
     metrics.add_metric(name=name, unit=unit, value=value)
 
@@ -63,19 +63,19 @@ def count_refusal(code: str) -> None:
 
 
 class Unexpected(Exception):
-    """Something went wrong that nobody thought of."""
+    """An exception that the code does not expect."""
 
 
 def log_unexpected(error: Exception) -> None:
-    """Log what kind an exception is and where it came from, but nothing that it says.
+    """Log an exception's class and traceback, but not its message.
 
-    botocore, for one, quotes the value that it would not send.
+    botocore, for one, quotes the value that it did not send.
     """
     logger.error("unexpected error", exception="\n".join(_describe(error)))
 
 
 def kind_of(error: BaseException) -> str:
-    """Name the kind of an exception; of an AWS service's answer also its code and operation."""
+    """Return an exception's class; of an AWS service's answer also its code and operation."""
     kind = type(error).__name__
     if isinstance(error, ClientError):
         return f"{kind}: {error.response['Error']['Code']} ({error.operation_name})"
@@ -83,7 +83,7 @@ def kind_of(error: BaseException) -> str:
 
 
 def cause_of(error: BaseException) -> str | None:
-    """Name the kind of what an exception was raised from; none if it is the first."""
+    """Return the kind of the cause of an exception; none if it has no cause."""
     return kind_of(error.__cause__) if error.__cause__ else None
 
 
@@ -97,15 +97,15 @@ def _describe(error: BaseException) -> list[str]:
 def instrumented[Answer](
     function: Callable[[Any, LambdaContext], Answer],
 ) -> Callable[[Any, LambdaContext], Answer]:
-    """Give a Lambda handler's log lines the ids of its invocation, and flush what it counted.
+    """Add the invocation's ids to a Lambda handler's log lines, and flush its metrics.
 
-    Lambda logs an exception that leaves the handler, with what it says. So only those leave whose
-    words are ours: a `ChatError`, or in place of any other an `Unexpected`.
+    Lambda logs the message of an exception that leaves the handler. So only exceptions with our own
+    messages leave it: a `ChatError`, or an `Unexpected` in place of any other.
     """
 
     @logger.inject_lambda_context(clear_state=True)
     @wraps(function)
-    def lambda_handler(event: Any, context: LambdaContext) -> Answer:  # noqa: ANN401 -- any JSON
+    def lambda_handler(event: Any, context: LambdaContext) -> Answer:
         logger.remove_keys(_KNOWN)
         try:
             return function(event, context)

@@ -1,4 +1,4 @@
-"""Tokens: JSON Web Tokens, in which an issuer vouches for who someone is.
+"""Verify JSON Web Tokens, with which an issuer proves who a user is.
 
 Imported only where a deployment has an issuer. PyJWT and cryptography, which this needs, ship with
 on_connect alone, and take longer to import than all the rest of it.
@@ -21,12 +21,12 @@ _LEEWAY_S: Final = 30
 
 
 class Tokens:
-    """What an issuer's tokens say.
+    """Verifies an issuer's tokens.
 
     Args:
-        issuer: Who must have signed them.
-        audience: Whom they must be meant for.
-        user_claim: Which of their claims is the user's id.
+        issuer: The issuer that must have signed them.
+        audience: Their required audience.
+        user_claim: The claim that holds the user's id.
     """
 
     def __init__(self, issuer: Issuer, *, audience: str, user_claim: str) -> None:
@@ -39,7 +39,7 @@ class Tokens:
 
     @classmethod
     def from_environment(cls) -> Self:
-        """Believe the deployment's issuer."""
+        """Use the deployment's issuer."""
         return cls(
             Issuer(settings.jwt_issuer(), settings.jwks_url()),
             audience=settings.jwt_audience(),
@@ -47,11 +47,11 @@ class Tokens:
         )
 
     def user_of(self, token: str) -> UserId:
-        """Tell whom a token names.
+        """Return the user that a token names.
 
         Raises:
-            Unauthorized: It is not the issuer's, not for us, not of now, or names nobody who can
-                exist here.
+            Unauthorized: It is not the issuer's, not for this audience, not valid now, or has no
+                valid user id.
             IssuerUnreachable: It cannot be verified at the moment.
         """
         claims = self._verify(token)

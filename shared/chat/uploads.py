@@ -1,4 +1,4 @@
-"""Uploads: what may be sent up, and the presigned link to do it with."""
+"""Uploads: check what a client wants to upload, and sign a link to do it with."""
 
 from __future__ import annotations
 
@@ -7,21 +7,22 @@ from urllib.parse import urlencode
 
 from chat import aws, settings
 from chat.chats import Chat
+from chat.client_frame import ClientFrame
 from chat.errors import TooLarge, UnsupportedType
 from chat.file_keys import new_key
 from chat.files import LINK_LIFETIME_S, UNSENT
-from chat.frames import Frame
 from chat.identity import UserId
+from chat.server_frames import Upload, upload
 from chat.telemetry import count, logger
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-_LONGEST_TYPE = 255
+_MAX_CONTENT_TYPE_LENGTH = 255
 
 
 class Uploads:
-    """The way into the bucket, and what this deployment lets in."""
+    """Checks uploads, and signs links for them."""
 
     def __init__(
         self, s3: S3Client, bucket: str, *, allowed_types: frozenset[str], max_bytes: int
@@ -41,12 +42,12 @@ class Uploads:
             max_bytes=settings.max_file_bytes(),
         )
 
-    def offer(self, frame: Frame, *, user_id: UserId) -> dict[str, object]:
+    def upload_link(self, frame: ClientFrame, *, user_id: UserId) -> Upload:
         """Answer a ``sendfile`` frame that asks to upload, with the ``upload`` frame.
 
         Args:
             frame: What the client sent.
-            user_id: Whose connection it came from.
+            user_id: The user of the connection that it came from.
 
         Raises:
             InvalidRequest: A field is missing or not of the agreed form.
@@ -54,7 +55,7 @@ class Uploads:
             UnsupportedType: The deployment does not take such files.
             TooLarge: The deployment does not take files of that size.
         """
-        chat = Chat.named_in(frame)
+        chat = Chat.from_frame(frame)
         chat.partner_of(user_id)
         key = new_key(frame, chat)
         content_type = self._content_type_in(frame)
@@ -62,36 +63,27 @@ class Uploads:
         url, headers = self._presign(key, content_type, size)
         count("UploadLinks")
         logger.info("upload link made", content_type=content_type, size=size)
-        return {
-            "type": "upload",
-            "action": "sendfile",
-            "chatId": chat.id,
-            "fileKey": key,
-            "uploadUrl": url,
-            "method": "PUT",
-            "headers": headers,
-            "expiresIn": LINK_LIFETIME_S,
-        }
+        return upload(chat.id, key, url, headers, LINK_LIFETIME_S)
 
-    def _content_type_in(self, frame: Frame) -> str:
-        content_type = frame.string("contentType", longest=_LONGEST_TYPE).lower()
+    def _content_type_in(self, frame: ClientFrame) -> str:
+        content_type = frame.string("contentType", max_length=_MAX_CONTENT_TYPE_LENGTH).lower()
         if content_type not in self._allowed_types:
             allowed = ", ".join(sorted(self._allowed_types))
             raise UnsupportedType(f"`contentType` must be one of: {allowed}.")
         return content_type
 
-    def _size_in(self, frame: Frame) -> int | None:
+    def _size_in(self, frame: ClientFrame) -> int | None:
         size = frame.optional_whole_number("size")
         if size is not None and size > self._max_bytes:
             raise TooLarge(f"A file may have at most {self._max_bytes} bytes.")
         return size
 
     def _presign(self, key: str, content_type: str, size: int | None) -> tuple[str, dict[str, str]]:
-        """Sign a link to PUT a file with, and give the headers that must go with the bytes.
+        """Sign a link to PUT a file with; return it and the headers that must go with the bytes.
 
         S3 takes only what was signed: this type, this tag, exactly this size where it is known, and
-        nothing where a file is already. Otherwise whoever holds the link could replace a file that
-        was sent, and by the tag have S3 delete it.
+        only while there is no file with that key. Otherwise a link could be used again to replace a
+        file that was sent, and by the tag have S3 delete it.
         https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
         """
         tags = urlencode([UNSENT])
@@ -107,6 +99,6 @@ class Uploads:
         url = self._s3.generate_presigned_url(
             "put_object", Params=signed, ExpiresIn=LINK_LIFETIME_S
         )
-        # Content-Length is not here: HTTP clients add it, and browsers let nobody else do so.
+        # Content-Length is not here: HTTP clients add it, and browsers refuse it from a page.
         headers = {"Content-Type": content_type, "If-None-Match": "*", "x-amz-tagging": tags}
         return url, headers

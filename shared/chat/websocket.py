@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
+from chat.client_frame import ClientFrame
 from chat.connections import ConnectionId
 from chat.errors import ChatError, InvalidRequest, Unavailable
-from chat.frames import Frame, to_json
+from chat.server_frames import ServerFrame, error, to_json
 from chat.telemetry import cause_of, count, count_refusal, instrumented, log_unexpected, logger
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Request:
 
     @property
     def action(self) -> str | None:
-        """What the client asked for; none when it connects or disconnects."""
+        """The action of a frame; none when the client connects or disconnects."""
         return _text(self._context.get("routeKey")) if "messageId" in self._context else None
 
     @property
@@ -72,7 +73,7 @@ class Request:
 
     @property
     def authorizer(self) -> Mapping[str, Any]:
-        """What an authorizer in front said; empty where there is none."""
+        """The authorizer's context; empty where there is no authorizer."""
         return _mapping(self._context.get("authorizer"))
 
     @property
@@ -85,8 +86,8 @@ class Request:
         """The close reason, when the client has disconnected."""
         return self._context.get("disconnectReason")
 
-    def refuse_frames(self) -> None:
-        """Refuse what a client sent: only API Gateway says that a connection opens or has ended.
+    def require_lifecycle_event(self) -> None:
+        """Require an event that says that a connection opens or has ended, not a client's frame.
 
         A frame may name ``$connect`` or ``$disconnect`` as its action. Whether it then takes that
         route is not documented.
@@ -97,13 +98,13 @@ class Request:
         if self._context.get("eventType") == "MESSAGE":
             raise InvalidRequest("`action` must be one of a frame's.")
 
-    def frame(self) -> Frame:
+    def frame(self) -> ClientFrame:
         """Read what the client sent.
 
         Raises:
             InvalidRequest: It is not a JSON object.
         """
-        return Frame.parse(_text(self.event.get("body")) or "")
+        return ClientFrame.parse(_text(self.event.get("body")) or "")
 
     @property
     def client_message_id(self) -> str | None:
@@ -115,7 +116,7 @@ class Request:
 
 
 def handler(
-    answer: Callable[[Request], Mapping[str, object] | None],
+    answer: Callable[[Request], ServerFrame | None],
 ) -> Callable[[Event, LambdaContext], Reply]:
     """Make a Lambda handler out of a function that answers a request.
 
@@ -133,16 +134,18 @@ def handler(
         try:
             logger.append_keys(connection_id=request.connection_id, request_id=request.request_id)
             return _reply(200, answer(request))
-        except ChatError as error:
-            logger.info("refused", code=error.code, action=request.action, cause=cause_of(error))
-            count_refusal(error.code)
-            return _refusal(request, error)
-        except Exception as error:  # noqa: BLE001 -- see the comment
-            # The last line of defence: without it API Gateway would answer in its own words, which
-            # do not say what the client's request was.
-            log_unexpected(error)
+        except ChatError as refusal:
+            code = refusal.code
+            logger.info("refused", code=code, action=request.action, cause=cause_of(refusal))
+            count_refusal(code)
+            retry_after_ms = refusal.retry_after_ms if isinstance(refusal, Unavailable) else None
+            return _error(request, refusal.status, code, str(refusal), retry_after_ms)
+        except Exception as unexpected:  # noqa: BLE001 -- see the comment
+            # Without this API Gateway would answer with an error in another format, which does not
+            # name the client's request.
+            log_unexpected(unexpected)
             count("InternalErrors")  # Lambda does not see it
-            return _error(request, 500, code="internal", message=_OUR_FAULT)
+            return _error(request, 500, "internal", _OUR_FAULT)
 
     return lambda_handler
 
@@ -157,7 +160,7 @@ def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _reply(status: int, frame: Mapping[str, object] | None) -> Reply:
+def _reply(status: int, frame: ServerFrame | None) -> Reply:
     # Exactly these keys: others make API Gateway answer "Internal server error".
     reply: Reply = {"statusCode": status}
     if frame is not None:
@@ -165,17 +168,15 @@ def _reply(status: int, frame: Mapping[str, object] | None) -> Reply:
     return reply
 
 
-def _refusal(request: Request, error: ChatError) -> Reply:
-    more = {"retryAfterMs": error.retry_after_ms} if isinstance(error, Unavailable) else {}
-    return _error(request, error.status, code=error.code, message=str(error), **more)
-
-
-def _error(request: Request, status: int, **fields: object) -> Reply:
-    frame = {
-        "type": "error",
-        "action": request.action,
-        **fields,
-        "requestId": request.request_id,
-        "clientMessageId": request.client_message_id,
-    }
-    return _reply(status, {name: value for name, value in frame.items() if value is not None})
+def _error(
+    request: Request, status: int, code: str, message: str, retry_after_ms: int | None = None
+) -> Reply:
+    frame = error(
+        code,
+        message,
+        action=request.action,
+        retry_after_ms=retry_after_ms,
+        request_id=request.request_id,
+        client_message_id=request.client_message_id,
+    )
+    return _reply(status, frame)

@@ -262,7 +262,7 @@ def test_our_clock_and_api_gateways_disagree(
     opening = backend.connect(scene.second)
     backend.api.open.remove(opening)
     skewed = events.now() / 1000 + skew_ms / 1000
-    for name in ("connections", "delivery", "replay"):
+    for name in ("connections", "delivery", "catch_up"):
         module = backend.send_message.modules[f"chat.{name}"]
         if hasattr(module, "time"):
             monkeypatch.setattr(module.time, "time", lambda: skewed)

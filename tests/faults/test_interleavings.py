@@ -15,23 +15,25 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from types import SimpleNamespace
+from types import FunctionType, SimpleNamespace
 from typing import Any, Self, cast
 
 import pytest
 from botocore.exceptions import ClientError
 
-from chat import aws, connection_limit, connections, delivery, messages, push, replay, retry
-from chat.catch_up import CatchUp, CatchUps
+from chat import aws, catch_up, connection_limit, connections, delivery, messages, push, retry
+from chat.catch_up import INDEX_LAG_S, CatchUp
+from chat.catch_up_request import CatchUpQueue, CatchUpRequest
 from chat.connection_limit import ConnectionLimit
 from chat.connections import Connection, ConnectionId, Connections
 from chat.delivery import Delivery
+from chat.file import File
 from chat.files import Files
 from chat.identity import UserId
-from chat.messages import Message, Messages
+from chat.messages import Message, Messages, NewMessage
 from chat.push import Push
-from chat.replay import INDEX_LAG_S, Replay
 from chat.retry import deadline_in
+from chat.server_frames import Ack
 from tests.faults.interleavings import Explored, Explorer, State, Violation
 
 type Item = Mapping[str, Any]
@@ -54,14 +56,22 @@ def message(message_id: str, *, at: int, client_message_id: str | None = None) -
         recipient_id=B,
         timestamp=at,
         text="hello",
-        file_key=None,
         client_message_id=client_message_id,
     )
 
 
 MISSED = message("missed", at=NOW - HOUR_MS)
-SENT = message("sent", at=NOW + 1)
-SENT_WITH_ID = message("sent", at=NOW + 1, client_message_id="c-1")
+
+
+class Sent(NewMessage):
+    """A message whose id does not differ each time that its sending is run again."""
+
+    def to_message(self, retain: Callable[[str], File]) -> Message:
+        return replace(super().to_message(retain), message_id="sent")
+
+
+SENT = Sent(f"{A}#{B}", A, B, NOW + 1, "hello", None, None)
+SENT_WITH_ID = Sent(f"{A}#{B}", A, B, NOW + 1, "hello", None, "c-1")
 
 
 class Refused(ClientError):
@@ -319,22 +329,22 @@ class Scene:
         monkeypatch: pytest.MonkeyPatch,
         *,
         delivery_class: type[Delivery] = Delivery,
-        replay_class: type[Replay] = Replay,
+        catch_up_class: type[CatchUp] = CatchUp,
         missed: tuple[Message, ...] = (),
-        sent: Message = SENT,
+        sent: NewMessage = SENT,
     ) -> None:
         self.explorer = Explorer[Aws]()
-        clients: Any = _Clients(self.explorer)
+        self.clients = clients = cast("Any", _Clients(self.explorer))
         _patch(monkeypatch, self.explorer, clients)
         self.connections = Connections(clients, "connections")
         self.messages = Messages(clients, "messages")
-        files = Files(lambda: clients, "files", max_bytes=1, shows_in_place=False)
+        files = Files(clients, "files", max_bytes=1, shows_in_place=False)
         use = (self.connections, self.messages, files, Push(clients))
         self.delivery = delivery_class(*use)
-        self.replay = replay_class(*use)
+        self.catch_up = catch_up_class(*use)
         self.missed = missed
         self.sent = sent
-        self.limit = ConnectionLimit(self.connections, 0)
+        self.limit = ConnectionLimit(self.connections, Push(clients), 0)
         self.ways: set[tuple[str, ...]] = set()
 
     def explore(self) -> Explored:
@@ -368,7 +378,8 @@ class Scene:
     def _connect(self) -> None:
         """Do what on_connect does, then what API Gateway does."""
         self.limit.admit(Connection(NEW, B, NOW))
-        CatchUps("send_message").request(CatchUp(NEW, B, since=0, connected_at=NOW))
+        request = CatchUpRequest(NEW, B, since=0, connected_at=NOW)
+        CatchUpQueue(self.clients, "send_message").put(request)
         self.explorer.call("handshake ends", lambda world: world.open_connection(NEW))
 
     def _catch_up(self) -> None:
@@ -376,9 +387,9 @@ class Scene:
         payload = self.explorer.call(
             "begin", lambda world: world.queue[0], lambda world: bool(world.queue)
         )
-        wanted = CatchUp.in_event(json.loads(payload))
-        assert wanted
-        self.replay.run(wanted)
+        request = CatchUpRequest.in_event(json.loads(payload))
+        assert request
+        self.catch_up.run(request)
 
     def _disconnect(self) -> None:
         """Do what API Gateway does, then what on_disconnect does."""
@@ -386,7 +397,7 @@ class Scene:
         self.connections.remove(OLD)
 
     def _index(self) -> None:
-        sent = self.sent.message_id
+        sent = "sent"
         self.explorer.call(
             f"show {sent}", lambda world: world.show(sent), lambda world: world.is_stored(sent)
         )
@@ -398,7 +409,7 @@ class Scene:
         assert acknowledged.result["type"] == "ack"
         frames = end.world.frames_of(NEW)
         received = tuple(frame.get("messageId", frame["type"]) for frame in frames)
-        wanted = {"synced", *(each.message_id for each in (*self.missed, self.sent))}
+        wanted = {"synced", "sent", *(each.message_id for each in self.missed)}
         missing = ", ".join(wanted - set(received))
         assert not missing, f"{NEW} never received {missing}"
         self.ways.add(received)
@@ -424,11 +435,19 @@ def _patch(monkeypatch: pytest.MonkeyPatch, explorer: Explorer[Aws], clients: An
         "count": _nothing,
         "record": _nothing,
     }
-    for module in (connection_limit, connections, delivery, messages, push, replay, retry):
+    for module in (catch_up, connection_limit, connections, delivery, messages, push, retry):
         for name, fake in fakes.items():
             # Not every module uses all of them.
             monkeypatch.setattr(module, name, fake, raising=False)
-    monkeypatch.setattr(replay, "time", _Clock(explorer, outlasts_handshake=True))
+    lasting = _Clock(explorer, outlasts_handshake=True)
+    monkeypatch.setattr(catch_up, "time", lasting)
+    # The same code, on that clock.
+    attempts = FunctionType(retry.attempts.__code__, vars(retry) | {"time": lasting})
+    monkeypatch.setattr(catch_up, "attempts", attempts)
+
+
+def _no_file(_: str) -> File:
+    raise AssertionError("there is no file")
 
 
 def _nothing(*_: object, **__: object) -> None:
@@ -464,12 +483,12 @@ def test_new_connection_receives_an_older_message_as_well_in_every_order(
 def test_search_finds_the_message_that_a_catch_up_without_a_second_look_misses(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    class LooksOnce(Replay):
-        def _look_again(self, catch_up: CatchUp, run: Any) -> None:
+    class LooksOnce(CatchUp):
+        def _look_again(self, request: CatchUpRequest, run: Any) -> None:
             pass
 
     with pytest.raises(Violation, match="bob-new never received sent") as found:
-        Scene(monkeypatch, replay_class=LooksOnce).explore()
+        Scene(monkeypatch, catch_up_class=LooksOnce).explore()
     # Stored and looked up before the connection was registered, and not shown by the index yet.
     assert _in_order(
         found.value,
@@ -484,9 +503,9 @@ def test_search_finds_the_connection_that_a_lookup_before_the_write_misses(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     class LooksUpFirst(Delivery):
-        def send(self, message: Message, *, came_from: ConnectionId) -> dict[str, object]:
-            self._found = super()._devices_of(message)
-            return super().send(message, came_from=came_from)
+        def send(self, new: NewMessage, *, came_from: ConnectionId) -> Ack:
+            self._found = super()._devices_of(new.to_message(_no_file))
+            return super().send(new, came_from=came_from)
 
         def _devices_of(self, _: Message) -> list[Connection]:
             return self._found
@@ -506,17 +525,17 @@ def test_search_finds_the_connection_that_a_lookup_before_the_write_misses(
 def test_search_finds_the_message_that_a_wait_from_the_start_of_a_catch_up_misses(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    class WaitsFromTheStart(Replay):
-        def run(self, catch_up: CatchUp) -> None:
+    class WaitsFromTheStart(CatchUp):
+        def run(self, request: CatchUpRequest) -> None:
             self._began_at = deadline_in(0)
-            super().run(catch_up)
+            super().run(request)
 
-        def _look_again(self, catch_up: CatchUp, run: Any) -> None:
+        def _look_again(self, request: CatchUpRequest, run: Any) -> None:
             run.opened_at = self._began_at
-            super()._look_again(catch_up, run)
+            super()._look_again(request, run)
 
     with pytest.raises(Violation, match="bob-new never received sent") as found:
-        Scene(monkeypatch, replay_class=WaitsFromTheStart).explore()
+        Scene(monkeypatch, catch_up_class=WaitsFromTheStart).explore()
     # Given up while the handshake went on, and shown after the second look.
     assert _in_order(
         found.value,

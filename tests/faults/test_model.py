@@ -336,8 +336,8 @@ def test_everyone_ends_up_with_what_was_sent_to_them(backend: Backend, clock: Cl
             super().__init__(backend, clock)
 
     module = backend.send_message.module
-    usual = module.replay
-    module.replay = type(usual)(
+    usual = module.catch_up
+    module.catch_up = type(usual)(
         module.connections,
         module.messages,
         module.files,
@@ -355,4 +355,4 @@ def test_everyone_ends_up_with_what_was_sent_to_them(backend: Backend, clock: Cl
             ),
         )
     finally:
-        module.replay = usual
+        module.catch_up = usual

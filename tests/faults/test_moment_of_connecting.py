@@ -28,7 +28,7 @@ def test_no_message_around_the_moment_of_connecting_is_missed(
 ) -> None:
     """Takes some ten seconds: a second look comes after two, and 100 trials share one core."""
     module, modules = backend.send_message.module, backend.send_message.modules
-    monkeypatch.setattr(modules["chat.replay"], "INDEX_LAG_S", 2.0)
+    monkeypatch.setattr(modules["chat.catch_up"], "INDEX_LAG_S", 2.0)
     backend.wire.index_lag_s, backend.wire.write_s = index_lag_s, write_s
     sender = backend.connect("sender")
 
@@ -36,13 +36,13 @@ def test_no_message_around_the_moment_of_connecting_is_missed(
         """Send one message while its recipient connects; return its id if it is missed."""
         recipient = f"recipient-{uuid4().hex}"
         connecting = random.uniform(*AROUND_S)  # noqa: S311 -- no secret
-        frame = modules["chat.frames"].Frame(
+        frame = modules["chat.client_frame"].ClientFrame(
             {"chatId": f"{recipient}#sender", "text": "now", "clientMessageId": "c-1"}
         )
 
         def send() -> Any:
             time.sleep(max(0, -connecting))
-            message = modules["chat.messages"].Message.draft(
+            message = modules["chat.messages"].NewMessage.from_frame(
                 frame, sender_id="sender", received_at=events.now()
             )
             return module.delivery.send(message, came_from=sender)
@@ -55,7 +55,7 @@ def test_no_message_around_the_moment_of_connecting_is_missed(
                 for each in list(backend.wire.queue)
                 if each["catchUp"]["connection_id"] == connection_id
             ]
-            module.replay.run(modules["chat.catch_up"].CatchUp.in_event(event))
+            module.catch_up.run(modules["chat.catch_up_request"].CatchUpRequest.in_event(event))
             return connection_id
 
         with ThreadPoolExecutor(2) as both:

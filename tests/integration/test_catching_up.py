@@ -15,20 +15,20 @@ def texts(frames: list[dict[str, Any]]) -> list[str]:
     return [frame["text"] for frame in frames if frame["type"] == "message"]
 
 
-def replay_with(backend: Backend, **bounds: float) -> None:
+def catch_up_with(backend: Backend, **bounds: float) -> None:
     """Give send_message other bounds for its replays."""
     module = backend.send_message.module
-    replay = module.replay
-    module.replay = type(replay)(
+    catch_up = module.catch_up
+    module.catch_up = type(catch_up)(
         module.connections, module.messages, module.files, module.push, **bounds
     )
 
 
 @pytest.fixture(autouse=True)
 def usual_bounds(backend: Backend) -> Any:
-    usual = backend.send_message.module.replay
+    usual = backend.send_message.module.catch_up
     yield
-    backend.send_message.module.replay = usual
+    backend.send_message.module.catch_up = usual
 
 
 def test_who_was_away_gets_what_was_missed_and_synced(backend: Backend) -> None:
@@ -116,7 +116,7 @@ def test_the_replay_waits_until_the_handshake_is_over(backend: Backend) -> None:
 
 
 def test_a_connection_that_never_opens_is_given_up(backend: Backend, logs: Logs) -> None:
-    replay_with(backend, push_timeout_s=0.1)
+    catch_up_with(backend, push_timeout_s=0.1)
     backend.say(backend.connect("user123"), CHAT, "x")
     back = backend.connect("user456", since="0")
     backend.api.open.remove(back)
@@ -138,7 +138,7 @@ def test_a_connection_that_leaves_half_way_is_removed(backend: Backend) -> None:
 
 
 def test_past_the_bound_of_messages_the_client_goes_on_where_it_is_told(backend: Backend) -> None:
-    replay_with(backend, max_messages=3)
+    catch_up_with(backend, max_messages=3)
     sender, other = backend.connect("user123"), backend.connect("user789")
     backend.say(sender, CHAT, "0", at=THEN)
     backend.say(sender, CHAT, "1", at=THEN + 1)
@@ -161,7 +161,7 @@ def test_past_the_bound_of_messages_the_client_goes_on_where_it_is_told(backend:
 
 
 def test_past_the_bound_of_time_it_is_the_same(backend: Backend) -> None:
-    replay_with(backend, timeout_s=-1)
+    catch_up_with(backend, timeout_s=-1)
     backend.say(backend.connect("user123"), CHAT, "x")
     (synced,) = backend.api.received(backend.catch_up("user456", since=THEN))
     assert (synced["complete"], synced["count"]) == (False, 0)
@@ -170,7 +170,7 @@ def test_past_the_bound_of_time_it_is_the_same(backend: Backend) -> None:
 
 def test_until_does_not_pass_over_what_may_still_be_stored(backend: Backend) -> None:
     """The bound falls among the newest messages: older ones may still come up before them."""
-    replay_with(backend, max_messages=1)
+    catch_up_with(backend, max_messages=1)
     sender = backend.connect("user123")
     backend.say(sender, CHAT, "0", at=THEN - 2)
     backend.say(sender, CHAT, "2", at=THEN)
@@ -179,7 +179,7 @@ def test_until_does_not_pass_over_what_may_still_be_stored(backend: Backend) -> 
     synced = backend.api.received(back)[-1]
     assert (synced["complete"], synced["until"]) == (False, THEN + 1)
     backend.say(sender, CHAT, "1", at=THEN - 1)
-    replay_with(backend)
+    catch_up_with(backend)
     assert texts(backend.api.received(backend.catch_up("user456", since=THEN + 1))) == [
         "0",
         "1",
@@ -214,7 +214,7 @@ def test_a_replay_that_fails_is_run_again_by_lambda(
 
 
 def test_a_replay_that_is_cut_off_is_repeated_whole(backend: Backend) -> None:
-    replay_with(backend, push_timeout_s=0)
+    catch_up_with(backend, push_timeout_s=0)
     sender = backend.connect("user123")
     for number in range(3):
         backend.say(sender, CHAT, str(number), at=THEN + number)
@@ -240,7 +240,7 @@ def test_who_reads_slowly_is_waited_for(backend: Backend) -> None:
 
 
 def test_nothing_is_called_synced_that_is_not(backend: Backend) -> None:
-    replay_with(backend, push_timeout_s=0)
+    catch_up_with(backend, push_timeout_s=0)
     backend.say(backend.connect("user123"), CHAT, "x")
     back = backend.connect("user456", since="0")
     backend.api.broken[back] = 500

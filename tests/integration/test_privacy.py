@@ -99,7 +99,7 @@ def test_nor_by_lambda_which_logs_what_leaves_a_handler(
     backend: Backend, said: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     backend.say(backend.connect("user123"), CHAT, TEXT)
-    module = backend.send_message.modules["chat.replay"]
+    module = backend.send_message.modules["chat.catch_up"]
 
     def fail(frame: object) -> str:
         raise ValueError(frame) from KeyError(TEXT)

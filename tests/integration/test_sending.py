@@ -247,15 +247,13 @@ def test_a_throttled_chat_gives_up_within_its_timeout(
 ) -> None:
     sender = backend.connect("user123")
     frame = {"action": "sendmessage", "chatId": CHAT, "text": "y"}
-    messages, retry = (
-        backend.send_message.modules[f"chat.{name}"] for name in ("messages", "retry")
-    )
+    modules = backend.send_message.modules
     clock = SimpleNamespace(now=0.0)
     clock.monotonic = lambda: clock.now
     clock.sleep = lambda pause: setattr(clock, "now", clock.now + pause)
-    for module in (messages, retry, backend.send_message.modules["chat.delivery"]):
-        monkeypatch.setattr(module, "time", clock)
-    monkeypatch.setattr(messages, "STORE_TIMEOUT_S", 2.0)
+    for name in ("retry", "delivery"):
+        monkeypatch.setattr(modules[f"chat.{name}"], "time", clock)
+    monkeypatch.setattr(modules["chat.messages"], "STORE_TIMEOUT_S", 2.0)
     with wire.broken(Fault("dynamodb.PutItem", throttled)):
         assert backend.send(sender, frame)["code"] == "unavailable"
     assert 0 < clock.now <= 2.0

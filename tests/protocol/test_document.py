@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft7Validator
 
-from chat import errors, file_keys, files, replay
+from chat import errors, file_keys, files, catch_up
 from local.gateway import gateway
 from local.gateway.limits import MAX_FRAME_BYTES, MAX_MESSAGE_BYTES, Lifetimes
 from local.template.transform import read
@@ -141,13 +141,13 @@ def test_limits_are_those_of_the_code_and_the_template() -> None:
         "connectionSeconds": lifetimes.total,
         "connectionsPerUser": parameters["MaxConnectionsPerUser"]["Default"],
         "fileBytes": parameters["MaxFileBytes"]["Default"],
-        "fileKeyBytes": file_keys._LONGEST_KEY_BYTES,
+        "fileKeyBytes": file_keys._MAX_KEY_BYTES,
         "linkSeconds": files.LINK_LIFETIME_S,
         "sendableSeconds": files.SENDABLE_FOR.total_seconds(),
-        "catchUpMessages": replay._MAX_MESSAGES,
-        "catchUpOverlapMilliseconds": replay.OVERLAP_MS,
+        "catchUpMessages": catch_up._MAX_MESSAGES,
+        "catchUpOverlapMilliseconds": catch_up.OVERLAP_MS,
     }
-    assert SCHEMAS["Synced"]["properties"]["count"]["maximum"] == replay._MAX_MESSAGES
+    assert SCHEMAS["Synced"]["properties"]["count"]["maximum"] == catch_up._MAX_MESSAGES
     assert SCHEMAS["Size"]["maximum"] == parameters["MaxFileBytes"]["MaxValue"]
     assert str(parameters["MaxFileBytes"]["Default"]) in SCHEMAS["Size"]["description"]
     of_type = SCHEMAS["AskToUpload"]["properties"]["contentType"]

@@ -1,13 +1,13 @@
 import pytest
 
 from chat.chats import Chat
+from chat.client_frame import ClientFrame
 from chat.errors import Forbidden, InvalidRequest
-from chat.frames import Frame
 from chat.identity import UserId
 
 
 def chat(chat_id: object) -> Chat:
-    return Chat.named_in(Frame({"chatId": chat_id}))
+    return Chat.from_frame(ClientFrame({"chatId": chat_id}))
 
 
 @pytest.mark.parametrize("chat_id", ["user123#user456", "user456#user123"])
@@ -49,7 +49,7 @@ def test_what_is_no_chat_id_is_refused(chat_id: object) -> None:
 
 def test_a_missing_chat_id_is_refused() -> None:
     with pytest.raises(InvalidRequest, match="`chatId` is missing"):
-        Chat.named_in(Frame({}))
+        Chat.from_frame(ClientFrame({}))
 
 
 @pytest.mark.parametrize(("user_id", "partner"), [("a", "b"), ("b", "a")])

@@ -1,9 +1,9 @@
 import pytest
 
 from chat.chats import Chat
+from chat.client_frame import ClientFrame
 from chat.errors import Forbidden, InvalidRequest, NotFound
 from chat.file_keys import key_in, name_in, new_key
-from chat.frames import Frame
 from chat.identity import UserId
 
 CHAT = Chat((UserId("user123"), UserId("user456")))
@@ -12,11 +12,11 @@ COMPOSED, DECOMPOSED = "caf\u00e9.txt", "cafe\u0301.txt"
 
 
 def named(name: object) -> str:
-    return new_key(Frame({"fileName": name}), CHAT)
+    return new_key(ClientFrame({"fileName": name}), CHAT)
 
 
 def read(key: object) -> str | None:
-    return key_in(Frame({"fileKey": key}), CHAT)
+    return key_in(ClientFrame({"fileKey": key}), CHAT)
 
 
 @pytest.mark.parametrize(
@@ -80,9 +80,9 @@ def test_what_is_no_name_is_refused(name: object) -> None:
 def test_a_name_that_s3_could_not_hold_is_refused() -> None:
     longest = "😀" * 242 + "x" * 3
     chat = Chat((UserId("a"), UserId("b")))
-    assert len(new_key(Frame({"fileName": longest}), chat).encode()) == 1012
+    assert len(new_key(ClientFrame({"fileName": longest}), chat).encode()) == 1012
     with pytest.raises(InvalidRequest, match="Shorten it"):
-        new_key(Frame({"fileName": "😀" * 255}), chat)
+        new_key(ClientFrame({"fileName": "😀" * 255}), chat)
 
 
 @pytest.mark.parametrize(
@@ -138,4 +138,4 @@ def test_what_is_no_key_is_refused(key: object) -> None:
 
 def test_a_missing_key_is_named() -> None:
     with pytest.raises(InvalidRequest, match="`fileKey` is missing"):
-        key_in(Frame({}), CHAT)
+        key_in(ClientFrame({}), CHAT)

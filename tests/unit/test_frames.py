@@ -1,7 +1,7 @@
 import pytest
 
+from chat.client_frame import ClientFrame
 from chat.errors import InvalidRequest
-from chat.frames import Frame
 
 
 @pytest.mark.parametrize(
@@ -20,13 +20,13 @@ from chat.frames import Frame
 )
 def test_what_is_not_json_is_refused(body: str) -> None:
     with pytest.raises(InvalidRequest, match="must be JSON"):
-        Frame.parse(body)
+        ClientFrame.parse(body)
 
 
 @pytest.mark.parametrize("body", ["null", "1", '"text"', "[]", '[{"action": "sendmessage"}]'])
 def test_json_that_is_no_object_is_refused(body: str) -> None:
     with pytest.raises(InvalidRequest, match="JSON object"):
-        Frame.parse(body)
+        ClientFrame.parse(body)
 
 
 @pytest.mark.parametrize(
@@ -40,63 +40,68 @@ def test_json_that_is_no_object_is_refused(body: str) -> None:
 )
 def test_a_field_that_is_there_twice_is_refused(body: str) -> None:
     with pytest.raises(InvalidRequest, match="twice"):
-        Frame.parse(body)
+        ClientFrame.parse(body)
 
 
 @pytest.mark.parametrize("text", ["\0", "a\0b", "a\0"])
 def test_a_nul_is_refused(text: str) -> None:
     with pytest.raises(InvalidRequest, match="`text` must not hold the character NUL"):
-        Frame({"text": text}).string("text", longest=4)
+        ClientFrame({"text": text}).string("text", max_length=4)
 
 
 @pytest.mark.parametrize("text", ["\u202eabc", "\u200d", "\u2028", "\x1b[0m", "\ufffe", "e\u0301"])
 def test_any_other_character_is_left_to_those_who_show_it(text: str) -> None:
-    assert Frame({"text": text}).string("text", longest=8) == text
+    assert ClientFrame({"text": text}).string("text", max_length=8) == text
 
 
 def test_a_string_is_read_as_it_was_sent() -> None:
-    assert Frame.parse('{"text": " \\u00e9\\ud83d\\ude00 "}').string("text", longest=4) == " é😀 "
+    assert (
+        ClientFrame.parse('{"text": " \\u00e9\\ud83d\\ude00 "}').string("text", max_length=4)
+        == " é😀 "
+    )
 
 
 def test_length_is_counted_in_characters_not_bytes() -> None:
-    assert Frame({"text": "😀" * 4}).string("text", longest=4) == "😀" * 4
+    assert ClientFrame({"text": "😀" * 4}).string("text", max_length=4) == "😀" * 4
     with pytest.raises(InvalidRequest, match="1 to 4 characters"):
-        Frame({"text": "😀" * 5}).string("text", longest=4)
+        ClientFrame({"text": "😀" * 5}).string("text", max_length=4)
 
 
 def test_a_missing_string_is_named() -> None:
     with pytest.raises(InvalidRequest, match="`text` is missing"):
-        Frame({}).string("text", longest=4)
+        ClientFrame({}).string("text", max_length=4)
 
 
 def test_an_empty_string_is_refused() -> None:
     with pytest.raises(InvalidRequest, match="`text` must have 1 to 4"):
-        Frame({"text": ""}).string("text", longest=4)
+        ClientFrame({"text": ""}).string("text", max_length=4)
 
 
 @pytest.mark.parametrize("value", [None, 1, True, [], {}])
 def test_what_is_no_string_is_refused(value: object) -> None:
     with pytest.raises(InvalidRequest, match="`text` must be a string"):
-        Frame({"text": value}).optional_string("text", longest=4)
+        ClientFrame({"text": value}).optional_string("text", max_length=4)
 
 
 @pytest.mark.parametrize("spelling", ['"\\ud800"', '"a\\udfffb"'])
 def test_half_a_surrogate_pair_is_refused(spelling: str) -> None:
     with pytest.raises(InvalidRequest, match="valid Unicode"):
-        Frame.parse(f'{{"text": {spelling}}}').string("text", longest=4)
+        ClientFrame.parse(f'{{"text": {spelling}}}').string("text", max_length=4)
 
 
 def test_optional_fields_may_be_absent() -> None:
-    assert Frame({}).optional_string("text", longest=4) is None
-    assert Frame({}).optional_whole_number("size") is None
+    assert ClientFrame({}).optional_string("text", max_length=4) is None
+    assert ClientFrame({}).optional_whole_number("size") is None
 
 
 def test_a_whole_number_is_read() -> None:
-    assert Frame.parse('{"size": 0}').optional_whole_number("size") == 0
-    assert Frame.parse('{"size": 9007199254740993}').optional_whole_number("size") == 2**53 + 1
+    assert ClientFrame.parse('{"size": 0}').optional_whole_number("size") == 0
+    assert (
+        ClientFrame.parse('{"size": 9007199254740993}').optional_whole_number("size") == 2**53 + 1
+    )
 
 
 @pytest.mark.parametrize("spelling", ["-1", "1.5", "1.0", "1e3", '"1"', "true", "null", "[1]"])
 def test_what_is_no_whole_number_is_refused(spelling: str) -> None:
     with pytest.raises(InvalidRequest, match="`size` must be a whole number"):
-        Frame.parse(f'{{"size": {spelling}}}').optional_whole_number("size")
+        ClientFrame.parse(f'{{"size": {spelling}}}').optional_whole_number("size")

@@ -1,18 +1,18 @@
 import pytest
 
 from chat.errors import InvalidRequest, Unauthorized
-from chat.identity import user_who_connects
+from chat.identity import user_id_in
 
 
 @pytest.mark.parametrize("user_id", ["a", "user123", "A.z_9@x+y=:|-", "o'neil~1", "u" * 128])
 def test_a_user_id_names_who_connects(user_id: str) -> None:
-    assert user_who_connects({"userId": user_id}) == user_id
+    assert user_id_in({"userId": user_id}) == user_id
 
 
 @pytest.mark.parametrize("query", [{}, {"userId": ""}, {"userid": "user123"}])
 def test_nobody_may_not_connect(query: dict[str, str]) -> None:
     with pytest.raises(Unauthorized, match="userId"):
-        user_who_connects(query)
+        user_id_in(query)
 
 
 @pytest.mark.parametrize(
@@ -21,8 +21,8 @@ def test_nobody_may_not_connect(query: dict[str, str]) -> None:
 )
 def test_who_cannot_exist_may_not_connect(user_id: str) -> None:
     with pytest.raises(InvalidRequest, match="`userId` must be"):
-        user_who_connects({"userId": user_id})
+        user_id_in({"userId": user_id})
 
 
 def test_plus_that_arrives_as_a_space_is_read_as_plus() -> None:
-    assert user_who_connects({"userId": "ann chat@example.com"}) == "ann+chat@example.com"
+    assert user_id_in({"userId": "ann chat@example.com"}) == "ann+chat@example.com"

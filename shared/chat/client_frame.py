@@ -1,4 +1,4 @@
-"""Frames: how the fields of a client's are read, and how ours are written."""
+"""A frame that a client sent, and how its fields are read."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from chat.errors import InvalidRequest
 
 
-class Frame:
+class ClientFrame:
     """One JSON object that a client sent.
 
     Fields that the protocol does not know are left alone, so that clients can be newer.
@@ -18,7 +18,7 @@ class Frame:
         self._fields = fields
 
     @classmethod
-    def parse(cls, body: str) -> Frame:
+    def parse(cls, body: str) -> ClientFrame:
         """Read a frame from the text that arrived.
 
         Raises:
@@ -43,18 +43,18 @@ class Frame:
         Raises:
             InvalidRequest: It is not of that form.
         """
-        return self.optional_string("clientMessageId", longest=128)
+        return self.optional_string("clientMessageId", max_length=128)
 
     def has(self, field: str) -> bool:
-        """Say whether there is such a field, whatever it holds."""
+        """Return whether there is such a field, with any value."""
         return field in self._fields
 
-    def string(self, field: str, *, longest: int) -> str:
+    def string(self, field: str, *, max_length: int) -> str:
         """Read a text that must be there.
 
         Args:
             field: The field's name.
-            longest: The most characters (code points) it may have; the least is 1.
+            max_length: In characters (code points); at least 1 is needed.
 
         Raises:
             InvalidRequest: It is missing, not a string, empty, too long, not valid Unicode, or has
@@ -65,10 +65,10 @@ class Frame:
         value = self._fields[field]
         if not isinstance(value, str):
             raise InvalidRequest(f"`{field}` must be a string.")
-        if not 1 <= len(value) <= longest:
-            raise InvalidRequest(f"`{field}` must have 1 to {longest} characters.")
+        if not 1 <= len(value) <= max_length:
+            raise InvalidRequest(f"`{field}` must have 1 to {max_length} characters.")
         if "\0" in value:
-            # Whatever takes it for a string's end would read less than was checked here.
+            # A program that takes it for a string's end would read less than was checked here.
             raise InvalidRequest(f"`{field}` must not hold the character NUL.")
         if not _is_unicode(value):
             raise InvalidRequest(
@@ -76,9 +76,9 @@ class Frame:
             )
         return value
 
-    def optional_string(self, field: str, *, longest: int) -> str | None:
+    def optional_string(self, field: str, *, max_length: int) -> str | None:
         """Read a text that may be absent, as `string` does."""
-        return self.string(field, longest=longest) if field in self._fields else None
+        return self.string(field, max_length=max_length) if field in self._fields else None
 
     def optional_whole_number(self, field: str) -> int | None:
         """Read a number that may be absent.
@@ -95,11 +95,6 @@ class Frame:
         return value
 
 
-def to_json(frame: Mapping[str, object]) -> str:
-    """Write a frame for a client, in as few bytes as it takes: API Gateway bills by size."""
-    return json.dumps(frame, ensure_ascii=False, separators=(",", ":"))
-
-
 def _refuse_constant(name: str) -> None:
     # Python reads NaN and Infinity, which JSON does not have.
     raise ValueError(name)
@@ -110,7 +105,7 @@ class _Repetition(ValueError):
 
 
 def _refuse_repetition(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    # JSON does not say which of the two counts, so who checks a frame and who uses it may differ:
+    # JSON does not say which of the two counts, so a check and a use of a frame may differ:
     # https://www.rfc-editor.org/rfc/rfc8259#section-4
     fields = dict(pairs)
     if len(fields) != len(pairs):

@@ -1,4 +1,4 @@
-"""A handshake: who opens the connection, and who says so."""
+"""Authentication: find out which user opens a connection."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from typing import TYPE_CHECKING, Any, Self
 
 from chat import settings
 from chat.errors import Forbidden, Unauthorized
-from chat.identity import UserId, claimed_user_id, is_user_id, user_who_connects
+from chat.identity import UserId, claimed_user_id, is_user_id, user_id_in
 
 if TYPE_CHECKING:
     from chat.tokens import Tokens
     from chat.websocket import Request
 
 
-class Handshakes:
-    """What a container needs to tell who connects.
+class Authentication:
+    """Authenticates handshakes.
 
-    An authorizer in front is believed before a token, and a token before the client itself. The
-    client is believed only where nobody else is asked: that is the open mode.
+    An authorizer in front of the function counts before a token, and a token before `userId` in the
+    URL. `userId` alone counts only in the open mode: without an authorizer and without an issuer.
 
     Args:
-        tokens: How to read a token; none in the open mode.
+        tokens: Verifies tokens; none in the open mode.
     """
 
     def __init__(self, tokens: Tokens | None) -> None:
@@ -29,40 +29,40 @@ class Handshakes:
 
     @classmethod
     def from_environment(cls) -> Self:
-        """Ask the deployment's issuer, if it has one."""
+        """Use the deployment's issuer, if it has one."""
         if not settings.jwt_issuer():
             return cls(None)
         from chat.tokens import Tokens  # noqa: PLC0415 -- the open mode does not pay for it
 
         return cls(Tokens.from_environment())
 
-    def user_of(self, request: Request) -> UserId:
-        """Tell who opens a connection.
+    def authenticate(self, request: Request) -> UserId:
+        """Return the user that opens a connection.
 
         Raises:
-            Unauthorized: Nobody is named, or nobody vouches for who is.
-            InvalidRequest: The client names somebody who cannot exist.
-            Forbidden: The client names somebody else than who is vouched for.
+            Unauthorized: No user is named, or the proof is missing or not valid.
+            InvalidRequest: `userId` is not a possible user id.
+            Forbidden: `userId` differs from the user that is proven.
             IssuerUnreachable: A token cannot be verified at the moment.
         """
-        user_id = self._vouched_for(request)
+        user_id = self._proven_user(request)
         if user_id is None:
-            return user_who_connects(request.query)
+            return user_id_in(request.query)
         if claimed_user_id(request.query) not in {"", user_id}:
             raise Forbidden("You are somebody else than `userId` says. Leave it out of the URL.")
         return user_id
 
-    def _vouched_for(self, request: Request) -> UserId | None:
+    def _proven_user(self, request: Request) -> UserId | None:
         if request.authorizer:
-            return _named_by(request.authorizer)
+            return _user_of_authorizer(request.authorizer)
         if self._tokens:
             return self._tokens.user_of(_token_in(request))
         return None
 
 
-def _named_by(authorizer: Mapping[str, Any]) -> UserId:
-    # Every authorizer has to give a `principalId`, but some give the same to everyone, and put what
-    # they know of the user into the context, next to it:
+def _user_of_authorizer(authorizer: Mapping[str, Any]) -> UserId:
+    # Every authorizer must return a `principalId`, but some return the same for all users, and put
+    # the user's id into the context, next to it:
     # https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-lambda-authorizer-output.html
     user_id = authorizer.get("userId", authorizer.get("principalId"))
     if not isinstance(user_id, str) or not is_user_id(user_id):

@@ -1,0 +1,100 @@
+"""The request for a catch-up: what on_connect asks of send_message.
+
+Nothing can be pushed before $connect has returned, so on_connect queues the request by an
+asynchronous invocation. `chat.catch_up` answers it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Self
+
+from chat import aws, settings
+from chat.connections import ConnectionId
+from chat.errors import InvalidRequest
+from chat.identity import UserId
+
+if TYPE_CHECKING:
+    from mypy_boto3_lambda import LambdaClient
+
+    from chat.websocket import Request
+
+_EVENT_KEY = "catchUp"
+# As many digits as there could be: the year 318857. Python's and DynamoDB's numbers reach further.
+_MILLISECONDS = re.compile(r"[0-9]{1,16}")
+
+
+@dataclass(frozen=True, slots=True)
+class CatchUpRequest:
+    """A connection asks for the messages that its user missed.
+
+    Attributes:
+        since: From when on, in milliseconds since 1970; at most `connected_at`.
+        connected_at: When API Gateway saw the handshake, in milliseconds since 1970.
+    """
+
+    connection_id: ConnectionId
+    user_id: UserId
+    since: int
+    connected_at: int
+
+    @classmethod
+    def in_event(cls, event: object) -> Self | None:
+        """Read what `CatchUpQueue.put` sent, if the event is that. API Gateway's never are."""
+        fields_sent = event.get(_EVENT_KEY) if isinstance(event, Mapping) else None
+        if not isinstance(fields_sent, Mapping) or fields_sent.keys() != _FIELDS:
+            return None
+        return cls(**fields_sent)
+
+
+_FIELDS = {field.name for field in fields(CatchUpRequest)}
+
+
+class CatchUpQueue:
+    """Lambda's queue of asynchronous invocations of send_message."""
+
+    def __init__(self, lambda_api: LambdaClient, function: str) -> None:
+        self._lambda_api = lambda_api
+        self._function = function
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """Use the deployed function."""
+        # Most connections do not catch up.
+        return cls(aws.lazily(aws.lambda_api), settings.send_message_function())
+
+    def put(self, request: CatchUpRequest) -> None:
+        """Queue a catch-up.
+
+        Lambda runs the function again if it fails:
+        https://docs.aws.amazon.com/lambda/latest/dg/invocation-async.html
+
+        Raises:
+            Unavailable: Lambda did not take it.
+        """
+        with aws.overload_as_unavailable():
+            self._lambda_api.invoke(
+                FunctionName=self._function,
+                InvocationType="Event",
+                Payload=json.dumps({_EVENT_KEY: asdict(request)}).encode(),
+            )
+
+
+def since_in(request: Request) -> int | None:
+    """Read ``since`` from the query string of a handshake, in milliseconds since 1970.
+
+    A `since` later than the handshake counts as the handshake's own time: a client whose clock is
+    ahead would otherwise skip every message until then.
+
+    Raises:
+        InvalidRequest: It is there, and is not a whole number of 0 or more.
+    """
+    since = request.query.get("since")
+    if since is None:
+        return None
+    if not _MILLISECONDS.fullmatch(since):
+        raise InvalidRequest("`since` must be a whole number: milliseconds since 1970.")
+    return min(int(since), request.connected_at)
