@@ -1,46 +1,56 @@
-/** The address bar: what it asks for, and what it shows. */
+/** The address bar: read the page's parameters from it, and write them back. */
 
 /**
- * Read what the address asks for, and take the token out of it, so that it is neither seen nor
- * bookmarked nor in this tab's history. A browser may have noted the address before this runs.
- * @returns {{backend: string, token: string, wantsToken: boolean,
- *   sides: {me: string, partner: string}[]}}
+ * The user of a pane, and the partner of its first chat.
+ * @typedef {{me: string, partner: string}} Participants
+ */
+
+/**
+ * Read the parameters, and remove the token from the address, so that it is neither visible, nor
+ * bookmarked, nor in this tab's history. A browser may have recorded the address before this runs.
+ * @returns {{backend: string, token: string, needsToken: boolean, panes: Participants[]}}
  */
 export function readAddress() {
   const query = new URLSearchParams(location.search);
   const token = query.get("token") ?? "";
-  const wantsToken = query.has("token");
+  const needsToken = query.has("token");
   const me = query.get("me") ?? "";
   const partner = query.get("with") ?? "";
-  const sides = [{ me, partner }];
-  if (query.get("panes") === "2") sides.push({ me: partner, partner: me });
-  if (wantsToken) {
+  const panes = [{ me, partner }];
+  if (query.get("panes") === "2") panes.push({ me: partner, partner: me });
+  if (needsToken) {
     query.set("token", "");
-    replace(query);
+    replaceQuery(query);
   }
-  return { backend: query.get("url") || ownBackend(), token, wantsToken, sides };
+  return { backend: query.get("url") || defaultBackend(), token, needsToken, panes };
 }
 
 /**
- * Show what is on the page, so that a reload or a bookmark leads back to it.
- * @param {{backend: string, me?: string, partner?: string, panes: number, wantsToken: boolean}} shown
+ * Write the parameters, so that a reload or a bookmark shows the same panes.
+ * @param {object} shown
+ * @param {string} shown.backend
+ * @param {string} shown.me
+ * @param {string} shown.partner
+ * @param {number} shown.paneCount
+ * @param {boolean} shown.needsToken
  */
-export function showAddress({ backend, me, partner, panes, wantsToken }) {
+export function writeAddress({ backend, me, partner, paneCount, needsToken }) {
   const query = new URLSearchParams();
-  if (backend !== ownBackend()) query.set("url", backend);
+  if (backend !== defaultBackend()) query.set("url", backend);
   if (me) query.set("me", me);
   if (partner) query.set("with", partner);
-  if (panes > 1) query.set("panes", String(panes));
-  // Empty: there was one, and who reloads has to bring it again.
-  if (wantsToken) query.set("token", "");
-  replace(query);
+  if (paneCount > 1) query.set("panes", String(paneCount));
+  // Empty: after a reload, the page asks for the token again.
+  if (needsToken) query.set("token", "");
+  replaceQuery(query);
 }
 
-/** The backend that serves this page. */
-function ownBackend() {
+/** Return the address of the backend that serves this page. */
+function defaultBackend() {
   return `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/prod`;
 }
 
-function replace(query) {
+/** @param {URLSearchParams} query */
+function replaceQuery(query) {
   history.replaceState(null, "", query.size ? `?${query}` : location.pathname);
 }

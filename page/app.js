@@ -1,134 +1,163 @@
 /** The page: one pane, or two side by side. */
 
-import { readAddress, showAddress } from "./address.js";
-import { element, icon } from "./element.js";
-import { Pane } from "./pane.js";
-import { claimsOf } from "./protocol.js";
-import { startForm } from "./start.js";
+import { readAddress, writeAddress } from "./address.js";
+import { ChatPane } from "./chat-pane.js";
+import { createElement, find } from "./dom.js";
+import { chatIdOf, claimsOf } from "./protocol.js";
+import { StartForm } from "./start-form.js";
+
+/** @typedef {import("./address.js").Participants} Participants */
+
+/**
+ * A place on the page: a chat pane, or the form that opens one.
+ * @typedef {object} Slot
+ * @property {Participants} participants
+ * @property {ChatPane | null} pane
+ * @property {HTMLElement} element
+ */
 
 const address = readAddress();
-const main = document.querySelector("main");
-const switcher = document.querySelector(".switch");
-const second = document.querySelector(".second");
+const main = find(document, "main", HTMLElement);
+const paneSwitch = find(document, ".pane-switch", HTMLElement);
+const secondPane = find(document, ".second-pane", HTMLButtonElement);
+const secondPaneLabel = find(secondPane, "span", HTMLElement);
+const backendLabel = find(document, ".backend", HTMLElement);
 const title = document.title;
 
-/** @type {{side: {me: string, partner: string}, pane: Pane | null, element: HTMLElement}[]} */
+/** @type {Slot[]} */
 const slots = [];
-let backend = address.backend;
-let { wantsToken } = address;
-let shown = 0;
+let { backend, needsToken } = address;
+// On a narrow page one slot is visible at a time.
+let visibleIndex = 0;
 
-function addSlot(side) {
-  slots.push({ side, pane: null, element: element("div") });
-  return slots.at(-1);
+/**
+ * @param {Participants} participants
+ * @returns {Slot}
+ */
+function addSlot(participants) {
+  const slot = { participants, pane: null, element: createElement("div") };
+  slots.push(slot);
+  return slot;
 }
 
+/** @param {Slot} slot */
 function showForm(slot) {
   slot.pane?.close();
   slot.pane = null;
-  fill(slot, startForm({
-    side: slot.side,
+  const form = new StartForm({
+    participants: slot.participants,
     backend,
-    wantsToken,
-    isAlone: slots.length === 1,
-    onStart: (start) => begin(slot, start),
-  }));
+    needsToken,
+    canOpenBoth: slots.length === 1,
+    onStart: (start) => {
+      openPane(slot, start);
+      if (start.opensBoth) openSecondPane();
+    },
+  });
+  slot.element = form.element;
+  render();
+  return form;
 }
 
-function begin(slot, { me, chatId, backend: chosen, token, both }) {
-  backend = chosen;
-  wantsToken = Boolean(token);
-  slot.pane = new Pane({
+/**
+ * @param {Slot} slot
+ * @param {{me: string, chatId: string, backend: string, token: string}} start
+ */
+function openPane(slot, { me, chatId, backend: chosenBackend, token }) {
+  backend = chosenBackend;
+  needsToken = Boolean(token);
+  const pane = new ChatPane({
     me, chatId, backend, token,
-    onLeave: () => {
-      showForm(slot);
-      slot.element.querySelector("input").focus();
-    },
+    onLeave: () => showForm(slot).focus(),
     onUnread: showUnread,
   });
-  slot.side = { me, partner: slot.pane.partner || chatId };
-  fill(slot, slot.pane.element);
-  slot.pane.look();
-  slot.pane.focus();
-  if (both) openSecond();
+  slot.pane = pane;
+  slot.participants = { me, partner: pane.partner || chatId };
+  slot.element = pane.element;
+  render();
+  pane.markRead();
+  pane.focus();
 }
 
-/** Open the other side of the chat. With tokens it takes another one, so somebody has to say more. */
-function openSecond() {
-  const [{ side }] = slots;
-  const slot = addSlot({ me: side.partner, partner: side.me });
-  if (wantsToken || !canBegin(slot.side)) showForm(slot);
-  else begin(slot, { ...startOf(slot.side), token: "" });
-  slots[0].pane?.focus();
+/** Open the partner's pane; or the form, if it needs the partner's token or user id. */
+function openSecondPane() {
+  const [first] = slots;
+  const { me: partner, partner: me } = first.participants;
+  const slot = addSlot({ me, partner });
+  if (needsToken || !isComplete(slot.participants)) showForm(slot);
+  else openPane(slot, { me, chatId: chatIdOf(me, partner), backend, token: "" });
+  first.pane?.focus();
 }
 
-function closeSecond() {
+function closeSecondPane() {
   slots[1].pane?.close();
   slots.length = 1;
-  shown = 0;
-  arrange();
+  visibleIndex = 0;
+  render();
 }
 
-function fill(slot, content) {
-  slot.element = content;
-  arrange();
-}
-
-/** Show what there is: the panes, the buttons above, the address. */
-function arrange() {
-  const wanted = slots.map((slot) => slot.element);
-  for (const child of [...main.children]) if (!wanted.includes(child)) child.remove();
-  // What is there already is not moved: that would lose its place and its focus.
-  wanted.forEach((content, place) => {
-    if (main.children[place] !== content) main.insertBefore(content, main.children[place] ?? null);
+/** Show the slots, the header above them, and the address. */
+function render() {
+  const elements = slots.map((slot) => slot.element);
+  for (const child of [...main.children]) {
+    if (!elements.some((element) => element === child)) child.remove();
+  }
+  // An element that is at its place is not moved: it would lose its focus and scroll position.
+  elements.forEach((element, index) => {
+    const current = main.children.item(index);
+    if (current !== element) main.insertBefore(element, current);
   });
   main.dataset.panes = String(slots.length);
-  const [{ side, pane }] = slots;
-  second.hidden = pane === null && slots.length === 1;
-  second.lastElementChild.textContent = slots.length > 1 ? "Close second pane" : "Second pane";
-  document.querySelector(".backend").textContent = hostOf(backend);
-  if (pane) {
-    showAddress({ backend, me: side.me, partner: side.partner, panes: slots.length, wantsToken });
-  }
-  showSwitch();
+  const [{ participants, pane }] = slots;
+  secondPane.hidden = pane === null && slots.length === 1;
+  secondPaneLabel.textContent = slots.length > 1 ? "Close second pane" : "Second pane";
+  backendLabel.textContent = hostOf(backend);
+  if (pane) writeAddress({ backend, ...participants, paneCount: slots.length, needsToken });
+  renderSwitch();
 }
 
-/** On a narrow page one pane is shown at a time. */
-function showSwitch() {
-  main.dataset.shown = String(shown);
-  const focused = [...switcher.children].indexOf(document.activeElement);
-  switcher.hidden = slots.length === 1;
-  switcher.replaceChildren(...slots.map(({ pane, side }, number) => {
-    const name = element("span", { className: "name" }, side.me || "New");
-    const choose = element("button", { type: "button" }, name);
-    choose.ariaPressed = String(number === shown);
-    if (pane?.unread) choose.append(element("span", { className: "count" }, `${pane.unread} new`));
-    choose.addEventListener("click", () => {
-      shown = number;
-      showSwitch();
-      switcher.children[number].focus();
-      pane?.look();
-    });
-    return choose;
-  }));
-  switcher.children[focused]?.focus();
+/** Show a button for each slot, and return the buttons. */
+function renderSwitch() {
+  main.dataset.visible = String(visibleIndex);
+  const buttons = slots.map((slot, index) => switchButton(slot, index));
+  const focused = [...paneSwitch.children].findIndex((child) => child === document.activeElement);
+  paneSwitch.hidden = slots.length === 1;
+  paneSwitch.replaceChildren(...buttons);
+  buttons[focused]?.focus();
+  return buttons;
+}
+
+/**
+ * @param {Slot} slot
+ * @param {number} index
+ */
+function switchButton({ pane, participants }, index) {
+  const name = createElement("span", { className: "name" }, participants.me || "New");
+  const button = createElement("button", { type: "button" }, name);
+  button.ariaPressed = String(index === visibleIndex);
+  if (pane?.unread) {
+    button.append(createElement("span", { className: "count" }, `${pane.unread} new`));
+  }
+  button.addEventListener("click", () => {
+    visibleIndex = index;
+    renderSwitch()[index].focus();
+    pane?.markRead();
+  });
+  return button;
 }
 
 function showUnread() {
   const count = slots.reduce((sum, { pane }) => sum + (pane?.unread ?? 0), 0);
   document.title = count ? `(${count}) ${title}` : title;
-  showSwitch();
+  renderSwitch();
 }
 
-function canBegin({ me, partner }) {
-  return Boolean(me && partner) && !partner.includes("#");
+/** @param {Participants} participants */
+function isComplete({ me, partner }) {
+  return me !== "" && partner !== "" && !partner.includes("#");
 }
 
-/** What the form would say, had it been filled in. */
-function startOf({ me, partner }) {
-  return { me, backend, chatId: [me, partner].sort().join("#"), both: false };
-}
-
+/** @param {string} url */
 function hostOf(url) {
   try {
     return new URL(url).host;
@@ -137,29 +166,37 @@ function hostOf(url) {
   }
 }
 
-function everyPane(act) {
+/** @param {(pane: ChatPane) => void} act */
+function forEachPane(act) {
   for (const { pane } of slots) if (pane) act(pane);
 }
 
-second.addEventListener("click", () => (slots.length > 1 ? closeSecond() : openSecond()));
-window.addEventListener("online", () => everyPane((pane) => pane.wake()));
+/** Show the panes that the address asks for, or the form where something is missing. */
+function openFromAddress() {
+  const [participants] = address.panes;
+  const userId = claimsOf(address.token)?.sub;
+  if (typeof userId === "string") participants.me ||= userId;
+  const slot = addSlot(participants);
+  const form = showForm(slot);
+  form.setToken(address.token);
+  if (isComplete(participants) && (address.token || !needsToken)) form.submit();
+  if (slot.pane && address.panes.length > 1) openSecondPane();
+}
+
+secondPane.addEventListener("click", () => {
+  if (slots.length > 1) closeSecondPane();
+  else openSecondPane();
+});
+window.addEventListener("online", () => forEachPane((pane) => pane.checkConnection()));
 window.addEventListener("beforeunload", (event) => {
   if (slots.some(({ pane }) => pane?.isUploading)) event.preventDefault();
 });
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) return;
-  everyPane((pane) => pane.wake());
-  everyPane((pane) => pane.look());
+  forEachPane((pane) => pane.checkConnection());
+  forEachPane((pane) => pane.markRead());
 });
 window.matchMedia("(max-width: 47.99rem)").addEventListener("change", () => {
-  everyPane((pane) => pane.look());
+  forEachPane((pane) => pane.markRead());
 });
-
-const slot = addSlot(address.sides[0]);
-const token = address.token;
-const named = claimsOf(token)?.sub;
-if (typeof named === "string") slot.side.me ||= named;
-showForm(slot);
-if (token) slot.element.elements.token.value = token;
-if (canBegin(slot.side) && (token || !wantsToken)) slot.element.requestSubmit();
-if (slot.pane && address.sides.length > 1) openSecond();
+openFromAddress();

@@ -1,56 +1,90 @@
-/** Files, down: links while they last, pictures, downloads. */
+/** Files of messages: previews, downloads, and the links for both. */
 
 import { ChatError } from "./protocol.js";
 
-// Links last 15 minutes, or less: until the session of the role ends that signed them.
-const TRUSTED_MS = 10 * 60_000;
+// A link expires after 15 minutes, or earlier: with the session of the role that signed it.
+const MAX_LINK_AGE_MS = 10 * 60_000;
 
-// What some systems call the types that the backend takes.
-const OTHER_NAMES = {
+/**
+ * What some systems call the types that the backend takes.
+ * @type {Record<string, string>}
+ */
+const TYPE_ALIASES = {
   "application/x-zip-compressed": "application/zip",
   "audio/mp3": "audio/mpeg",
   "image/jpg": "image/jpeg",
 };
 
-/** Give a file's type as the backend knows it. */
+/**
+ * The file of a stored message.
+ * @typedef {object} StoredFile
+ * @property {string} chatId
+ * @property {string} fileKey
+ * @property {import("./protocol.js").FileInfo} file
+ */
+
+/**
+ * Return a file's type as the backend knows it.
+ * @param {File} file
+ */
 export function contentTypeOf(file) {
-  return OTHER_NAMES[file.type] ?? file.type;
+  return TYPE_ALIASES[file.type] ?? file.type;
 }
 
 /** The files of one user's chats. */
 export class Files {
   #client;
+  /** @type {Map<string, {url: string, receivedAt: number}>} download links, by file key */
   #links = new Map();
-  #own = new Map();
+  /** @type {Map<string, string>} blob URLs of files that were sent from this page, by file key */
+  #sent = new Map();
 
   /** @param {import("./protocol.js").ChatClient} client */
   constructor(client) {
     this.#client = client;
   }
 
-  /** Remember a link that came with a message. */
-  remember(fileKey, url) {
-    this.#links.set(fileKey, { url, at: Date.now() });
+  /**
+   * Store the download link that came with a message.
+   * @param {string} fileKey
+   * @param {string} url
+   */
+  storeLink(fileKey, url) {
+    this.#links.set(fileKey, { url, receivedAt: Date.now() });
   }
 
-  /** Remember the bytes of a file that was sent from here. */
-  keep(fileKey, file) {
-    this.#own.set(fileKey, URL.createObjectURL(file));
+  /**
+   * Store the bytes of a file that was sent from this page.
+   * @param {string} fileKey
+   * @param {File} file
+   */
+  storeSent(fileKey, file) {
+    this.#sent.set(fileKey, URL.createObjectURL(file));
   }
 
-  /** Give a link to show a picture by. */
-  async pictureOf({ chatId, fileKey }, isFresh = false) {
-    return this.#own.get(fileKey) ?? this.#linkTo(chatId, fileKey, isFresh);
+  /**
+   * Return a URL for the preview of a picture.
+   * @param {StoredFile} stored
+   * @param {{isRetry: boolean}} options a retry asks for a new link
+   */
+  async previewUrl({ chatId, fileKey }, { isRetry }) {
+    return this.#sent.get(fileKey) ?? this.#linkTo(chatId, fileKey, { isRetry });
   }
 
-  /** Save a file under its name. */
+  /**
+   * Download a file and save it under its name.
+   * @param {StoredFile} stored
+   * @throws {ChatError}
+   */
   async download({ chatId, fileKey, file }) {
-    let response = await get(await this.#linkTo(chatId, fileKey, false));
-    if (!response.ok) response = await get(await this.#linkTo(chatId, fileKey, true));
-    if (!response.ok) throw failed(`The storage answers ${response.status}.`);
+    let response = await fetchFile(await this.#linkTo(chatId, fileKey, { isRetry: false }));
+    if (!response.ok) {
+      response = await fetchFile(await this.#linkTo(chatId, fileKey, { isRetry: true }));
+    }
+    if (!response.ok) throw downloadError(`The storage answers ${response.status}.`);
     const bytes = await response.blob().catch(() => null);
-    if (bytes === null) throw failed("The connection broke.");
-    // Of no type that could be shown: it would be shown as a part of this page.
+    if (bytes === null) throw downloadError("The connection broke.");
+    // With its own type, a browser might show it as a part of this page.
     const saved = new Blob([bytes], { type: "application/octet-stream" });
     const link = document.createElement("a");
     link.href = URL.createObjectURL(saved);
@@ -60,29 +94,36 @@ export class Files {
     setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
   }
 
-  /** Let go of the pictures. */
+  /** Release the bytes of the files that were sent. */
   close() {
-    for (const url of this.#own.values()) URL.revokeObjectURL(url);
-    this.#own.clear();
+    for (const url of this.#sent.values()) URL.revokeObjectURL(url);
+    this.#sent.clear();
   }
 
-  async #linkTo(chatId, fileKey, isFresh) {
+  /**
+   * @param {string} chatId
+   * @param {string} fileKey
+   * @param {{isRetry: boolean}} options
+   */
+  async #linkTo(chatId, fileKey, { isRetry }) {
     const link = this.#links.get(fileKey);
-    if (!isFresh && link && Date.now() - link.at < TRUSTED_MS) return link.url;
-    const { fileUrl } = await this.#client.link(chatId, fileKey);
-    this.remember(fileKey, fileUrl);
+    if (!isRetry && link && Date.now() - link.receivedAt < MAX_LINK_AGE_MS) return link.url;
+    const { fileUrl } = await this.#client.downloadLink(chatId, fileKey);
+    this.storeLink(fileKey, fileUrl);
     return fileUrl;
   }
 }
 
-async function get(url) {
+/** @param {string} url */
+async function fetchFile(url) {
   try {
     return await fetch(url, { credentials: "omit", referrerPolicy: "no-referrer" });
   } catch {
-    throw failed("The storage is out of reach. Try again.");
+    throw downloadError("The storage is out of reach. Try again.");
   }
 }
 
-function failed(message) {
+/** @param {string} message */
+function downloadError(message) {
   return new ChatError("download_failed", message);
 }

@@ -1,53 +1,95 @@
 /**
- * A client of the chat that loses nothing: one module, without a page, to copy and use.
+ * A client of the chat that loses no message: one module without dependencies, to copy and use.
  *
  *     import { ChatClient, chatIdOf } from "./protocol.js";
  *
  *     const client = new ChatClient({ url: "wss://….amazonaws.com/prod", userId: "user123" });
- *     client.addEventListener("message", ({ detail }) => console.log(detail.senderId, detail.text));
+ *     client.addEventListener("message", ({ detail }) => console.log(detail.text));
  *     client.connect();
  *     client.send({ chatId: chatIdOf("user123", "user456"), text: "Hello!" });
  *
- * It keeps the rules of docs/protocol.md for a client that never loses a message: every message
- * has an id of its own and is sent again until it is acknowledged; `since` is the `until` of the last
- * `synced`; messages are known by their `messageId`. What has to outlive a reload is for its owner to
- * keep (`storage.js` does): the events tell it in time, and the options take it back.
+ * It follows the rules of docs/protocol.md for a client that never loses a message: it gives each
+ * message a `clientMessageId` and resends it until it is acknowledged; it connects with the `until`
+ * of the last `synced` as `since`; it deduplicates messages by their `messageId`. Its owner stores
+ * what has to survive a reload, as `storage.js` does: it takes it from these events, and passes it
+ * back as options.
  *
- * | event     | detail                                                                            |
- * | --------- | --------------------------------------------------------------------------------- |
- * | `state`   | {@link State}: what the connection is doing                                       |
- * | `message` | the frame: somebody wrote, or you did elsewhere. Each `messageId` once             |
- * | `outbox`  | {@link Item}: it is new, or was refused, or tries again. Keep it *now*: it is sent next |
- * | `ack`     | `{item, ack}`: it is stored, and no longer in the outbox                           |
- * | `synced`  | the frame, and `fresh`: how many messages were new since connecting. Keep `until`  |
- * | `error`   | {@link ChatError} that belongs to no message                                      |
+ * | event     | detail                                                                       |
+ * | --------- | ---------------------------------------------------------------------------- |
+ * | `state`   | {@link State}: what the connection is doing                                  |
+ * | `message` | {@link MessageFrame}: from the partner, or your own from another device.     |
+ * |           | Each `messageId` once                                                        |
+ * | `outbox`  | {@link OutboxItem}: it is new, refused, or will be resent. Store it *now*,   |
+ * |           | before it is sent                                                            |
+ * | `ack`     | {@link Acknowledged}: the message is stored, and no longer in the outbox     |
+ * | `synced`  | {@link Synced}: the catch-up is over. Store `until`                          |
+ * | `error`   | {@link ChatError} that belongs to no message                                 |
  */
 
-/** The form of a user id. */
-export const USER_ID = /^[A-Za-z0-9._@+=:|'~-]{1,128}$/;
+// --- the frames of docs/asyncapi.yaml ------------------------------------------------------------
 
-/** Texts may have so many characters (code points). */
-export const LONGEST_TEXT = 4096;
+/** @typedef {{action: "sendmessage", chatId: string, text?: string, fileKey?: string,
+ *   clientMessageId: string}} SendMessageFrame */
 
-// API Gateway closes what is silent for 10 minutes, and does not say whether its own pings count.
-const KEEP_ALIVE_MS = 4 * 60_000;
-// A frame of no known action reaches no function: API Gateway itself answers "Forbidden".
-const KEEP_ALIVE = JSON.stringify({ action: "ping" });
-const ANSWER_MS = 12_000;
-// A black hole in the network answers no handshake, and says nothing either.
-const CONNECT_MS = 60_000;
-// So long after the last message of a replay; and, since new ones come in between, at most so long.
-const CATCH_UP_MS = 60_000;
-const LONGEST_CATCH_UP_MS = 5 * 60_000;
-const FIRST_PAUSE_MS = 1_000;
-const LONGEST_PAUSE_MS = 30_000;
-// A connection that lasts so long was a good one: the next pause is the shortest again.
-const STABLE_MS = 60_000;
-const MOST_ATTEMPTS = 6;
-// API Gateway closes the connection on a larger frame, and would do so at each attempt.
-const LARGEST_FRAME = 32 * 1024;
-// The clocks of the issuer, the backend and this machine differ.
-const CLOCK_SKEW_MS = 5 * 60_000;
+/** @typedef {{action: "sendfile", chatId: string, fileName: string, contentType: string,
+ *   size: number}} UploadRequest */
+
+/** @typedef {{action: "sendfile", chatId: string, fileKey: string}} DownloadRequest */
+
+/**
+ * A message, in a frame or stored.
+ * @typedef {object} Message
+ * @property {string} messageId
+ * @property {string} chatId
+ * @property {string} senderId
+ * @property {number} timestamp milliseconds since 1970
+ * @property {string} [text]
+ * @property {string} [fileKey] of the file, if there is one, like the fields below
+ * @property {string} [fileName]
+ * @property {string} [contentType]
+ * @property {number} [size] in bytes
+ */
+
+/** @typedef {Message & {type: "message", recipientId: string, fileUrl?: string}} MessageFrame */
+
+/** @typedef {{type: "ack", action: "sendmessage", messageId: string, chatId: string,
+ *   timestamp: number, delivered: number, clientMessageId: string, duplicate?: true}} AckFrame */
+
+/** @typedef {{type: "upload", action: "sendfile", chatId: string, fileKey: string,
+ *   uploadUrl: string, method: "PUT", headers: Record<string, string>,
+ *   expiresIn: number}} UploadFrame */
+
+/** @typedef {{type: "download", action: "sendfile", chatId: string, fileKey: string,
+ *   fileUrl: string, fileName: string, contentType: string, size: number,
+ *   expiresIn: number}} DownloadFrame */
+
+/** @typedef {UploadFrame | DownloadFrame} FileFrame */
+
+/** @typedef {{type: "synced", since: number, until: number, count: number,
+ *   complete: boolean}} SyncedFrame */
+
+/** @typedef {{type: "error", action: "sendmessage" | "sendfile", code: string, message: string,
+ *   requestId: string, clientMessageId?: string, retryAfterMs?: number}} ErrorFrame */
+
+/**
+ * API Gateway's own error.
+ * @typedef {{type?: undefined, message: string, connectionId: string,
+ *   requestId: string}} GatewayErrorFrame
+ */
+
+/**
+ * @typedef {MessageFrame | AckFrame | FileFrame | SyncedFrame | ErrorFrame
+ *   | GatewayErrorFrame} ServerFrame
+ */
+
+/**
+ * A frame as it was parsed: its fields may be missing, or of any type.
+ * @template {ServerFrame} [F=ServerFrame]
+ * @typedef {F extends unknown
+ *   ? {type: F["type"]} & {[Name in Exclude<keyof F, "type">]?: unknown} : never} Unchecked
+ */
+
+// --- the events and options ----------------------------------------------------------------------
 
 /** @typedef {"offline" | "connecting" | "catching-up" | "connected" | "waiting"} StateName */
 
@@ -56,26 +98,102 @@ const CLOCK_SKEW_MS = 5 * 60_000;
  * @typedef {object} State
  * @property {StateName} name
  * @property {number} [retryAt] when it connects again, if it waits; milliseconds since 1970
- * @property {"lost" | "unreachable"} [problem] why it waits: it was open, or it never opened. A
- *   browser does not tell a refused handshake from a backend that is not there.
- * @property {ChatError} [error] why it has given up; or, while it waits, why there was no token
+ * @property {"lost" | "unreachable"} [problem] why it waits: it was open, or it never opened.
+ *   Browsers do not distinguish a refused handshake from a backend that does not respond.
+ * @property {ChatError} [error] why it does not try again; or, if it waits, why there was no token
  */
+
+/** @typedef {{name: string, type?: string, size?: number}} FileInfo */
 
 /**
  * A message that is not acknowledged yet.
- * @typedef {object} Item
+ * @typedef {object} OutboxItem
  * @property {string} clientMessageId
  * @property {string} chatId
  * @property {string} [text]
  * @property {string} [fileKey]
- * @property {object} [file] whatever you like to remember of its file; it is not sent
+ * @property {FileInfo} [file] what to show of its file; it is not sent
  * @property {number} createdAt milliseconds since 1970
  * @property {"queued" | "refused"} status
- * @property {{code: string, message: string, requestId?: string}} [error] the last that was said
- *   of it. While it is `queued`, it is tried again.
+ * @property {{code: string, message: string, requestId?: string}} [error] the last one. While the
+ *   item is `queued`, it is resent.
  */
 
-/** What went wrong: a code of the protocol, or one of this module's own, and a sentence. */
+/** @typedef {{item: OutboxItem, ack: AckFrame}} Acknowledged */
+
+/** @typedef {SyncedFrame & {newMessages: number}} Synced with the number of new messages */
+
+/**
+ * The payload of each event, as its `detail`.
+ * @typedef {object} ChatEvents
+ * @property {State} state
+ * @property {MessageFrame} message
+ * @property {OutboxItem} outbox
+ * @property {Acknowledged} ack
+ * @property {Synced} synced
+ * @property {ChatError} error
+ */
+
+/**
+ * @typedef {object} ChatClientOptions
+ * @property {string} url of the stage: `wss://…/prod`
+ * @property {string} [userId] may be left out if there is a token. The backend refuses one that is
+ *   not the token's, so that no outbox is sent as another user's.
+ * @property {string | (() => string | Promise<string>)} [token] for a backend with authentication.
+ *   A function is called before each connection. If it throws a {@link ChatError}, the client goes
+ *   offline; after another error it is called again.
+ * @property {number} [since] the last `until` that you stored; 0 the first time
+ * @property {Iterable<string>} [seen] the ids of the messages that you have
+ * @property {Iterable<OutboxItem>} [outbox] the items that you stored
+ * @property {new (url: string) => WebSocket} [WebSocket]
+ */
+
+/**
+ * @template {keyof ChatEvents} T
+ * @callback ChatListener
+ * @param {CustomEvent<ChatEvents[T]>} event
+ * @returns {void}
+ */
+
+/**
+ * An EventTarget whose events are {@link ChatEvents}.
+ * @typedef {object} ChatEventTarget
+ * @property {<T extends keyof ChatEvents>(type: T, listener: ChatListener<T>,
+ *   options?: AddEventListenerOptions | boolean) => void} addEventListener
+ * @property {<T extends keyof ChatEvents>(type: T, listener: ChatListener<T>,
+ *   options?: EventListenerOptions | boolean) => void} removeEventListener
+ * @property {(event: Event) => boolean} dispatchEvent
+ */
+const ChatEventTarget = /** @type {new () => ChatEventTarget} */ (EventTarget);
+
+/** The pattern of a user id. */
+export const USER_ID = /^[A-Za-z0-9._@+=:|'~-]{1,128}$/;
+
+/** In code points. */
+export const MAX_TEXT_LENGTH = 4096;
+
+// API Gateway closes a connection that is idle for 10 minutes. Whether its own pings count is not
+// documented.
+const KEEP_ALIVE_INTERVAL_MS = 4 * 60_000;
+// No route has this action, so no function runs: API Gateway itself answers "Forbidden".
+const KEEP_ALIVE = JSON.stringify({ action: "ping" });
+const RESPONSE_TIMEOUT_MS = 12_000;
+// A network that drops packets neither completes nor refuses a handshake.
+const CONNECT_TIMEOUT_MS = 60_000;
+// Since the last message; and, because new messages may arrive meanwhile, in total.
+const CATCH_UP_IDLE_TIMEOUT_MS = 60_000;
+const CATCH_UP_TIMEOUT_MS = 5 * 60_000;
+const MIN_BACKOFF_MS = 1_000;
+const MAX_BACKOFF_MS = 30_000;
+// After a connection that lasted this long, the backoff starts again at its minimum.
+const STABLE_CONNECTION_MS = 60_000;
+const MAX_ATTEMPTS = 6;
+// API Gateway closes the connection on a larger frame, and would do so at each attempt.
+const MAX_FRAME_BYTES = 32 * 1024;
+// The clocks of the issuer, the backend and this machine differ.
+const MAX_CLOCK_SKEW_MS = 5 * 60_000;
+
+/** An error: a code of the protocol or of this module, and a sentence. */
 export class ChatError extends Error {
   /**
    * @param {string} code
@@ -91,21 +209,25 @@ export class ChatError extends Error {
   }
 }
 
-/** Make an id. `crypto.randomUUID` would not be there on a page that came by plain HTTP. */
+/** Return a random id. `crypto.randomUUID` does not exist on a page that came by plain HTTP. */
 export function newId() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** Give the id of the chat of two users. */
+/**
+ * Return the id of the chat of two users.
+ * @param {string} one
+ * @param {string} other
+ */
 export function chatIdOf(one, other) {
   return [one, other].sort().join("#");
 }
 
 /**
- * Read what a token says, without verifying it: that is the backend's to do.
+ * Return the claims of a token without verifying it, which the backend does.
  * @param {string} token
- * @returns {Record<string, unknown> | null} its claims; null if it is no token
+ * @returns {Record<string, unknown> | null} null if it is not a JSON Web Token
  */
 export function claimsOf(token) {
   const parts = token.split(".");
@@ -120,48 +242,38 @@ export function claimsOf(token) {
   }
 }
 
-/** One user's connection to the chat, for as long as it is wanted. */
-export class ChatClient extends EventTarget {
+/** One user's connection to the chat, which is opened again until its owner disconnects. */
+export class ChatClient extends ChatEventTarget {
   #url;
   #userId;
   #token;
   #since;
   #seen;
-  /** @type {Map<string, Item>} in the order in which they are sent */
+  /** @type {Map<string, OutboxItem>} by `clientMessageId`, in the order in which they are sent */
   #outbox = new Map();
-  /** @type {Map<string, {id: string, timer: number, unanswered: number, failures: number}>} */
-  #underWay = new Map();
-  /** @type {Question[]} one after the other: their answers carry no id. The first is under way. */
-  #questions = [];
+  /** @type {Map<string, InFlight>} by chat id */
+  #inFlight = new Map();
+  /** @type {FileRequest[]} of which the first is sent: one at a time, as answers carry no id */
+  #fileRequests = [];
   #WebSocket;
+  /** @type {WebSocket | null} */
   #socket = null;
-  #attempt = 0;
-  #wanted = false;
-  #openedAt = null;
+  // Changes with each connection, so that what an earlier one awaited can be ignored.
+  #connectionNumber = 0;
+  #isWanted = false;
+  #openedAt = 0; // 0: it is not open
   #failures = 0;
-  #fresh = 0;
+  #newMessages = 0;
   #lastCreatedAt = 0;
-  #connecting;
-  #reconnecting;
-  #keepAlive;
-  #catchingUp;
+  #connectTimer = 0;
+  #reconnectTimer = 0;
+  #keepAliveTimer = 0;
+  #catchUpTimer = 0;
 
   /** @type {State} */
   state = { name: "offline" };
 
-  /**
-   * @param {object} options
-   * @param {string} options.url of the stage: `wss://…/prod`
-   * @param {string} [options.userId] who you are. It may be left out where there is a token; beside
-   *   one that is somebody else's the backend refuses it, so that no outbox is sent as another.
-   * @param {string | (() => string | Promise<string>)} [options.token] what proves it, where the
-   *   backend does not take your word for it. A function is asked before each connection, and again
-   *   after it has thrown; a {@link ChatError} of its own ends the client's attempts.
-   * @param {number} [options.since] the last `until` you kept; 0 the first time
-   * @param {Iterable<string>} [options.seen] the ids of messages you have
-   * @param {Iterable<Item>} [options.outbox] the items you kept
-   * @param {typeof WebSocket} [options.WebSocket]
-   */
+  /** @param {ChatClientOptions} options */
   constructor({ url, userId, token, since = 0, seen = [], outbox = [], ...more }) {
     super();
     this.#url = url;
@@ -176,97 +288,106 @@ export class ChatClient extends EventTarget {
     }
   }
 
-  // --- what its owner asks for -----------------------------------------------------------------
+  // --- the owner's methods -----------------------------------------------------------------------
 
-  /** Connect, and stay so until `disconnect`. */
+  /** Connect, and reconnect after each failure until `disconnect`. */
   connect() {
-    if (this.#wanted) return;
-    this.#wanted = true;
+    if (this.#isWanted) return;
+    this.#isWanted = true;
     this.#failures = 0;
     this.#open();
   }
 
-  /** End the connection. What is not acknowledged waits. */
+  /** Close the connection. The outbox keeps what is not acknowledged. */
   disconnect() {
-    this.#wanted = false;
-    this.#leave();
-    this.#become({ name: "offline" });
+    this.#isWanted = false;
+    this.#close();
+    this.#setState({ name: "offline" });
   }
 
-  /** See at once whether the connection is still there; call it when the network or the user is back. */
-  wake() {
-    if (!this.#wanted) return;
+  /** Check the connection now, or reconnect now: for when the network or the user is back. */
+  checkConnection() {
+    if (!this.#isWanted) return;
     if (this.state.name === "waiting") this.#open();
-    else if (this.#isOpen) this.#ping();
+    else if (this.#isOpen) this.#sendKeepAlive();
   }
 
   /**
-   * Send a message, as soon as there is a connection, and until it is acknowledged or refused.
-   * @param {{chatId: string, text?: string, fileKey?: string, file?: object}} message
-   * @returns {Item}
-   * @throws {ChatError} if no frame can hold it
+   * Send a message once there is a connection, and resend it until it is acknowledged or refused.
+   * @param {{chatId: string, text?: string, fileKey?: string, file?: FileInfo}} message
+   * @returns {OutboxItem}
+   * @throws {ChatError} if it does not fit in a frame
    */
   send({ chatId, text, fileKey, file }) {
-    // Later than the one before, whatever the clock says: it is by this that a reload orders them.
+    // Later than the one before, whatever the clock says: a reload orders the outbox by it.
     const createdAt = Math.max(Date.now(), this.#lastCreatedAt + 1);
+    /** @type {OutboxItem} */
     const item = {
       clientMessageId: newId(), chatId, text, fileKey, file, createdAt, status: "queued",
     };
-    refuseTooLarge(frameOf(item));
+    requireFrameSize(sendMessageFrame(item));
     this.#lastCreatedAt = createdAt;
     this.#outbox.set(item.clientMessageId, item);
-    this.#tell("outbox", item);
+    this.#emit("outbox", item);
     this.#sendNext();
     return item;
   }
 
-  /** Try a refused message once more. */
+  /**
+   * Send a refused message again.
+   * @param {string} clientMessageId
+   */
   retry(clientMessageId) {
     const item = this.#outbox.get(clientMessageId);
     if (!item) return;
     item.status = "queued";
     delete item.error;
-    this.#tell("outbox", item);
+    this.#emit("outbox", item);
     this.#sendNext();
   }
 
-  /** Give a message up. One that is under way may have been stored all the same. */
+  /**
+   * Remove a message from the outbox. If it was sent already, it may be stored nevertheless.
+   * @param {string} clientMessageId
+   */
   discard(clientMessageId) {
     const item = this.#outbox.get(clientMessageId);
-    if (!item) return;
-    this.#finish(item);
+    if (item) this.#removeItem(item);
   }
 
   /**
-   * Upload a file; then send its key in a message.
+   * Upload a file, to send its key in a message.
    * @param {string} chatId
    * @param {File} file
    * @param {object} [options]
-   * @param {string} [options.contentType] where the file does not know
-   * @param {(part: number) => void} [options.onProgress] 0 to 1
+   * @param {string} [options.contentType] if it differs from the file's own
+   * @param {(fraction: number) => void} [options.onProgress] from 0 to 1
    * @param {AbortSignal} [options.signal]
    * @returns {Promise<string>} its key
    * @throws {ChatError}
    */
   async upload(chatId, file, { contentType = file.type, onProgress = () => {}, signal } = {}) {
-    const question = {
+    /** @type {UploadRequest} */
+    const request = {
       action: "sendfile", chatId, fileName: file.name, size: file.size,
       contentType: contentType || "application/octet-stream",
     };
-    const itsChatId = chatIdOf(...chatId.split("#"));
-    const fits = (frame) => frame.type === "upload" && frame.chatId === itsChatId
-      && frame.fileKey.endsWith(`/${file.name}`);
-    let offer = null;
+    const [one, other] = chatId.split("#");
+    const sortedChatId = chatIdOf(one, other);
+    /** @param {FileFrame} frame */
+    const answerIn = (frame) => frame.type === "upload" && frame.chatId === sortedChatId
+      && frame.fileKey.endsWith(`/${file.name}`) && frame;
+    let link = null;
     let refusals = 0;
-    for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt += 1) {
-      if (attempt > 0) await pause(pauseAfter(attempt - 1), signal);
-      offer ??= await this.#ask(question, fits, signal);
-      const status = await put(offer, file, onProgress, signal);
-      // 412: a file is there already. It is this one, of which only the answer was lost.
-      if ((status >= 200 && status < 300) || status === 412) return offer.fileKey;
+    for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
+      if (attempt > 0) await sleep(backoffMs(attempt - 1), signal);
+      link ??= await this.#requestFile(request, answerIn, signal);
+      const status = await putFile(link, file, onProgress, signal);
+      // 412: there is a file at this key. It is this one: the answer to an earlier PUT was lost.
+      if ((status >= 200 && status < 300) || status === 412) return link.fileKey;
       if (status === 400 || status === 403) {
-        // The link has run out, or S3 does not take what was announced.
-        offer = null;
+        // The link has expired, or S3 refuses this size or type.
+        link = null;
         refusals += 1;
         if (refusals === 2) break;
       }
@@ -275,52 +396,58 @@ export class ChatClient extends EventTarget {
   }
 
   /**
-   * Ask for a fresh link to a file.
+   * Return a new download link, with what is known of the file.
    * @param {string} chatId
    * @param {string} fileKey
    * @param {AbortSignal} [signal]
-   * @returns {Promise<{fileUrl: string, fileName: string, contentType: string, size: number}>}
+   * @returns {Promise<DownloadFrame>} `fileUrl` is the link
    * @throws {ChatError}
    */
-  link(chatId, fileKey, signal) {
-    const fits = (frame) => frame.type === "download" && frame.fileKey === fileKey;
-    return this.#ask({ action: "sendfile", chatId, fileKey }, fits, signal);
+  downloadLink(chatId, fileKey, signal) {
+    /** @param {FileFrame} frame */
+    const answerIn = (frame) => frame.type === "download" && frame.fileKey === fileKey && frame;
+    return this.#requestFile({ action: "sendfile", chatId, fileKey }, answerIn, signal);
   }
 
-  // --- the connection --------------------------------------------------------------------------
+  // --- the connection ----------------------------------------------------------------------------
 
   get #isOpen() {
-    return this.#socket !== null && this.#openedAt !== null;
+    return this.#openedAt > 0;
   }
 
   async #open() {
-    this.#leave();
-    this.#connecting = setTimeout(() => this.#lost(), CONNECT_MS);
-    const attempt = this.#attempt;
-    this.#become({ name: "connecting" });
-    let socket;
+    this.#close();
+    this.#connectTimer = setTimeout(() => this.#reconnectLater(), CONNECT_TIMEOUT_MS);
+    const number = this.#connectionNumber;
+    this.#setState({ name: "connecting" });
     try {
-      const url = await this.#address();
-      if (attempt !== this.#attempt) return; // disconnected meanwhile
-      socket = new this.#WebSocket(url);
+      const address = await this.#address();
+      if (number === this.#connectionNumber) this.#listenTo(new this.#WebSocket(address));
     } catch (error) {
-      if (attempt !== this.#attempt) return;
-      if (error.code === "no_token") {
-        this.#lost(error); // the network is down, for example
-        return;
-      }
-      this.#wanted = false;
-      this.#leave();
-      const why = error instanceof ChatError ? error
-        : new ChatError("bad_address", `The backend's address cannot be used: ${error.message}`);
-      this.#become({ name: "offline", error: why });
+      if (number === this.#connectionNumber) this.#connectFailed(error);
+    }
+  }
+
+  /** @param {WebSocket} socket */
+  #listenTo(socket) {
+    this.#socket = socket;
+    const isCurrent = () => socket === this.#socket;
+    socket.addEventListener("open", () => isCurrent() && this.#onOpen());
+    socket.addEventListener("message", ({ data }) => isCurrent() && this.#onFrame(data));
+    socket.addEventListener("close", () => isCurrent() && this.#reconnectLater());
+  }
+
+  /** @param {unknown} error */
+  #connectFailed(error) {
+    const reason = error instanceof ChatError ? error
+      : new ChatError("bad_address", `The backend's address cannot be used: ${messageOf(error)}`);
+    if (reason.code === "no_token") {
+      this.#reconnectLater(reason); // the network is down, for example
       return;
     }
-    this.#socket = socket;
-    const ifCurrent = (act) => (event) => socket === this.#socket && act(event);
-    socket.addEventListener("open", ifCurrent(() => this.#opened()));
-    socket.addEventListener("message", ifCurrent(({ data }) => this.#received(data)));
-    socket.addEventListener("close", ifCurrent(() => this.#lost()));
+    this.#isWanted = false;
+    this.#close();
+    this.#setState({ name: "offline", error: reason });
   }
 
   async #address() {
@@ -331,20 +458,22 @@ export class ChatClient extends EventTarget {
       if (claims === null) {
         throw new ChatError("bad_token", "The token is not of the form of a JSON Web Token.");
       }
-      if (typeof claims.exp === "number" && claims.exp * 1000 + CLOCK_SKEW_MS < Date.now()) {
+      if (typeof claims.exp === "number" && claims.exp * 1000 + MAX_CLOCK_SKEW_MS < Date.now()) {
         throw new ChatError("token_expired", "The token has expired: get a new one.");
       }
       url.searchParams.set("token", token);
     }
     if (this.#userId || !token) {
-      if (!USER_ID.test(this.#userId ?? "")) {
+      const userId = this.#userId ?? "";
+      if (!USER_ID.test(userId)) {
         throw new ChatError(
-          "bad_user_id", "A user id is 1 to 128 of A-Z a-z 0-9 . _ @ + = : | - ' ~ and nothing else.",
+          "bad_user_id",
+          "A user id is 1 to 128 of A-Z a-z 0-9 . _ @ + = : | - ' ~ and nothing else.",
         );
       }
-      url.searchParams.set("userId", this.#userId);
+      url.searchParams.set("userId", userId);
     }
-    url.searchParams.set("since", this.#since);
+    url.searchParams.set("since", String(this.#since));
     return url.href;
   }
 
@@ -354,317 +483,405 @@ export class ChatClient extends EventTarget {
       return await this.#token();
     } catch (error) {
       if (error instanceof ChatError) throw error;
-      throw new ChatError("no_token", String(error?.message ?? error));
+      throw new ChatError("no_token", messageOf(error));
     }
   }
 
-  #opened() {
-    clearTimeout(this.#connecting);
+  #onOpen() {
+    clearTimeout(this.#connectTimer);
     this.#openedAt = Date.now();
-    this.#fresh = 0;
-    this.#become({ name: "catching-up" });
-    this.#stayAlive();
-    this.#awaitSynced();
+    this.#newMessages = 0;
+    this.#setState({ name: "catching-up" });
+    this.#restartKeepAlive();
+    this.#restartCatchUpTimeout();
     this.#sendNext();
-    this.#askNext();
+    this.#sendFileRequest();
   }
 
-  /** Drop the connection, which is or seems to be dead, and come back a little later each time. */
-  #lost(error) {
+  /**
+   * Close a connection that is or seems to be dead, and connect again after the backoff.
+   * @param {ChatError} [error]
+   */
+  #reconnectLater(error) {
     const wasOpen = this.#isOpen;
-    if (wasOpen && Date.now() - this.#openedAt >= STABLE_MS) this.#failures = 0;
-    this.#leave();
-    const pauseMs = pauseAfter(this.#failures);
+    if (wasOpen && Date.now() - this.#openedAt >= STABLE_CONNECTION_MS) this.#failures = 0;
+    this.#close();
+    const delayMs = backoffMs(this.#failures);
     this.#failures += 1;
-    this.#reconnecting = setTimeout(() => this.#open(), pauseMs);
+    this.#reconnectTimer = setTimeout(() => this.#open(), delayMs);
     const problem = wasOpen ? "lost" : "unreachable";
-    this.#become({ name: "waiting", retryAt: Date.now() + pauseMs, problem, error });
+    this.#setState({ name: "waiting", retryAt: Date.now() + delayMs, problem, error });
   }
 
-  /** Forget the socket, and whatever was awaited of it. */
-  #leave() {
+  /** Close the socket, and cancel every timer that waits for something from it. */
+  #close() {
     const socket = this.#socket;
     this.#socket = null;
-    this.#openedAt = null;
-    this.#attempt += 1;
+    this.#openedAt = 0;
+    this.#connectionNumber += 1;
     socket?.close();
-    for (const { timer } of this.#underWay.values()) clearTimeout(timer);
-    this.#underWay.clear();
-    clearTimeout(this.#questions[0]?.timer);
-    clearTimeout(this.#connecting);
-    clearTimeout(this.#reconnecting);
-    clearTimeout(this.#keepAlive);
-    clearTimeout(this.#catchingUp);
+    for (const { timer } of this.#inFlight.values()) clearTimeout(timer);
+    this.#inFlight.clear();
+    clearTimeout(this.#fileRequests[0]?.timer);
+    clearTimeout(this.#connectTimer);
+    clearTimeout(this.#reconnectTimer);
+    clearTimeout(this.#keepAliveTimer);
+    clearTimeout(this.#catchUpTimer);
   }
 
-  #stayAlive() {
-    clearTimeout(this.#keepAlive);
-    this.#keepAlive = setTimeout(() => this.#ping(), KEEP_ALIVE_MS);
+  #restartKeepAlive() {
+    clearTimeout(this.#keepAliveTimer);
+    this.#keepAliveTimer = setTimeout(() => this.#sendKeepAlive(), KEEP_ALIVE_INTERVAL_MS);
   }
 
-  #ping() {
-    this.#socket.send(KEEP_ALIVE);
-    clearTimeout(this.#keepAlive);
-    this.#keepAlive = setTimeout(() => this.#lost(), ANSWER_MS); // until something comes
+  #sendKeepAlive() {
+    this.#socket?.send(KEEP_ALIVE);
+    clearTimeout(this.#keepAliveTimer);
+    // Any frame restarts the timer.
+    this.#keepAliveTimer = setTimeout(() => this.#reconnectLater(), RESPONSE_TIMEOUT_MS);
   }
 
-  #awaitSynced() {
-    clearTimeout(this.#catchingUp);
-    const atMostMs = this.#openedAt + LONGEST_CATCH_UP_MS - Date.now();
-    this.#catchingUp = setTimeout(() => this.#lost(), Math.min(CATCH_UP_MS, atMostMs));
+  #restartCatchUpTimeout() {
+    clearTimeout(this.#catchUpTimer);
+    const remainingMs = this.#openedAt + CATCH_UP_TIMEOUT_MS - Date.now();
+    const timeoutMs = Math.min(CATCH_UP_IDLE_TIMEOUT_MS, remainingMs);
+    this.#catchUpTimer = setTimeout(() => this.#reconnectLater(), timeoutMs);
   }
 
-  #become(state) {
+  /** @param {State} state */
+  #setState(state) {
     this.state = state;
-    this.#tell("state", state);
+    this.#emit("state", state);
   }
 
-  #tell(type, detail) {
+  /**
+   * @template {keyof ChatEvents} T
+   * @param {T} type
+   * @param {ChatEvents[T]} detail
+   */
+  #emit(type, detail) {
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }
 
-  // --- what comes ------------------------------------------------------------------------------
+  // --- frames from the backend -------------------------------------------------------------------
 
-  #received(data) {
-    this.#stayAlive();
-    const frame = parsed(data);
+  /** @param {unknown} data */
+  #onFrame(data) {
+    this.#restartKeepAlive();
+    const frame = parseFrame(data);
     switch (frame?.type) {
-      case "message": return this.#message(frame);
-      case "ack": return this.#acked(frame);
-      case "synced": return this.#synced(frame);
+      case "message": return this.#onMessage(frame);
+      case "ack": return this.#onAck(frame);
+      case "synced": return this.#onSynced(frame);
       case "upload":
-      case "download": return this.#answered(frame);
-      case "error": return this.#refused(frame);
-      case undefined: return this.#gatewaySays(frame?.message);
+      case "download": return this.#onFileAnswer(frame);
+      case "error": return this.#onError(frame);
+      case undefined: return this.#onGatewayError(frame?.message);
       default: return undefined; // a newer backend's
     }
   }
 
-  #message(frame) {
-    if (!isMessage(frame)) return;
-    if (this.state.name === "catching-up") this.#awaitSynced();
+  /** @param {Unchecked<MessageFrame>} frame */
+  #onMessage(frame) {
+    if (!isMessageFrame(frame)) return;
+    if (this.state.name === "catching-up") this.#restartCatchUpTimeout();
     if (this.#seen.has(frame.messageId)) return;
     this.#seen.add(frame.messageId);
-    this.#fresh += 1;
+    this.#newMessages += 1;
     if (!isWebLink(frame.fileUrl)) delete frame.fileUrl;
-    this.#tell("message", frame);
+    this.#emit("message", frame);
   }
 
-  #synced(frame) {
-    if (!Number.isSafeInteger(frame.until) || frame.until < 0) return;
-    clearTimeout(this.#catchingUp);
+  /** @param {Unchecked<SyncedFrame>} frame */
+  #onSynced(frame) {
+    if (!isSyncedFrame(frame)) return;
+    clearTimeout(this.#catchUpTimer);
     const isAhead = frame.until > this.#since;
     this.#since = frame.until;
-    const attempt = this.#attempt;
-    this.#tell("synced", { ...frame, fresh: this.#fresh });
-    if (attempt !== this.#attempt) return; // its owner has enough, and has disconnected
+    const number = this.#connectionNumber;
+    this.#emit("synced", { ...frame, newMessages: this.#newMessages });
+    if (number !== this.#connectionNumber) return; // the owner's listener has disconnected
     if (frame.complete !== false) {
-      if (this.state.name === "catching-up") this.#become({ name: "connected" });
+      if (this.state.name === "catching-up") this.#setState({ name: "connected" });
     } else if (isAhead) {
-      this.#open(); // at once: more is waiting
+      this.#open(); // without a backoff: more messages are waiting
     } else {
-      this.#lost();
+      this.#reconnectLater();
     }
   }
 
-  #acked(frame) {
+  /** @param {Unchecked<AckFrame>} frame */
+  #onAck(frame) {
+    if (!isAckFrame(frame)) return;
     const item = this.#outbox.get(frame.clientMessageId);
-    if (!item || typeof frame.messageId !== "string" || !isTime(frame.timestamp)) return;
-    // It may come back to another connection of the same user, this one's successor for example.
+    if (!item) return;
+    // The message may be pushed to another connection of the user, such as this client's next one.
     this.#seen.add(frame.messageId);
-    this.#tell("ack", { item, ack: frame });
-    this.#finish(item);
+    this.#emit("ack", { item, ack: frame });
+    this.#removeItem(item);
   }
 
-  #refused(frame) {
-    const error = new ChatError(String(frame.code), String(frame.message ?? ""), frame);
+  /** @param {Unchecked<ErrorFrame>} frame */
+  #onError(frame) {
+    const error = errorIn(frame);
     if (error.code === "unauthorized") {
-      this.#lost(); // the backend has forgotten the connection
+      this.#reconnectLater(); // the backend does not know the connection any more
       return;
     }
     if (frame.action === "sendfile") {
-      this.#questionRefused(error, frame.clientMessageId);
+      this.#fileRequestFailed(error, frame.clientMessageId);
       return;
     }
-    // One that names a message is late if that is gone, and says nothing of another.
+    // If it names a message that is not in the outbox, it is late, and concerns no other message.
     const item = frame.clientMessageId === undefined
-      ? this.#onlyOneUnderWay() : this.#outbox.get(frame.clientMessageId);
+      ? this.#onlyItemInFlight() : this.#outbox.get(String(frame.clientMessageId));
     if (frame.action !== "sendmessage" || !item) {
-      this.#tell("error", error);
+      this.#emit("error", error);
       return;
     }
     const { code, message, requestId } = error;
     item.error = { code, message, requestId };
-    if (isPassing(error)) {
-      this.#sendAgain(item, error.retryAfterMs);
+    if (isTransient(error)) {
+      this.#resendLater(item, error.retryAfterMs);
     } else {
       item.status = "refused";
-      this.#release(item);
+      this.#clearInFlight(item);
     }
-    this.#tell("outbox", item);
+    this.#emit("outbox", item);
     this.#sendNext();
   }
 
-  /** Take API Gateway's own words, which do not say of what: a resend is safe, so all is sent again. */
-  #gatewaySays(words) {
-    if (typeof words !== "string" || words === "Forbidden") return; // the answer to a keep-alive
-    for (const { id } of [...this.#underWay.values()]) {
-      const item = this.#outbox.get(id);
-      item.error = { code: "gateway", message: words };
-      this.#tell("outbox", item);
-      this.#sendAgain(item);
+  /**
+   * Resend everything that is in flight: API Gateway's error does not say which frame failed, and a
+   * resend is safe.
+   * @param {unknown} message
+   */
+  #onGatewayError(message) {
+    // "Forbidden" is the answer to a keep-alive.
+    if (typeof message !== "string" || message === "Forbidden") return;
+    for (const { item } of [...this.#inFlight.values()]) {
+      item.error = { code: "gateway", message };
+      this.#emit("outbox", item);
+      this.#resendLater(item);
     }
-    if (this.#questions[0]?.isAwaited) this.#questionRefused(new ChatError("gateway", words));
+    if (this.#fileRequests[0]?.isAwaited) {
+      this.#fileRequestFailed(new ChatError("gateway", message));
+    }
   }
 
-  // --- messages, out ---------------------------------------------------------------------------
+  // --- messages to the backend -------------------------------------------------------------------
 
-  /** Send the first message of each chat that has none under way, so that none overtakes another. */
+  /**
+   * A message that was sent and is not acknowledged.
+   * @typedef {object} InFlight
+   * @property {OutboxItem} item
+   * @property {number} timer
+   * @property {number} timeouts how many times there was no answer
+   * @property {number} failures how many times the answer was an error
+   */
+
+  /** Send the first message of each chat without one in flight, so that none overtakes another. */
   #sendNext() {
     if (!this.#isOpen) return;
     for (const item of this.#outbox.values()) {
-      if (item.status === "queued" && !this.#underWay.has(item.chatId)) {
-        const id = item.clientMessageId;
-        this.#underWay.set(item.chatId, { id, timer: 0, unanswered: 0, failures: 0 });
-        this.#transmit(item);
+      if (item.status === "queued" && !this.#inFlight.has(item.chatId)) {
+        const inFlight = { item, timer: 0, timeouts: 0, failures: 0 };
+        this.#inFlight.set(item.chatId, inFlight);
+        this.#transmit(inFlight);
       }
     }
   }
 
-  #transmit(item) {
-    const course = this.#underWay.get(item.chatId);
-    this.#socket.send(JSON.stringify(frameOf(item)));
-    course.timer = setTimeout(() => {
-      course.unanswered += 1;
-      if (course.unanswered === 2) this.#lost();
-      else this.#transmit(item);
-    }, ANSWER_MS);
+  /** @param {InFlight} inFlight */
+  #transmit(inFlight) {
+    this.#socket?.send(JSON.stringify(sendMessageFrame(inFlight.item)));
+    inFlight.timer = setTimeout(() => {
+      inFlight.timeouts += 1;
+      if (inFlight.timeouts === 2) this.#reconnectLater();
+      else this.#transmit(inFlight);
+    }, RESPONSE_TIMEOUT_MS);
   }
 
-  #sendAgain(item, retryAfterMs = 0) {
-    const course = this.#underWay.get(item.chatId);
-    if (course?.id !== item.clientMessageId) return; // of an earlier attempt
-    clearTimeout(course.timer);
-    const pauseMs = Math.max(retryAfterMs, pauseAfter(course.failures));
-    course.failures += 1;
-    course.timer = setTimeout(() => this.#transmit(item), pauseMs);
+  /**
+   * @param {OutboxItem} item
+   * @param {number} [retryAfterMs]
+   */
+  #resendLater(item, retryAfterMs = 0) {
+    const inFlight = this.#inFlight.get(item.chatId);
+    if (inFlight?.item !== item) return; // the error is of an earlier attempt
+    clearTimeout(inFlight.timer);
+    const delayMs = Math.max(retryAfterMs, backoffMs(inFlight.failures));
+    inFlight.failures += 1;
+    inFlight.timer = setTimeout(() => this.#transmit(inFlight), delayMs);
   }
 
-  #onlyOneUnderWay() {
-    const [first, ...others] = this.#underWay.values();
-    return first && others.length === 0 ? this.#outbox.get(first.id) : undefined;
+  #onlyItemInFlight() {
+    const [first, ...others] = this.#inFlight.values();
+    return first && others.length === 0 ? first.item : undefined;
   }
 
-  #finish(item) {
+  /** @param {OutboxItem} item */
+  #removeItem(item) {
     this.#outbox.delete(item.clientMessageId);
-    this.#release(item);
+    this.#clearInFlight(item);
     this.#sendNext();
   }
 
-  #release(item) {
-    const course = this.#underWay.get(item.chatId);
-    if (course?.id !== item.clientMessageId) return;
-    clearTimeout(course.timer);
-    this.#underWay.delete(item.chatId);
+  /** @param {OutboxItem} item */
+  #clearInFlight(item) {
+    const inFlight = this.#inFlight.get(item.chatId);
+    if (inFlight?.item !== item) return;
+    clearTimeout(inFlight.timer);
+    this.#inFlight.delete(item.chatId);
   }
 
-  // --- questions about files -------------------------------------------------------------------
+  // --- requests for upload and download links ----------------------------------------------------
 
   /**
-   * @typedef {object} Question
-   * @property {object} frame
-   * @property {(frame: object) => boolean} fits says whether a frame is its answer
-   * @property {(frame: object) => void} resolve
+   * @typedef {object} FileRequest
+   * @property {string} frame to send
+   * @property {string} id its `clientMessageId`, which an error repeats
+   * @property {(frame: FileFrame) => boolean} resolve returns whether the frame is its answer
    * @property {(error: Error) => void} reject
    * @property {number} failures
-   * @property {boolean} isAwaited whether it is sent, and neither answered nor in a pause
-   * @property {number} [timer]
+   * @property {boolean} isAwaited whether it is sent, and neither answered nor waiting for a retry
+   * @property {number} timer
    */
 
-  #ask(frame, fits, signal) {
+  /**
+   * @template {FileFrame} Answer
+   * @param {UploadRequest | DownloadRequest} request
+   * @param {(frame: FileFrame) => Answer | false} answerIn returns the frame if it is the answer
+   * @param {AbortSignal} [signal]
+   * @returns {Promise<Answer>}
+   */
+  #requestFile(request, answerIn, signal) {
     return new Promise((resolve, reject) => {
       signal?.throwIfAborted();
-      const asked = { ...frame, clientMessageId: newId() }; // which an error repeats
-      refuseTooLarge(asked);
-      const question = {
-        frame: asked, fits, resolve, reject, failures: 0, isAwaited: false,
+      const id = newId();
+      const frame = { ...request, clientMessageId: id };
+      requireFrameSize(frame);
+      /** @type {FileRequest} */
+      const fileRequest = {
+        frame: JSON.stringify(frame), id, reject, failures: 0, isAwaited: false, timer: 0,
+        resolve: (received) => {
+          const answer = answerIn(received);
+          if (answer) resolve(answer);
+          return Boolean(answer);
+        },
       };
-      signal?.addEventListener("abort", () => this.#settle(question, () => reject(signal.reason)));
-      this.#questions.push(question);
-      if (this.#questions.length === 1) this.#askNext();
+      signal?.addEventListener("abort", () => {
+        reject(signal.reason);
+        this.#removeFileRequest(fileRequest);
+      });
+      this.#fileRequests.push(fileRequest);
+      if (this.#fileRequests.length === 1) this.#sendFileRequest();
     });
   }
 
-  #askNext() {
-    const question = this.#questions[0];
-    if (!question || !this.#isOpen) return;
-    clearTimeout(question.timer);
-    this.#socket.send(JSON.stringify(question.frame));
-    question.isAwaited = true;
-    question.timer = setTimeout(() => {
-      this.#tryAgain(question, new ChatError("no_answer", "The backend does not answer."));
-    }, ANSWER_MS);
+  #sendFileRequest() {
+    const [request] = this.#fileRequests;
+    if (!request || !this.#isOpen) return;
+    clearTimeout(request.timer);
+    this.#socket?.send(request.frame);
+    request.isAwaited = true;
+    request.timer = setTimeout(() => {
+      this.#retryFileRequest(request, new ChatError("no_answer", "The backend does not answer."));
+    }, RESPONSE_TIMEOUT_MS);
   }
 
-  #tryAgain(question, error) {
-    clearTimeout(question.timer);
-    question.isAwaited = false;
-    question.failures += 1;
-    if (question.failures === MOST_ATTEMPTS) {
-      this.#settle(question, () => question.reject(error));
+  /**
+   * @param {FileRequest} request
+   * @param {ChatError} error
+   */
+  #retryFileRequest(request, error) {
+    clearTimeout(request.timer);
+    request.isAwaited = false;
+    request.failures += 1;
+    if (request.failures === MAX_ATTEMPTS) {
+      request.reject(error);
+      this.#removeFileRequest(request);
       return;
     }
-    const pauseMs = Math.max(error.retryAfterMs ?? 0, pauseAfter(question.failures - 1));
-    question.timer = setTimeout(() => this.#askNext(), pauseMs);
+    const delayMs = Math.max(error.retryAfterMs ?? 0, backoffMs(request.failures - 1));
+    request.timer = setTimeout(() => this.#sendFileRequest(), delayMs);
   }
 
-  #answered(frame) {
-    const question = this.#questions[0];
-    const link = frame.type === "upload" ? frame.uploadUrl : frame.fileUrl;
-    if (!question || typeof frame.fileKey !== "string" || !question.fits(frame)) return;
-    if (isWebLink(link)) this.#settle(question, () => question.resolve(frame));
+  /** @param {Unchecked<FileFrame>} frame */
+  #onFileAnswer(frame) {
+    const [request] = this.#fileRequests;
+    if (!request || !hasFileLink(frame)) return;
+    if (request.resolve(frame)) this.#removeFileRequest(request);
   }
 
-  #questionRefused(error, clientMessageId) {
-    const question = this.#questions[0];
-    if (!question) return;
-    if (clientMessageId && clientMessageId !== question.frame.clientMessageId) return;
-    if (isPassing(error)) this.#tryAgain(question, error);
-    else this.#settle(question, () => question.reject(error));
+  /**
+   * @param {ChatError} error
+   * @param {unknown} [id] of the request, if the error names it
+   */
+  #fileRequestFailed(error, id) {
+    const [request] = this.#fileRequests;
+    if (!request || (id && id !== request.id)) return;
+    if (isTransient(error)) {
+      this.#retryFileRequest(request, error);
+    } else {
+      request.reject(error);
+      this.#removeFileRequest(request);
+    }
   }
 
-  #settle(question, end) {
-    const place = this.#questions.indexOf(question);
-    if (place < 0) return;
-    clearTimeout(question.timer);
-    this.#questions.splice(place, 1);
-    end();
-    if (place === 0) this.#askNext();
+  /** @param {FileRequest} request */
+  #removeFileRequest(request) {
+    const index = this.#fileRequests.indexOf(request);
+    if (index < 0) return;
+    clearTimeout(request.timer);
+    this.#fileRequests.splice(index, 1);
+    if (index === 0) this.#sendFileRequest();
   }
 }
 
-function frameOf({ chatId, text, fileKey, clientMessageId }) {
+/**
+ * @param {OutboxItem} item
+ * @returns {SendMessageFrame}
+ */
+function sendMessageFrame({ chatId, text, fileKey, clientMessageId }) {
   return { action: "sendmessage", chatId, text, fileKey, clientMessageId };
 }
 
-function refuseTooLarge(frame) {
-  if (new TextEncoder().encode(JSON.stringify(frame)).length > LARGEST_FRAME) {
-    throw new ChatError("too_large", `It needs more than the ${LARGEST_FRAME} bytes of a frame.`);
+/**
+ * Raise an error if a frame is larger than API Gateway takes.
+ * @param {object} frame
+ * @throws {ChatError}
+ */
+function requireFrameSize(frame) {
+  if (new TextEncoder().encode(JSON.stringify(frame)).length > MAX_FRAME_BYTES) {
+    throw new ChatError("too_large", `It needs more than the ${MAX_FRAME_BYTES} bytes of a frame.`);
   }
 }
 
-/** Say whether the same frame may succeed later. */
-function isPassing({ code }) {
+/**
+ * Return whether the same frame may succeed later.
+ * @param {ChatError} error
+ */
+function isTransient({ code }) {
   return code === "unavailable" || code === "internal" || code === "gateway";
 }
 
-/** Give a pause that grows with each failure, and differs so that not all come back together. */
-function pauseAfter(failures) {
-  const longest = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** failures);
-  return longest * (0.5 + Math.random() / 2);
+/**
+ * Return the delay before the next attempt: exponential backoff with jitter, so that clients do not
+ * all come back at the same moment.
+ * @param {number} failures how many attempts have failed before the last one
+ */
+function backoffMs(failures) {
+  const maxMs = Math.min(MAX_BACKOFF_MS, MIN_BACKOFF_MS * 2 ** failures);
+  return maxMs * (0.5 + Math.random() / 2);
 }
 
-function pause(milliseconds, signal) {
+/**
+ * @param {number} milliseconds
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<void>}
+ */
+function sleep(milliseconds, signal) {
   return new Promise((resolve, reject) => {
     signal?.throwIfAborted();
     const timer = setTimeout(resolve, milliseconds);
@@ -675,43 +892,122 @@ function pause(milliseconds, signal) {
   });
 }
 
-function parsed(data) {
+/**
+ * Parse a frame; return null if it is not JSON, as the empty frames that two-way routes may send.
+ * @param {unknown} data
+ * @returns {Unchecked | null}
+ */
+function parseFrame(data) {
   try {
-    const frame = JSON.parse(data);
+    const frame = JSON.parse(String(data));
     return typeof frame === "object" ? frame : null;
   } catch {
-    return null; // two-way routes may answer with an empty frame
+    return null;
   }
 }
 
-/** Say whether a frame, or what was kept of one, is a message that can be shown. */
-export function isMessage(frame) {
+/**
+ * Return whether an object, parsed from a frame or from storage, is a message that can be shown.
+ * @param {Partial<Record<keyof Message, unknown>>} value
+ * @returns {value is Message}
+ */
+export function isMessage(value) {
+  const { messageId, chatId, senderId, timestamp, text, fileKey, fileName, contentType } = value;
   return (
-    typeof frame.messageId === "string" && typeof frame.chatId === "string" &&
-    typeof frame.senderId === "string" && isTime(frame.timestamp) &&
-    ["text", "fileKey", "fileName", "contentType"].every((name) =>
-      frame[name] === undefined || typeof frame[name] === "string") &&
-    (typeof frame.text === "string" || typeof frame.fileKey === "string")
+    typeof messageId === "string" && typeof chatId === "string" && typeof senderId === "string" &&
+    isTimestamp(timestamp) &&
+    [text, fileKey, fileName, contentType].every(
+      (field) => field === undefined || typeof field === "string") &&
+    (typeof text === "string" || typeof fileKey === "string")
   );
 }
 
-/** Say whether a number is milliseconds since 1970, and a Date can hold it. */
-export function isTime(value) {
-  return Number.isSafeInteger(value) && value >= 0 && value <= 8.64e15;
+/**
+ * @param {Unchecked<MessageFrame>} frame
+ * @returns {frame is MessageFrame}
+ */
+function isMessageFrame(frame) {
+  return isMessage(frame);
 }
 
-/** Say whether a link may be followed: `javascript:` and the like may not. */
+/**
+ * @param {Unchecked<SyncedFrame>} frame
+ * @returns {frame is SyncedFrame}
+ */
+function isSyncedFrame(frame) {
+  return isInteger(frame.until) && frame.until >= 0;
+}
+
+/**
+ * @param {Unchecked<AckFrame>} frame
+ * @returns {frame is AckFrame}
+ */
+function isAckFrame(frame) {
+  return typeof frame.clientMessageId === "string" && typeof frame.messageId === "string"
+    && isTimestamp(frame.timestamp);
+}
+
+/**
+ * @param {Unchecked<FileFrame>} frame
+ * @returns {frame is FileFrame}
+ */
+function hasFileLink(frame) {
+  const link = frame.type === "upload" ? frame.uploadUrl : frame.fileUrl;
+  return typeof frame.fileKey === "string" && isWebLink(link);
+}
+
+/** @param {Unchecked<ErrorFrame>} frame */
+function errorIn({ code, message, requestId, retryAfterMs }) {
+  return new ChatError(String(code), String(message ?? ""), {
+    requestId: typeof requestId === "string" ? requestId : undefined,
+    retryAfterMs: typeof retryAfterMs === "number" ? retryAfterMs : undefined,
+  });
+}
+
+/**
+ * @param {unknown} value
+ * @returns {value is number}
+ */
+function isInteger(value) {
+  return Number.isSafeInteger(value);
+}
+
+/**
+ * Return whether a value is a time in milliseconds since 1970 that a Date can hold.
+ * @param {unknown} value
+ * @returns {value is number}
+ */
+export function isTimestamp(value) {
+  return isInteger(value) && value >= 0 && value <= 8.64e15;
+}
+
+/**
+ * Return whether a link may be followed: one with the scheme `javascript:`, for example, may not.
+ * @param {unknown} link
+ */
 function isWebLink(link) {
   try {
-    return ["http:", "https:"].includes(new URL(link).protocol);
+    return ["http:", "https:"].includes(new URL(String(link)).protocol);
   } catch {
     return false;
   }
 }
 
-/** PUT a file where and how the backend said; give the status, 0 if there was no answer. */
-function put({ method, uploadUrl, headers }, file, onProgress, signal) {
-  // Not fetch(), which cannot tell how much has gone up.
+/** @param {unknown} error anything that was thrown */
+function messageOf(error) {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/**
+ * PUT a file to its upload link.
+ * @param {UploadFrame} link
+ * @param {File} file
+ * @param {(fraction: number) => void} onProgress
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<number>} the status; 0 if there was no answer
+ */
+function putFile({ method, uploadUrl, headers }, file, onProgress, signal) {
+  // Not with fetch(), which does not report the progress of an upload.
   return new Promise((resolve, reject) => {
     signal?.throwIfAborted();
     const request = new XMLHttpRequest();

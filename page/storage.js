@@ -1,96 +1,132 @@
 /**
- * What a reload must not lose, in this browser's localStorage: messages, outbox, `until`.
+ * Store in this browser's localStorage what a reload must not lose: messages, outbox, `until`.
  *
- * Each message has a key of its own, so that two tabs of one user do not overwrite each other. Links
- * are not kept, because they are secrets and run out; tokens are never here. Whatever else is found
- * under those keys, of another version for example, is passed over.
+ * Each message has its own key, so that two tabs of one user do not overwrite each other. Links are
+ * not stored, because they are secrets and expire; tokens are never stored. Values under these keys
+ * that have another form, of another version for example, are ignored.
  */
 
-import { ChatError, isMessage, isTime } from "./protocol.js";
+import { ChatError, isMessage, isTimestamp } from "./protocol.js";
+
+/** @typedef {import("./protocol.js").OutboxItem} OutboxItem */
+
+/**
+ * A message, and how the backend acknowledged it.
+ * @typedef {import("./protocol.js").Message
+ *   & {status?: "stored" | "delivered", duplicate?: boolean}} StoredMessage
+ */
 
 const ROOT = "serverless-chat/";
-const MOST_MESSAGES = 1000;
+const MAX_MESSAGES = 1000;
 
-/** What one user of one backend has. */
-export class Memory {
+/** The stored data of one user of one backend. */
+export class ChatStorage {
   #storage;
   #prefix;
-  #tellFull;
-  #hasLost = false;
+  #onFull;
+  #hasLostMessage = false;
 
   /**
    * @param {string} backend the URL of the stage
    * @param {string} userId
-   * @param {() => void} tellFull is called when something could not be kept
-   * @throws {ChatError} if the browser lets nothing be kept
+   * @param {() => void} onFull is called when something could not be stored
+   * @throws {ChatError} if the browser lets the page store nothing
    */
-  constructor(backend, userId, tellFull) {
-    this.#storage = storageOfBrowser();
+  constructor(backend, userId, onFull) {
+    this.#storage = localStorageOrThrow();
     this.#prefix = `${ROOT}${encodeURIComponent(backend)}/${encodeURIComponent(userId)}/`;
-    this.#tellFull = tellFull;
+    this.#onFull = onFull;
   }
 
-  /** The last `until`; 0 if there was none. */
+  /** The last `until`; 0 if there is none. */
   get until() {
     const until = Number(this.#storage.getItem(`${this.#prefix}until`));
     return Number.isSafeInteger(until) && until >= 0 ? until : 0;
   }
 
-  /** Once a message could not be kept, it stays as it is: a reload then has the message replayed. */
+  /** After a message could not be stored, `until` stays, so that a reload catches up on it. */
   set until(until) {
-    if (!this.#hasLost) this.#write("until", String(until));
+    if (!this.#hasLostMessage) this.#write("until", String(until));
   }
 
-  /** Give all messages, oldest first; of very many, the newest. */
+  /** Return the newest messages, oldest first, and delete older ones. */
   messages() {
-    const messages = this.#all("message/", isMessage).sort((one, other) => one.timestamp - other.timestamp);
-    for (const { messageId } of messages.slice(0, -MOST_MESSAGES)) this.#remove("message", messageId);
-    return messages.slice(-MOST_MESSAGES);
+    const messages = this.#readAll("message/", isStoredMessage)
+      .sort((one, other) => one.timestamp - other.timestamp);
+    for (const { messageId } of messages.slice(0, -MAX_MESSAGES)) {
+      this.#remove("message", messageId);
+    }
+    return messages.slice(-MAX_MESSAGES);
   }
 
-  /** Keep a message; one of the same id is replaced. */
-  keepMessage({ fileUrl: _secret, ...message }) {
+  /**
+   * Store a message; replace one with the same id.
+   * @param {StoredMessage & {fileUrl?: string}} message
+   */
+  storeMessage({ fileUrl: _secret, ...message }) {
     const name = `message/${encodeURIComponent(message.messageId)}`;
-    if (!this.#write(name, JSON.stringify(message))) this.#hasLost = true;
+    if (!this.#write(name, JSON.stringify(message))) this.#hasLostMessage = true;
   }
 
-  /** Give what is not acknowledged, in the order of writing. */
+  /** Return the outbox, oldest first. */
   outbox() {
-    return this.#all("outbox/", isItem).sort((one, other) => one.createdAt - other.createdAt);
+    return this.#readAll("outbox/", isOutboxItem)
+      .sort((one, other) => one.createdAt - other.createdAt);
   }
 
-  /** Keep an item of the outbox. */
-  keepItem(item) {
+  /**
+   * Store an item of the outbox.
+   * @param {OutboxItem} item
+   */
+  storeItem(item) {
     this.#write(`outbox/${item.clientMessageId}`, JSON.stringify(item));
   }
 
-  /** Forget an item of the outbox. */
-  dropItem({ clientMessageId }) {
+  /**
+   * Delete an item of the outbox.
+   * @param {string} clientMessageId
+   */
+  removeItem(clientMessageId) {
     this.#remove("outbox", clientMessageId);
   }
 
-  #all(kind, isSound) {
+  /**
+   * Return all values of a kind that are valid, and delete those that are not JSON.
+   * @template T
+   * @param {string} kind
+   * @param {(value: Unchecked<T>) => value is Unchecked<T> & T} isValid
+   * @returns {T[]}
+   */
+  #readAll(kind, isValid) {
     const found = [];
     for (const key of keysUnder(this.#storage, this.#prefix + kind)) {
       try {
-        const value = JSON.parse(this.#storage.getItem(key));
-        if (isObject(value) && isSound(value)) found.push(value);
+        const value = JSON.parse(this.#storage.getItem(key) ?? "");
+        if (isObject(value) && isValid(value)) found.push(value);
       } catch {
-        this.#storage.removeItem(key); // not ours
+        this.#storage.removeItem(key);
       }
     }
     return found;
   }
 
-  /** Say whether it could be kept. */
+  /**
+   * Write a value, and return whether there was room for it.
+   * @param {string} name
+   * @param {string} value
+   */
   #write(name, value) {
     if (this.#set(name, value)) return true;
     this.#makeRoom();
     if (this.#set(name, value)) return true;
-    this.#tellFull();
+    this.#onFull();
     return false;
   }
 
+  /**
+   * @param {string} name
+   * @param {string} value
+   */
   #set(name, value) {
     try {
       this.#storage.setItem(this.#prefix + name, value);
@@ -100,7 +136,7 @@ export class Memory {
     }
   }
 
-  /** Forget the older half of the messages. */
+  /** Delete the older half of the messages. */
   #makeRoom() {
     const messages = this.messages();
     for (const { messageId } of messages.slice(0, Math.ceil(messages.length / 2))) {
@@ -108,47 +144,78 @@ export class Memory {
     }
   }
 
+  /**
+   * @param {string} kind
+   * @param {string} id
+   */
   #remove(kind, id) {
     this.#storage.removeItem(`${this.#prefix}${kind}/${encodeURIComponent(id)}`);
   }
 }
 
 /**
- * Forget everything that any user of any backend has here.
- * @throws {ChatError} if the browser lets nothing be kept
+ * Delete everything that this page stored in this browser, of every user and backend.
+ * @throws {ChatError} if the browser lets the page store nothing
  */
-export function forgetEverything() {
-  const storage = storageOfBrowser();
+export function deleteAllData() {
+  const storage = localStorageOrThrow();
   for (const key of keysUnder(storage, ROOT)) storage.removeItem(key);
 }
 
-/** Give it, if a setting of the browser does not forbid to look at it, which throws. */
-function storageOfBrowser() {
+/** Return the browser's localStorage, which throws where a setting of the browser forbids it. */
+function localStorageOrThrow() {
   try {
     const storage = globalThis.localStorage;
     storage.getItem(ROOT);
     return storage;
   } catch {
-    throw new ChatError("no_storage", "This browser does not let the page store data: allow it to.");
+    throw new ChatError(
+      "no_storage", "This browser does not let the page store data: allow it to.");
   }
 }
 
-/** Say whether what was kept is an item of the outbox. */
-function isItem({ clientMessageId, chatId, text, fileKey, file, createdAt, status, error }) {
+/**
+ * A value as it was parsed: its fields may be missing, or of any type.
+ * @template T
+ * @typedef {Partial<Record<keyof T, unknown>>} Unchecked
+ */
+
+/**
+ * @param {Unchecked<StoredMessage>} value
+ * @returns {value is StoredMessage}
+ */
+function isStoredMessage(value) {
+  return isMessage(value);
+}
+
+/**
+ * @param {Unchecked<OutboxItem>} value
+ * @returns {value is OutboxItem}
+ */
+function isOutboxItem(value) {
+  const { clientMessageId, chatId, text, fileKey, file, createdAt, status, error } = value;
   return (
-    typeof clientMessageId === "string" && typeof chatId === "string" && isTime(createdAt) &&
-    ["queued", "refused"].includes(status) &&
-    [text, fileKey].every((value) => value === undefined || typeof value === "string") &&
+    typeof clientMessageId === "string" && typeof chatId === "string" && isTimestamp(createdAt) &&
+    (status === "queued" || status === "refused") &&
+    [text, fileKey].every((field) => field === undefined || typeof field === "string") &&
     (typeof text === "string" || typeof fileKey === "string") &&
-    (file === undefined || (isObject(file) && typeof file.name === "string")) &&
+    (file === undefined || (isObject(file) && "name" in file && typeof file.name === "string")) &&
     (error === undefined || isObject(error))
   );
 }
 
+/**
+ * @param {unknown} value
+ * @returns {value is object}
+ */
 function isObject(value) {
   return typeof value === "object" && value !== null;
 }
 
+/**
+ * @param {Storage} storage
+ * @param {string} prefix
+ */
 function keysUnder(storage, prefix) {
   return Object.keys(storage).filter((key) => key.startsWith(prefix));
 }

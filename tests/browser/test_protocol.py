@@ -644,7 +644,7 @@ async def test_what_the_gateway_says_in_a_pause_is_not_held_against_a_question(
           const { ChatClient } = await import("/protocol.js");
           const client = new ChatClient({ url, userId });
           client.connect();
-          return (await client.link(chatId, "k/x.txt")).fileUrl;
+          return (await client.downloadLink(chatId, "k/x.txt")).fileUrl;
         }""",
         [target.url, pair.first, pair.chat_id],
     )

@@ -1,0 +1,227 @@
+/** The view of one message. */
+
+import { cloneTemplate, createIcon, find, showText } from "./dom.js";
+import {
+  formatDateAndTime, formatDay, formatError, formatMissed, formatSize, formatStatus, formatThrown,
+  formatTime,
+} from "./format.js";
+
+// Types that browsers show as a picture, and that cannot contain scripts.
+const PICTURE_TYPES = /^image\/(avif|gif|jpeg|png|webp)$/;
+
+/** @typedef {import("./protocol.js").FileInfo} FileInfo */
+/** @typedef {import("./files.js").StoredFile} StoredFile */
+
+/**
+ * What the view shows of a message: stored, in the outbox, or while its file is being uploaded.
+ * @typedef {object} Entry
+ * @property {string} key unique
+ * @property {string} chatId
+ * @property {string} senderId
+ * @property {boolean} isMine
+ * @property {number} timestamp milliseconds since 1970; until it is stored, when it was written
+ * @property {"uploading" | "queued" | "refused" | "stored" | "delivered"} [status] if it was sent
+ *   from this browser
+ * @property {boolean} [isDuplicate] whether the ack was of a resend of a message that was stored
+ * @property {string} [text]
+ * @property {string} [fileKey]
+ * @property {FileInfo} [file]
+ * @property {{code: string, message: string}} [error]
+ * @property {number} [progress] of its upload, 0 to 1
+ */
+
+/**
+ * @typedef {object} MessageActions
+ * @property {(stored: StoredFile) => Promise<void>} download
+ * @property {(stored: StoredFile, options: {isRetry: boolean}) => Promise<string>} previewUrl
+ * @property {(entry: Entry) => void} retry
+ * @property {(entry: Entry) => void} remove
+ */
+
+/** A message, with the lines above and below it. */
+export class MessageView {
+  #parts;
+  #entry;
+  #actions;
+  /** @type {IntersectionObserver | null} */
+  #observer = null;
+
+  /**
+   * @param {Entry} entry
+   * @param {MessageActions} actions
+   */
+  constructor(entry, actions) {
+    this.element = cloneTemplate("message", HTMLLIElement);
+    this.#parts = partsOf(this.element);
+    this.#entry = entry;
+    this.#actions = actions;
+    const { sender, text, download, cancel, remove, retry } = this.#parts;
+    this.element.classList.toggle("mine", entry.isMine);
+    sender.textContent = entry.isMine ? "You: " : `${entry.senderId}: `;
+    showText(text, entry.text ?? "");
+    download.addEventListener("click", () => this.#download());
+    for (const button of [cancel, remove]) {
+      button.addEventListener("click", () => actions.remove(this.#entry));
+    }
+    retry.addEventListener("click", () => actions.retry(this.#entry));
+    if (entry.file) this.#showFile(entry.file);
+  }
+
+  /**
+   * Show the current status.
+   * @param {Entry} entry
+   * @param {boolean} isOnline
+   */
+  update(entry, isOnline) {
+    this.#entry = entry;
+    const { status, error, progress, retry, remove, actions, cancel, download, time } = this.#parts;
+    time.dateTime = new Date(entry.timestamp).toISOString();
+    time.textContent = formatTime(entry.timestamp);
+    time.title = formatDateAndTime(entry.timestamp);
+    this.element.dataset.status = entry.status ?? "";
+    if (entry.isMine) {
+      const label = formatStatus(entry, isOnline);
+      if (status.textContent !== label) {
+        const icon = entry.status === "uploading" ? "queued" : entry.status ?? "stored";
+        status.replaceChildren(createIcon(icon), label);
+      }
+    }
+    showText(error, entry.error ? formatError(entry.error) : "");
+    // A message that is being resent after an error can be removed, too.
+    actions.hidden = entry.status !== "refused" && !entry.error;
+    retry.hidden = entry.status !== "refused";
+    const summary = entry.text ?? entry.file?.name ?? "the message";
+    retry.setAttribute("aria-label", `Try again: ${summary}`);
+    remove.setAttribute("aria-label", `Remove: ${summary}`);
+    const isUploading = entry.status === "uploading";
+    progress.hidden = !isUploading;
+    progress.value = entry.progress ?? 0;
+    cancel.hidden = !isUploading;
+    const stored = storedFileOf(entry);
+    download.hidden = stored === null;
+    if (stored && isPicture(stored.file)) this.#showPreviewOnceVisible();
+  }
+
+  /**
+   * Show the day if it differs from that of the message before; move closer to that message if both
+   * have the same sender.
+   * @param {Entry} [previous]
+   */
+  showDivider(previous) {
+    const day = formatDay(this.#entry.timestamp);
+    const isSameDay = previous !== undefined && formatDay(previous.timestamp) === day;
+    showText(this.#parts.day, isSameDay ? "" : day);
+    const isContinued = isSameDay && previous.senderId === this.#entry.senderId
+      && this.#parts.missed.hidden === true;
+    this.element.classList.toggle("continued", isContinued);
+  }
+
+  /**
+   * Show above the message how many arrived while the user was away; hide it if none did.
+   * @param {number} count
+   */
+  showMissed(count) {
+    showText(this.#parts.missed, count ? formatMissed(count) : "");
+    if (count) this.element.classList.remove("continued");
+  }
+
+  /** @param {FileInfo} file */
+  #showFile(file) {
+    const { attachment, fileName, fileSize, previewFrame } = this.#parts;
+    const { download, cancel, progress } = this.#parts;
+    const { name } = file;
+    attachment.hidden = false;
+    fileName.textContent = name;
+    fileSize.textContent = formatSize(file.size);
+    previewFrame.hidden = !isPicture(file);
+    download.setAttribute("aria-label", `Download ${name}`);
+    download.title = "Download";
+    cancel.setAttribute("aria-label", `Cancel the upload of ${name}`);
+    cancel.title = "Cancel";
+    progress.setAttribute("aria-label", `Upload of ${name}`);
+  }
+
+  /** A link costs a request, so it is requested only when the picture becomes visible. */
+  #showPreviewOnceVisible() {
+    if (this.#observer) return;
+    const observer = new IntersectionObserver(([{ isIntersecting }]) => {
+      if (!isIntersecting) return;
+      observer.disconnect();
+      this.#showPreview();
+    });
+    observer.observe(this.#parts.attachment);
+    this.#observer = observer;
+  }
+
+  async #showPreview({ isRetry = false } = {}) {
+    const stored = storedFileOf(this.#entry);
+    if (!stored) return;
+    const { previewFrame, preview } = this.#parts;
+    preview.onload = () => {
+      preview.hidden = false;
+    };
+    preview.onerror = () => {
+      preview.hidden = true;
+      if (isRetry) previewFrame.hidden = true; // it is not a picture
+      else this.#showPreview({ isRetry: true }); // its link may have expired
+    };
+    try {
+      preview.src = await this.#actions.previewUrl(stored, { isRetry });
+      preview.alt = stored.file.name;
+    } catch {
+      previewFrame.hidden = true; // the download button shows the error
+    }
+  }
+
+  async #download() {
+    const { download, error } = this.#parts;
+    const stored = storedFileOf(this.#entry);
+    if (!stored || download.ariaBusy === "true") return;
+    download.ariaBusy = "true";
+    try {
+      showText(error, "");
+      await this.#actions.download(stored);
+    } catch (reason) {
+      showText(error, formatThrown(reason));
+    } finally {
+      download.ariaBusy = "false";
+    }
+  }
+}
+
+/** @param {HTMLElement} element */
+function partsOf(element) {
+  return {
+    day: find(element, ".day", HTMLElement),
+    missed: find(element, ".missed", HTMLElement),
+    sender: find(element, ".sender", HTMLElement),
+    attachment: find(element, ".attachment", HTMLElement),
+    previewFrame: find(element, ".preview-frame", HTMLElement),
+    preview: find(element, ".preview", HTMLImageElement),
+    fileName: find(element, ".attachment bdi", HTMLElement),
+    fileSize: find(element, ".attachment small", HTMLElement),
+    download: find(element, ".download", HTMLButtonElement),
+    cancel: find(element, ".cancel", HTMLButtonElement),
+    progress: find(element, "progress", HTMLProgressElement),
+    text: find(element, ".text", HTMLElement),
+    time: find(element, "time", HTMLTimeElement),
+    status: find(element, ".status", HTMLElement),
+    error: find(element, ".error", HTMLElement),
+    actions: find(element, ".actions", HTMLElement),
+    retry: find(element, ".retry", HTMLButtonElement),
+    remove: find(element, ".remove", HTMLButtonElement),
+  };
+}
+
+/**
+ * @param {Entry} entry
+ * @returns {StoredFile | null}
+ */
+function storedFileOf({ chatId, fileKey, file }) {
+  return fileKey && file ? { chatId, fileKey, file } : null;
+}
+
+/** @param {FileInfo} file */
+function isPicture({ type = "" }) {
+  return PICTURE_TYPES.test(type);
+}
