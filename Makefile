@@ -5,6 +5,7 @@ PORT ?= 3001
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.requirements-dev
+NODE_STAMP := node_modules/.package-lock
 export SAM_CLI_TELEMETRY = 0
 # sam build looks for python3.13 on the PATH.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -30,9 +31,11 @@ bench: $(STAMP) ## measure time and money, and write them into docs/performance.
 screenshot: $(STAMP) ## take the README's picture of the page (needs Chromium)
 	$(BIN)/python -m tests.browser.screenshot
 
-lint: $(STAMP) ## ruff, sam validate --lint, and the mistakes that AWS is silent about
+lint: $(STAMP) $(NODE_STAMP) ## ruff, ESLint, tsc, sam validate --lint, and the mistakes that AWS is silent about
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	node_modules/.bin/eslint .
+	node_modules/.bin/tsc
 	$(BIN)/sam validate --lint
 	$(BIN)/python -m local --lint
 
@@ -42,9 +45,10 @@ types: $(STAMP) ## mypy, strict
 build: $(STAMP) ## sam build, as for a deployment
 	$(BIN)/sam build
 
-format: $(STAMP) ## let ruff rewrite what it can
+format: $(STAMP) $(NODE_STAMP) ## let ruff and ESLint rewrite what they can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+	node_modules/.bin/eslint --fix .
 
 lock: $(STAMP) ## pin the newest versions in requirements-dev.txt
 	$(BIN)/pip-compile --quiet --upgrade --extra dev --strip-extras --no-header \
@@ -55,11 +59,17 @@ audit: ## look for known vulnerabilities in what is pinned (needs pipx and the i
 		-r on_connect/requirements.txt -r requirements-dev.txt
 
 clean: ## remove everything that these targets made
-	rm -rf $(VENV) .aws-sam .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.*
+	rm -rf $(VENV) node_modules .aws-sam .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.*
 
 $(STAMP): requirements-dev.txt
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.13 is needed: install it, or say where it is: make PYTHON=/path/to/python3.13"; exit 1; }
 	@echo "Setting up $(VENV) (about a minute, once) ..."
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+$(NODE_STAMP): package.json package-lock.json .npmrc
+	@command -v npm >/dev/null || { echo "Node is needed: install version 24 (or 22, from 22.13)"; exit 1; }
+	@echo "Setting up node_modules (some seconds, once) ..."
+	@npm ci --silent
 	@touch $@
