@@ -18,8 +18,9 @@ from local.gateway.gateway import Gateway
 from local.gateway.limits import Lifetimes
 from local.lambdas.functions import Functions
 from local.lambdas.invocations import RETRY_DELAYS, InvokeApi
+from local.patches.uvicorn_patches import Server
 from local.reload import Watcher
-from local.server.application import Application, Server
+from local.server.application import Application, make_server
 from local.storage.embedded import embedded
 from local.template.model import Stack
 
@@ -111,7 +112,7 @@ async def _serve(options: Options, listener: socket.socket) -> None:
         if errors:
             raise LocalError("\n".join(errors))
         invoke_api = InvokeApi(functions, options.retry_delays)
-        server = Server(Application(gateway, invoke_api, options.lifetimes, options.page))
+        server = make_server(Application(gateway, invoke_api, options.lifetimes, options.page))
         await opened.enter_async_context(_running(server, listener))
         if options.reload:
             await opened.enter_async_context(_reloading(options, scratch, deployment))
@@ -123,8 +124,8 @@ async def _serve(options: Options, listener: socket.socket) -> None:
 
 @contextlib.asynccontextmanager
 async def _running(server: Server, listener: socket.socket) -> AsyncIterator[None]:
+    # No need to wait for its start: the socket listens already.
     serving = asyncio.create_task(server.serve(sockets=[listener]))
-    await server.serves.wait()
     try:
         yield
     finally:

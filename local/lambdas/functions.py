@@ -11,6 +11,7 @@ from typing import Any
 from local.invocation_result import InvocationResult
 from local.lambdas.pool import Pool
 from local.lambdas.worker import Log
+from local.patches.botocore_plugin import plugin_variables
 from local.template.model import Function
 
 
@@ -33,7 +34,7 @@ class Endpoints:
             "AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI": f"http://{self.gateway}/{self.stage}",
             "AWS_ENDPOINT_URL_LAMBDA": f"http://{self.gateway}",
             "LOCAL_GATEWAY": f"{self.api_domain} {self.gateway}",
-            "BOTOCORE_EXPERIMENTAL__PLUGINS": "local_gateway=__main__",
+            **plugin_variables(),
         }
 
 

@@ -3,11 +3,10 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -20,11 +19,12 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from local.gateway.connections import Connection, now
 from local.gateway.events import Handshake
 from local.gateway.gateway import Gateway
-from local.gateway.limits import MAX_MESSAGE_BYTES, Lifetimes
+from local.gateway.limits import MAX_FRAME_BYTES, MAX_MESSAGE_BYTES, Lifetimes
 from local.gateway.management import STAGE_FORBIDDEN, Answer, ManagementApi
 from local.gateway.results import Refused
 from local.lambdas.invocations import InvokeApi
-from local.server.sockets import HttpProtocol, Outbox, WebSocketProtocol
+from local.patches.uvicorn_patches import Server, patched_config
+from local.server.outbox import Outbox
 
 # While a handshake is pending, uvicorn's own error comes through Starlette as it is.
 _CLIENT_LEFT = (WebSocketDisconnect, OSError)
@@ -186,36 +186,28 @@ class Application:
         return response
 
 
-class Server(uvicorn.Server):
-    """Uvicorn, which tells when it serves, and leaves signals to the runner."""
+def make_server(application: Application) -> Server:
+    """Return a server of the application, which is not started yet.
 
-    def __init__(self, application: Application) -> None:
-        super().__init__(
-            uvicorn.Config(
-                application.asgi,
-                http=HttpProtocol,
-                ws=WebSocketProtocol,
-                ws_ping_interval=None,  # AWS sends no pings of its own
-                lifespan="off",
-                log_config=None,
-                log_level="error",
-                access_log=False,
-                server_header=False,
-                timeout_graceful_shutdown=1,
-                timeout_keep_alive=60,
-            )
-        )
-        self.serves = asyncio.Event()
+    Raises:
+        LocalError: If a library has a version that the runner was not checked against.
 
-    async def startup(self, sockets: Any = None) -> None:
-        """Start, and tell."""
-        await super().startup(sockets)
-        self.serves.set()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Capture none."""
-        yield
+    """
+    config = patched_config(
+        application.asgi,
+        max_message_bytes=MAX_MESSAGE_BYTES,
+        max_frame_bytes=MAX_FRAME_BYTES,
+        ws_per_message_deflate=False,
+        ws_ping_interval=None,  # AWS sends no pings
+        lifespan="off",
+        log_config=None,
+        log_level="error",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=1,
+        timeout_keep_alive=60,
+    )
+    return Server(config)
 
 
 async def _write(outbox: Outbox, websocket: WebSocket) -> None:
