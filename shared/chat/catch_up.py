@@ -108,7 +108,7 @@ class CatchUp:
             reached = message.timestamp
         run.push(
             synced(
-                request,
+                since=request.since,
                 until=_until(request, reached, complete=complete),
                 count=len(run.pushed),
                 complete=complete,

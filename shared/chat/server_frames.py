@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal, NotRequired, TypedDict, cast
 
 if TYPE_CHECKING:
-    from chat.catch_up_request import CatchUpRequest
     from chat.file import File
     from chat.messages import Message, StoredMessage
 
@@ -140,11 +139,11 @@ def message_frame(message: Message, link: Callable[[File], str]) -> MessageFrame
     return frame
 
 
-def synced(request: CatchUpRequest, *, until: int, count: int, complete: bool) -> Synced:
+def synced(*, since: int, until: int, count: int, complete: bool) -> Synced:
     """End a catch-up that pushed `count` messages; the next one should begin at `until`."""
     return {
         "type": "synced",
-        "since": request.since,
+        "since": since,
         "until": until,
         "count": count,
         "complete": complete,
