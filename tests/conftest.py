@@ -1,6 +1,5 @@
 """Fixtures that several kinds of test share."""
 
-import inspect
 import json
 import sys
 from collections.abc import Iterator
@@ -18,31 +17,13 @@ from tests.support.management_api import ManagementApi, management_api
 from tests.support.network import Network, network
 from tests.support.stack import ENDPOINT, bucket_of, containers, loaded
 
-# What starts a process that a fixture shares: a runner, a DynamoDB and S3, a browser.
-_STARTERS = {"local_runner", "embedded", "launched"}
 
+# pytest-xdist need not be loaded.
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    from tests.support.scheduling import SharedFixtureScheduling  # noqa: PLC0415 -- see above
 
-#XX pytest-xdist looks for the marks
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep tests that share a process on one of pytest-xdist's workers, so that it starts once.
-
-    All other tests run on whichever worker is free, those included that start a process themselves.
-    """
-    for item in items:
-        if sharing := _where_processes_are_shared(item):
-            item.add_marker(pytest.mark.xdist_group(min(sharing)))
-
-
-def _where_processes_are_shared(item: pytest.Item) -> set[str]:
-    """Return the folders and modules whose fixtures start a process for more than one test."""
-    assert isinstance(item, pytest.Function)
-    return {
-        fixture.baseid
-        for fixtures in item._fixtureinfo.name2fixturedefs.values()
-        for fixture in fixtures
-        if fixture.scope != "function"
-        and _STARTERS & set(inspect.unwrap(fixture.func).__code__.co_names)
-    }
+    return SharedFixtureScheduling(config, log)
 
 
 @pytest.fixture(scope="session")
