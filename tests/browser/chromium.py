@@ -1,4 +1,4 @@
-"""Chromium, as the system has it: none is ever downloaded."""
+"""The Chromium that the system has installed. Playwright downloads none."""
 
 import os
 import shutil
@@ -10,7 +10,7 @@ from playwright.async_api import Browser, async_playwright
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 _FLAGS = (
-    "--no-sandbox",  # containers give it none
+    "--no-sandbox",  # containers provide none
     "--disable-gpu",
     "--disable-quic",
     "--no-first-run",
@@ -20,8 +20,11 @@ _FLAGS = (
 )
 
 
-def chromium() -> str:
-    """Find it. Without one, the tests are skipped; but not in CI, where nobody would see it."""
+def find_chromium() -> str:
+    """Return the path of Chromium; without one, skip the test, or fail it in CI.
+
+    In CI nobody would notice that tests are skipped.
+    """
     for name in _NAMES:
         if path := shutil.which(name):
             return path
@@ -32,8 +35,8 @@ def chromium() -> str:
 
 
 @asynccontextmanager
-async def launched() -> AsyncIterator[Browser]:
-    path = chromium()
+async def launch_chromium() -> AsyncIterator[Browser]:
+    path = find_chromium()
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=path, args=_FLAGS)
         try:

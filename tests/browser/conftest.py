@@ -1,70 +1,50 @@
-"""The page in a real Chromium, against a real backend on this machine."""
+"""Fixtures: the page in a real Chromium, with the local runner as the backend."""
 
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, field
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, expect
+from playwright.async_api import Browser, BrowserContext, Page, expect
 
-from tests.browser.chromium import chromium, launched
+from tests.browser.browser_errors import BrowserErrors
+from tests.browser.chat_pane import ChatPane
+from tests.browser.chromium import find_chromium, launch_chromium
 from tests.browser.network import Network
-from tests.browser.side import Side
 from tests.support.runner import NO_LAG, PAGE, Target, local_runner
 from tests.support.users import Pair
 
-PATIENCE_MS = 20_000
+TIMEOUT_MS = 20_000
 
 
 @pytest.fixture(scope="session")
 def target() -> Iterator[Target]:
-    chromium()  # no backend is started where there is no browser
+    find_chromium()  # without a browser, no backend is started
     with local_runner(*NO_LAG, *PAGE) as target:
         yield target
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
-    expect.set_options(timeout=PATIENCE_MS)
-    async with launched() as browser:
+    expect.set_options(timeout=TIMEOUT_MS)
+    async with launch_chromium() as browser:
         yield browser
 
 
-@dataclass
-class Complaints:
-    """What the browser finds fault with: scripts, the page's policy, what does not load.
-
-    Attributes:
-        expected: Parts of those that belong to the test.
-    """
-
-    expected: list[str] = field(default_factory=list)
-    heard: list[str] = field(default_factory=list)
-
-    def hear(self, message: ConsoleMessage) -> None:
-        if message.type in {"error", "warning"}:
-            self.heard.append(message.text)
-
-    @property
-    def unexpected(self) -> list[str]:
-        return [each for each in self.heard if not any(part in each for part in self.expected)]
-
-
 @pytest.fixture
-def complaints() -> Iterator[Complaints]:
-    complaints = Complaints()
-    yield complaints
-    assert complaints.unexpected == []
+def browser_errors() -> Iterator[BrowserErrors]:
+    browser_errors = BrowserErrors()
+    yield browser_errors
+    assert browser_errors.unexpected == []
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def context(browser: Browser, complaints: Complaints) -> AsyncIterator[BrowserContext]:
+async def context(browser: Browser, browser_errors: BrowserErrors) -> AsyncIterator[BrowserContext]:
     context = await browser.new_context(
         viewport={"width": 1280, "height": 800}, locale="en-GB", timezone_id="UTC"
     )
-    context.set_default_timeout(PATIENCE_MS)
-    context.on("console", complaints.hear)
-    context.on("weberror", lambda error: complaints.heard.append(str(error.error)))
+    context.set_default_timeout(TIMEOUT_MS)
+    context.on("console", browser_errors.record)
+    context.on("weberror", lambda error: browser_errors.recorded.append(str(error.error)))
     yield context
     await context.close()
 
@@ -77,7 +57,7 @@ async def page(context: BrowserContext) -> Page:
 @pytest_asyncio.fixture(loop_scope="session")
 async def network(page: Page, target: Target) -> Network:
     network = Network()
-    await network.carry(page, target.url)
+    await network.intercept(page, target.url)
     return network
 
 
@@ -87,10 +67,10 @@ def pair() -> Pair:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def sides(page: Page, target: Target, pair: Pair) -> tuple[Side, Side]:
-    """Both sides of a chat, connected, in two panes."""
+async def panes(page: Page, target: Target, pair: Pair) -> tuple[ChatPane, ChatPane]:
+    """The panes of both users of a chat, connected."""
     await page.goto(f"{target.page}?me={pair.first}&with={pair.second}&panes=2")
-    here, there = Side(page, pair.first), Side(page, pair.second)
-    await here.is_("Connected")
-    await there.is_("Connected")
-    return here, there
+    anna, bert = ChatPane(page, pair.first), ChatPane(page, pair.second)
+    for pane in (anna, bert):
+        await pane.expect_state("Connected")
+    return anna, bert

@@ -1,4 +1,4 @@
-"""The network between the page and the backend, in a test's hands."""
+"""A network between the page and the backend that a test can break."""
 
 import json
 from collections.abc import Callable
@@ -8,44 +8,44 @@ from playwright.async_api import Page, WebSocketRoute
 
 
 class Network:
-    """Passes frames on, both ways, until it is told otherwise.
+    """Passes frames on in both directions.
 
     Attributes:
         is_down: Whether new connections fail.
-        is_lost: Says which of the backend's frames get lost.
+        drops: Returns whether a frame of the backend is lost.
         sent: The frames of the page, in order, keep-alives included.
     """
 
     def __init__(self) -> None:
         self.is_down = False
-        self.is_lost: Callable[[dict[str, Any]], bool] = lambda _: False
+        self.drops: Callable[[dict[str, Any]], bool] = lambda _: False
         self.sent: list[dict[str, Any]] = []
-        self._ends: list[tuple[WebSocketRoute, WebSocketRoute]] = []
+        self._connections: list[tuple[WebSocketRoute, WebSocketRoute]] = []
 
-    async def carry(self, page: Page, url: str) -> None:
-        """Stand between this page and the backend from its next connection on."""
-        await page.route_web_socket(lambda asked: asked.startswith(url), self._connect)
+    async def intercept(self, page: Page, url: str) -> None:
+        """Intercept the connections that this page opens from now on."""
+        await page.route_web_socket(lambda requested: requested.startswith(url), self._connect)
 
-    async def cut(self) -> None:
-        """Break all connections."""
-        ends, self._ends = self._ends, []
-        for here, there in ends:
-            await here.close(code=1001)
-            await there.close()
+    async def break_connections(self) -> None:
+        """Close all connections on both ends."""
+        connections, self._connections = self._connections, []
+        for page_end, backend_end in connections:
+            await page_end.close(code=1001)
+            await backend_end.close()
 
-    async def _connect(self, here: WebSocketRoute) -> None:
+    async def _connect(self, page_end: WebSocketRoute) -> None:
         if self.is_down:
-            await here.close(code=1001)
+            await page_end.close(code=1001)
             return
-        there = here.connect_to_server()
-        self._ends.append((here, there))
-        here.on_message(lambda data: self._up(there, data))
-        there.on_message(lambda data: self._down(here, data))
+        backend_end = page_end.connect_to_server()
+        self._connections.append((page_end, backend_end))
+        page_end.on_message(lambda data: self._to_backend(backend_end, data))
+        backend_end.on_message(lambda data: self._to_page(page_end, data))
 
-    def _up(self, there: WebSocketRoute, data: str | bytes) -> None:
+    def _to_backend(self, backend_end: WebSocketRoute, data: str | bytes) -> None:
         self.sent.append(json.loads(data))
-        there.send(data)
+        backend_end.send(data)
 
-    def _down(self, here: WebSocketRoute, data: str | bytes) -> None:
-        if not self.is_lost(json.loads(data)):
-            here.send(data)
+    def _to_page(self, page_end: WebSocketRoute, data: str | bytes) -> None:
+        if not self.drops(json.loads(data)):
+            page_end.send(data)

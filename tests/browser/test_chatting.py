@@ -1,11 +1,11 @@
-"""Two panes talk to each other."""
+"""Two panes of the page chat with each other."""
 
 import re
 
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.browser.side import Side
+from tests.browser.chat_pane import ChatPane
 from tests.support.device import device
 from tests.support.runner import Target
 from tests.support.users import Pair
@@ -13,72 +13,76 @@ from tests.support.users import Pair
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def test_two_panes_chat(sides: tuple[Side, Side]) -> None:
-    here, there = sides
-    await here.say("Hello!")
-    await expect(here.message("Hello!")).to_contain_text("Delivered")
-    await expect(there.message("Hello!")).to_be_visible()
-    await there.say("Hello yourself!")
-    await expect(there.message("Hello yourself!")).to_contain_text("Delivered")
-    for side in sides:
-        await side.reads("Hello!", "Hello yourself!")
-    announced = here.pane.get_by_role("status").last
-    await expect(announced).to_contain_text(f"{there.me}: Hello yourself!")
+async def test_two_panes_exchange_messages(panes: tuple[ChatPane, ChatPane]) -> None:
+    anna, bert = panes
+    await anna.send("Hello!")
+    await expect(anna.message("Hello!")).to_contain_text("Delivered")
+    await expect(bert.message("Hello!")).to_be_visible()
+    await bert.send("Hello yourself!")
+    await expect(bert.message("Hello yourself!")).to_contain_text("Delivered")
+    for pane in panes:
+        await pane.expect_messages("Hello!", "Hello yourself!")
+    announced = anna.region.get_by_role("status").last
+    await expect(announced).to_contain_text(f"{bert.user_id}: Hello yourself!")
 
 
-async def test_one_form_opens_both_sides(page: Page, target: Target, pair: Pair) -> None:
+async def test_form_opens_the_panes_of_both_users(page: Page, target: Target, pair: Pair) -> None:
     await page.goto(str(target.page))
     await page.get_by_role("textbox", name="You are").fill(pair.first)
     await page.get_by_role("textbox", name="You talk to").fill(pair.second)
     await page.get_by_role("button", name="Open both sides").click()
     for me in (pair.first, pair.second):
-        await Side(page, me).is_("Connected")
-    await expect(Side(page, pair.first).box).to_be_focused()
+        await ChatPane(page, me).expect_state("Connected")
+    await expect(ChatPane(page, pair.first).text_input).to_be_focused()
     await page.get_by_role("button", name="Close second pane").click()
     await expect(page.get_by_role("region")).to_have_count(1)
     await page.get_by_role("button", name="Second pane").click()
-    await Side(page, pair.second).is_("Connected")
+    await ChatPane(page, pair.second).expect_state("Connected")
 
 
-async def test_what_nobody_receives_is_said_to_wait(page: Page, target: Target, pair: Pair) -> None:
+async def test_message_to_an_offline_partner_shows_that_it_waits(
+    page: Page, target: Target, pair: Pair
+) -> None:
     await page.goto(f"{target.page}?me={pair.first}&with={pair.second}")
-    here = Side(page, pair.first)
-    await here.say("Are you there?")
-    await expect(here.message("Are you there?")).to_contain_text("Stored, waits for them")
+    anna = ChatPane(page, pair.first)
+    await anna.send("Are you there?")
+    await expect(anna.message("Are you there?")).to_contain_text("Stored, waits for them")
 
 
-async def test_html_in_a_message_is_text(sides: tuple[Side, Side]) -> None:
-    here, _ = sides
+async def test_html_in_a_message_is_shown_as_text(panes: tuple[ChatPane, ChatPane]) -> None:
+    anna, _ = panes
     text = "<img src=x onerror=alert(1)><b>bold</b> &amp; ${1}"
-    await here.say(text)
-    for side in sides:
-        await expect(side.messages.get_by_text(text, exact=True)).to_be_visible()
-        await expect(side.messages.get_by_role("img")).to_have_count(0)
+    await anna.send(text)
+    for pane in panes:
+        await expect(pane.messages.get_by_text(text, exact=True)).to_be_visible()
+        await expect(pane.messages.get_by_role("img")).to_have_count(0)
 
 
-async def test_the_keyboard_is_enough(page: Page, target: Target, pair: Pair) -> None:
+async def test_page_can_be_used_with_the_keyboard_alone(
+    page: Page, target: Target, pair: Pair
+) -> None:
     await page.goto(str(target.page))
     await page.keyboard.press("Tab")
     await page.keyboard.type(pair.first)
     await page.keyboard.press("Tab")
     await page.keyboard.type(pair.second)
     await page.keyboard.press("Enter")
-    here = Side(page, pair.first)
-    await here.is_("Connected")
-    await expect(here.box).to_be_focused()
+    anna = ChatPane(page, pair.first)
+    await anna.expect_state("Connected")
+    await expect(anna.text_input).to_be_focused()
     await page.keyboard.type("one line")
     await page.keyboard.press("Shift+Enter")
     await page.keyboard.type("another")
     await page.keyboard.press("Enter")
-    await expect(here.messages.get_by_text("one line\nanother", exact=True)).to_be_visible()
-    await expect(here.box).to_have_value("")
+    await expect(anna.messages.get_by_text("one line\nanother", exact=True)).to_be_visible()
+    await expect(anna.text_input).to_have_value("")
     await page.keyboard.press("Tab")
-    await expect(here.button("Send")).to_be_focused()
+    await expect(anna.button("Send")).to_be_focused()
     for name in ("Message", "Send a file"):
         await page.keyboard.press("Shift+Tab")
-        await expect(here.pane.get_by_label(name, exact=True)).to_be_focused()
+        await expect(anna.region.get_by_label(name, exact=True)).to_be_focused()
     await page.keyboard.press("Shift+Tab")
-    await expect(here.log).to_be_focused()
+    await expect(anna.message_list).to_be_focused()
     order = []
     for _ in range(5):
         await page.keyboard.press("Shift+Tab")
@@ -87,47 +91,47 @@ async def test_the_keyboard_is_enough(page: Page, target: Target, pair: Pair) ->
     assert order == ["New chat", pair.second, "Leave", "Go offline", "Second pane"]
 
 
-async def test_somebody_else_who_writes_gets_a_chat_of_their_own(
-    sides: tuple[Side, Side], target: Target
+async def test_message_from_another_user_appears_in_a_separate_chat(
+    panes: tuple[ChatPane, ChatPane], target: Target
 ) -> None:
-    here, there = sides
-    other = f"carl-{here.me}"
+    anna, bert = panes
+    other = f"carl-{anna.user_id}"
     with device(target.url, userId=other) as carl:
-        carl.say(f"{here.me}#{other}", "It is me.")
-    chip = here.pane.get_by_role("navigation", name="Chats").get_by_role("button", name=other)
+        carl.say(f"{anna.user_id}#{other}", "It is me.")
+    chip = anna.region.get_by_role("navigation", name="Chats").get_by_role("button", name=other)
     await expect(chip).to_have_text(f"{other}1 new")
-    await expect(here.message("It is me.")).to_have_count(0)
-    await expect(here.page).to_have_title(re.compile(r"^\(1\)"))
-    await here.box.fill("a draft for the first")
+    await expect(anna.message("It is me.")).to_have_count(0)
+    await expect(anna.page).to_have_title(re.compile(r"^\(1\)"))
+    await anna.text_input.fill("a draft for the first")
     await chip.click()
-    await here.reads("It is me.")
-    await expect(here.box).to_have_value("")
-    await here.pane.get_by_role("navigation").get_by_role("button", name=there.me).click()
-    await expect(here.box).to_have_value("a draft for the first")
+    await anna.expect_messages("It is me.")
+    await expect(anna.text_input).to_have_value("")
+    await anna.region.get_by_role("navigation").get_by_role("button", name=bert.user_id).click()
+    await expect(anna.text_input).to_have_value("a draft for the first")
     await chip.click()
     await expect(chip).to_have_text(other)
-    await expect(here.page).not_to_have_title(re.compile(r"^\("))
+    await expect(anna.page).not_to_have_title(re.compile(r"^\("))
 
 
-async def test_a_chat_that_is_new_takes_no_focus_away(
-    sides: tuple[Side, Side], target: Target
+async def test_new_chat_does_not_take_the_focus(
+    panes: tuple[ChatPane, ChatPane], target: Target
 ) -> None:
-    here, there = sides
-    chip = here.pane.get_by_role("navigation").get_by_role("button", name=there.me)
+    anna, bert = panes
+    chip = anna.region.get_by_role("navigation").get_by_role("button", name=bert.user_id)
     await chip.focus()
-    other = f"aaron-{here.me}"  # comes before
+    other = f"aaron-{anna.user_id}"  # comes before
     with device(target.url, userId=other) as aaron:
-        aaron.say(f"{other}#{here.me}", "It is me.")
-    await expect(here.pane.get_by_role("button", name=other)).to_be_visible()
+        aaron.say(f"{other}#{anna.user_id}", "It is me.")
+    await expect(anna.region.get_by_role("button", name=other)).to_be_visible()
     await expect(chip).to_be_focused()
 
 
-async def test_a_text_too_long_is_said_so_and_kept_to_be_shortened(
-    sides: tuple[Side, Side],
+async def test_text_that_is_too_long_shows_an_alert_and_stays_in_the_input(
+    panes: tuple[ChatPane, ChatPane],
 ) -> None:
-    here, _ = sides
-    await here.say("€" * 4097)
-    await expect(here.pane.get_by_role("alert").filter(has_text="4097")).to_be_visible()
-    await here.box.press("Backspace")
-    await here.box.press("Enter")
-    await expect(here.message("€" * 4096)).to_contain_text("Delivered")
+    anna, _ = panes
+    await anna.send("€" * 4097)
+    await expect(anna.region.get_by_role("alert").filter(has_text="4097")).to_be_visible()
+    await anna.text_input.press("Backspace")
+    await anna.text_input.press("Enter")
+    await expect(anna.message("€" * 4096)).to_contain_text("Delivered")

@@ -1,4 +1,4 @@
-"""Files go up and come down."""
+"""Uploads, downloads and previews of files."""
 
 import re
 import struct
@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Route, expect
 
-from tests.browser.conftest import Complaints
-from tests.browser.side import Side
+from tests.browser.browser_errors import BrowserErrors
+from tests.browser.chat_pane import ChatPane
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -18,7 +18,7 @@ CONTENT = bytes(range(256)) * 8000
 
 
 def png(width: int, height: int) -> bytes:
-    """Make a picture, all of one colour."""
+    """Return a picture of one colour."""
     rows = (b"\0" + b"\x3f\x5b\xd8" * width) * height
 
     def chunk(kind: bytes, content: bytes) -> bytes:
@@ -48,24 +48,24 @@ def picture(tmp_path: Path) -> Path:
     return path
 
 
-async def is_shown(side: Side, name: str) -> None:
-    image = side.messages.get_by_role("img", name=name)
+async def expect_picture(pane: ChatPane, name: str) -> None:
+    image = pane.messages.get_by_role("img", name=name)
     await expect(image).to_be_visible()
     assert await image.evaluate("image => image.naturalWidth") == 64
 
 
-async def downloaded(side: Side, name: str) -> tuple[str, bytes]:
-    async with side.page.expect_download() as download:
-        await side.button(f"Download {name}").click()
+async def download(pane: ChatPane, name: str) -> tuple[str, bytes]:
+    async with pane.page.expect_download() as download:
+        await pane.button(f"Download {name}").click()
     done = await download.value
     return done.suggested_filename, (await done.path()).read_bytes()
 
 
-async def test_a_file_goes_up_with_progress_and_comes_down(
-    sides: tuple[Side, Side], document: Path
+async def test_file_is_uploaded_with_progress_and_downloaded_by_both_users(
+    panes: tuple[ChatPane, ChatPane], document: Path
 ) -> None:
-    here, there = sides
-    await here.page.evaluate(
+    anna, bert = panes
+    await anna.page.evaluate(
         """() => {
           window.progress = [];
           new MutationObserver((changes) => {
@@ -73,66 +73,66 @@ async def test_a_file_goes_up_with_progress_and_comes_down(
           }).observe(document, { subtree: true, attributeFilter: ["value"] });
         }"""
     )
-    await here.attach(document)
-    await expect(here.message(document.name)).to_contain_text("Delivered")
-    await expect(there.message(document.name)).to_contain_text("2.0 MB")
-    progress = await here.page.evaluate("window.progress")
+    await anna.attach(document)
+    await expect(anna.message(document.name)).to_contain_text("Delivered")
+    await expect(bert.message(document.name)).to_contain_text("2.0 MB")
+    progress = await anna.page.evaluate("window.progress")
     assert progress == sorted(progress)
     assert progress[-1] == 1
-    for side in sides:
-        name, content = await downloaded(side, document.name)
+    for pane in panes:
+        name, content = await download(pane, document.name)
         assert content == CONTENT
         assert name == document.name
-    await expect(here.messages).to_have_count(1)
+    await expect(anna.messages).to_have_count(1)
 
 
-async def test_an_image_is_shown_on_both_sides_and_after_a_reload(
-    sides: tuple[Side, Side], picture: Path
+async def test_picture_has_a_preview_in_both_panes_and_after_a_reload(
+    panes: tuple[ChatPane, ChatPane], picture: Path
 ) -> None:
-    here, _ = sides
-    await here.attach(picture)
-    for side in sides:
-        await is_shown(side, "blue.png")
-    await here.page.reload()  # which forgets all links: fresh ones are asked for
-    for side in sides:
-        await is_shown(side, "blue.png")
+    anna, _ = panes
+    await anna.attach(picture)
+    for pane in panes:
+        await expect_picture(pane, "blue.png")
+    await anna.page.reload()  # all links are lost, so the page asks for new ones
+    for pane in panes:
+        await expect_picture(pane, "blue.png")
 
 
-async def test_several_files_go_up_side_by_side(
-    sides: tuple[Side, Side], document: Path, picture: Path
+async def test_several_files_are_sent_at_once(
+    panes: tuple[ChatPane, ChatPane], document: Path, picture: Path
 ) -> None:
-    here, there = sides
-    await here.attach(document, picture)
+    anna, bert = panes
+    await anna.attach(document, picture)
     for name in (document.name, picture.name):
-        await expect(there.message(name)).to_be_visible()
-    await expect(here.messages).to_have_count(2)
+        await expect(bert.message(name)).to_be_visible()
+    await expect(anna.messages).to_have_count(2)
 
 
-async def test_a_file_of_a_kind_that_is_not_taken_is_refused_in_words(
-    sides: tuple[Side, Side], tmp_path: Path
+async def test_file_of_an_unsupported_type_shows_the_error_of_the_backend(
+    panes: tuple[ChatPane, ChatPane], tmp_path: Path
 ) -> None:
-    here, there = sides
+    anna, bert = panes
     path = tmp_path / "page.html"
     path.write_text("<script>alert(1)</script>")
-    await here.attach(path)
-    refused = here.message("page.html")
+    await anna.attach(path)
+    refused = anna.message("page.html")
     await expect(refused).to_contain_text("Not sent")
     await expect(refused.get_by_role("alert")).to_contain_text(
         "This kind of file is not taken. `contentType` must be one of"
     )
     await refused.get_by_role("button", name="Remove").click()
-    await expect(here.messages).to_have_count(0)
-    await expect(there.messages).to_have_count(0)
+    await expect(anna.messages).to_have_count(0)
+    await expect(bert.messages).to_have_count(0)
 
 
-async def test_an_upload_that_breaks_off_goes_on_by_itself(
-    sides: tuple[Side, Side], document: Path, complaints: Complaints
+async def test_upload_is_retried_after_a_connection_reset(
+    panes: tuple[ChatPane, ChatPane], document: Path, browser_errors: BrowserErrors
 ) -> None:
-    here, there = sides
-    complaints.expected.append("net::ERR_CONNECTION_RESET")
+    anna, bert = panes
+    browser_errors.expected.append("net::ERR_CONNECTION_RESET")
     puts = 0
 
-    async def break_off(route: Route) -> None:
+    async def reset_first(route: Route) -> None:
         nonlocal puts
         puts += 1
         if puts == 1:
@@ -140,51 +140,53 @@ async def test_an_upload_that_breaks_off_goes_on_by_itself(
         else:
             await route.continue_()
 
-    await here.page.route(re.compile("x-amz-tagging|X-Amz-Signature"), break_off)
-    await here.attach(document)
-    await expect(there.message(document.name)).to_be_visible()
+    await anna.page.route(re.compile("x-amz-tagging|X-Amz-Signature"), reset_first)
+    await anna.attach(document)
+    await expect(bert.message(document.name)).to_be_visible()
     assert puts > 1
 
 
-async def test_an_upload_whose_answer_was_lost_is_there(
-    sides: tuple[Side, Side], document: Path, complaints: Complaints
+async def test_upload_succeeds_when_the_file_already_exists(
+    panes: tuple[ChatPane, ChatPane], document: Path, browser_errors: BrowserErrors
 ) -> None:
-    here, there = sides
-    # S3's word for a file that is there already; moto takes it a second time.
-    complaints.expected.append("412")
+    anna, bert = panes
+    # S3 answers 412 if the file already exists; moto accepts it again.
+    browser_errors.expected.append("412")
 
     async def exists(route: Route) -> None:
         await route.fetch()
         await route.fulfill(status=412, headers={"Access-Control-Allow-Origin": "*"})
 
-    await here.page.route(re.compile("X-Amz-Signature"), exists)
-    await here.attach(document)
-    await expect(there.message(document.name)).to_be_visible()
+    await anna.page.route(re.compile("X-Amz-Signature"), exists)
+    await anna.attach(document)
+    await expect(bert.message(document.name)).to_be_visible()
 
 
-async def test_an_upload_can_be_cancelled(sides: tuple[Side, Side], document: Path) -> None:
-    here, there = sides
+async def test_cancelled_upload_sends_no_message(
+    panes: tuple[ChatPane, ChatPane], document: Path
+) -> None:
+    anna, bert = panes
 
     async def never(_route: Route) -> None:
         pass
 
-    await here.page.route(re.compile("X-Amz-Signature"), never)
-    await here.attach(document)
-    await here.button(f"Cancel the upload of {document.name}").click()
-    await expect(here.messages).to_have_count(0)
-    await expect(there.messages).to_have_count(0)
+    await anna.page.route(re.compile("X-Amz-Signature"), never)
+    await anna.attach(document)
+    await anna.button(f"Cancel the upload of {document.name}").click()
+    await expect(anna.messages).to_have_count(0)
+    await expect(bert.messages).to_have_count(0)
 
 
-async def test_a_link_that_has_run_out_is_replaced(
-    sides: tuple[Side, Side], document: Path, complaints: Complaints
+async def test_expired_download_link_is_replaced(
+    panes: tuple[ChatPane, ChatPane], document: Path, browser_errors: BrowserErrors
 ) -> None:
-    here, there = sides
-    complaints.expected.append("403")
-    await here.attach(document)
-    await expect(there.message(document.name)).to_be_visible()
+    anna, bert = panes
+    browser_errors.expected.append("403")
+    await anna.attach(document)
+    await expect(bert.message(document.name)).to_be_visible()
     gets = 0
 
-    async def run_out(route: Route) -> None:
+    async def expire_first(route: Route) -> None:
         nonlocal gets
         gets += 1
         if gets == 1:
@@ -192,7 +194,7 @@ async def test_a_link_that_has_run_out_is_replaced(
         else:
             await route.continue_()
 
-    await there.page.route(re.compile("X-Amz-Signature"), run_out)
-    _, content = await downloaded(there, document.name)
+    await bert.page.route(re.compile("X-Amz-Signature"), expire_first)
+    _, content = await download(bert, document.name)
     assert content == CONTENT
     assert gets == 2

@@ -1,4 +1,4 @@
-"""The client's protocol against a backend that answers as ours rarely or never does."""
+"""The page's protocol client with a backend whose frames the test chooses."""
 
 import json
 from collections.abc import Callable
@@ -10,40 +10,40 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Page, WebSocketRoute, expect
 
-from tests.browser.side import Side
+from tests.browser.chat_pane import ChatPane
 from tests.support.runner import Target
 from tests.support.users import Pair
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-class Backend:
-    """Says what a test has it say.
+class ScriptedBackend:
+    """A backend that sends the frames that a test chooses.
 
     Attributes:
-        handshakes: The `since` of each.
-        asked: The whole query of each.
-        frames: What the page sent.
-        greets: Says what a new connection gets, the first being number 1.
-        answers: Says what a frame gets.
+        since_values: The `since` of each handshake.
+        queries: The query of each handshake.
+        frames: The frames that the page sent.
+        on_connect: Returns the frames for a new connection, of which the first has number 1.
+        on_frame: Returns the frames that answer a frame.
     """
 
     def __init__(self) -> None:
-        self.handshakes: list[int] = []
-        self.asked: list[dict[str, list[str]]] = []
+        self.since_values: list[int] = []
+        self.queries: list[dict[str, list[str]]] = []
         self.frames: list[dict[str, Any]] = []
-        self.greets: Callable[[int], list[Any]] = lambda number: [synced(number)]
-        self.answers: Callable[[dict[str, Any]], list[Any]] = lambda _: []
+        self.on_connect: Callable[[int], list[Any]] = lambda number: [synced_frame(number)]
+        self.on_frame: Callable[[dict[str, Any]], list[Any]] = lambda _: []
         self.socket: WebSocketRoute | None = None
 
     def connect(self, socket: WebSocketRoute) -> None:
         self.socket = socket
-        self.asked.append(parse_qs(urlsplit(socket.url).query))
-        self.handshakes.append(int(self.asked[-1]["since"][0]))
+        self.queries.append(parse_qs(urlsplit(socket.url).query))
+        self.since_values.append(int(self.queries[-1]["since"][0]))
         socket.on_message(self._take)
-        self.say(*self.greets(len(self.handshakes)))
+        self.push(*self.on_connect(len(self.since_values)))
 
-    def say(self, *frames: object) -> None:
+    def push(self, *frames: object) -> None:
         assert self.socket is not None
         for frame in frames:
             self.socket.send(frame if isinstance(frame, str) else json.dumps(frame))
@@ -51,15 +51,15 @@ class Backend:
     def _take(self, data: str | bytes) -> None:
         frame = json.loads(data)
         self.frames.append(frame)
-        self.say(*self.answers(frame))
+        self.push(*self.on_frame(frame))
 
 
-def synced(until: int, *, complete: bool = True) -> dict[str, Any]:
+def synced_frame(until: int, *, complete: bool = True) -> dict[str, Any]:
     return {"type": "synced", "since": 0, "until": until, "count": 0, "complete": complete}
 
 
-def offered(frame: dict[str, Any], target: Target) -> dict[str, Any]:
-    """Offer a link for the upload that a frame asks for."""
+def upload_frame(frame: dict[str, Any], target: Target) -> dict[str, Any]:
+    """Return the answer to a frame that asks for an upload link."""
     return {
         "type": "upload", "action": "sendfile", "chatId": frame["chatId"],
         "fileKey": "k/notes.txt", "uploadUrl": f"{target.aws_endpoint}/up",
@@ -67,7 +67,7 @@ def offered(frame: dict[str, Any], target: Target) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def acked(frame: dict[str, Any], **more: Any) -> dict[str, Any]:
+def ack_frame(frame: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {
         "type": "ack", "action": "sendmessage", "messageId": f"id of {frame['text']}",
         "chatId": frame["chatId"], "timestamp": 1_764_000_000_000, "delivered": 1,
@@ -76,25 +76,25 @@ def acked(frame: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def backend() -> Backend:
-    return Backend()
+def backend() -> ScriptedBackend:
+    return ScriptedBackend()
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def here(page: Page, target: Target, pair: Pair, backend: Backend) -> Side:
-    """One side, which has not begun yet."""
+async def anna(page: Page, target: Target, pair: Pair, backend: ScriptedBackend) -> ChatPane:
+    """The pane of the first user, whose form is filled in and not submitted."""
     await page.route_web_socket(lambda url: url.startswith(target.url), backend.connect)
     await page.goto(str(target.page))
     await page.get_by_label("You are").fill(pair.first)
     await page.get_by_label("You talk to").fill(pair.second)
-    return Side(page, pair.first)
+    return ChatPane(page, pair.first)
 
 
-async def begin(here: Side) -> None:
-    await here.page.get_by_role("button", name="Start").click()
+async def start_chat(anna: ChatPane) -> None:
+    await anna.page.get_by_role("button", name="Start").click()
 
 
-def message(pair: Pair, timestamp: int, /, **changes: Any) -> dict[str, Any]:
+def message_frame(pair: Pair, timestamp: int, /, **changes: Any) -> dict[str, Any]:
     return {
         "type": "message", "messageId": f"m{timestamp}", "chatId": pair.chat_id,
         "senderId": pair.second, "recipientId": pair.first, "timestamp": timestamp,
@@ -102,17 +102,17 @@ def message(pair: Pair, timestamp: int, /, **changes: Any) -> dict[str, Any]:
     } | changes  # fmt: skip
 
 
-async def test_frames_that_make_no_sense_are_passed_over(
-    here: Side, pair: Pair, backend: Backend
+async def test_malformed_frames_are_ignored(
+    anna: ChatPane, pair: Pair, backend: ScriptedBackend
 ) -> None:
-    strange: list[Any] = [
+    malformed: list[Any] = [
         "", "not JSON", "null", "[]", "7", '"text"', {"type": "news"}, {"type": 7}, {},
         {"type": "message"},
-        message(pair, 1, messageId=7),
-        message(pair, 1, timestamp="now"),
-        message(pair, 1, timestamp=9e15),
-        message(pair, 1, text=None),
-        message(pair, 1, text={"toString": "x"}),
+        message_frame(pair, 1, messageId=7),
+        message_frame(pair, 1, timestamp="now"),
+        message_frame(pair, 1, timestamp=9e15),
+        message_frame(pair, 1, text=None),
+        message_frame(pair, 1, text={"toString": "x"}),
         {"type": "ack"},
         {"type": "ack", "clientMessageId": "nobody's", "messageId": "x", "timestamp": 1},
         {"type": "upload"}, {"type": "download", "fileKey": "x"},
@@ -120,68 +120,71 @@ async def test_frames_that_make_no_sense_are_passed_over(
         {"message": "Forbidden", "connectionId": "x", "requestId": "y"},
         {"message": "Internal server error", "connectionId": "x", "requestId": "y"},
     ]  # fmt: skip
-    backend.greets = lambda number: [*strange, message(pair, 5), synced(number)]
-    await begin(here)
-    await here.is_("Connected")
-    await here.reads("at 5")
+    backend.on_connect = lambda number: [*malformed, message_frame(pair, 5), synced_frame(number)]
+    await start_chat(anna)
+    await anna.expect_state("Connected")
+    await anna.expect_messages("at 5")
 
 
-async def test_a_link_that_is_no_web_address_is_not_followed(
-    here: Side, pair: Pair, backend: Backend
+async def test_javascript_link_to_a_file_is_not_followed(
+    anna: ChatPane, pair: Pair, backend: ScriptedBackend
 ) -> None:
-    evil = message(
+    evil = message_frame(
         pair, 5, fileUrl="javascript:alert(1)", fileKey="k/x.png", fileName="x.png",
         contentType="image/png", size=3,
     )  # fmt: skip
-    backend.greets = lambda number: [evil, synced(number)]
-    await begin(here)
-    await here.reads("x.png")
-    await here.button("Download x.png").click()
-    await expect(here.button("Download x.png")).to_have_attribute("aria-busy", "true")
-    assert backend.frames[-1]["action"] == "sendfile"  # it asks for another
+    backend.on_connect = lambda number: [evil, synced_frame(number)]
+    await start_chat(anna)
+    await anna.expect_messages("x.png")
+    await anna.button("Download x.png").click()
+    await expect(anna.button("Download x.png")).to_have_attribute("aria-busy", "true")
+    assert backend.frames[-1]["action"] == "sendfile"  # it requests another link
 
 
-async def test_replayed_and_pushed_messages_are_put_in_order_and_shown_once(
-    here: Side, pair: Pair, backend: Backend
+async def test_messages_are_sorted_by_time_and_shown_once(
+    anna: ChatPane, pair: Pair, backend: ScriptedBackend
 ) -> None:
     times = [30, 10, 20, 30, 10, 40, 20]
-    backend.greets = lambda number: [*(message(pair, time) for time in times), synced(number)]
-    await begin(here)
-    await here.is_("Connected")
-    await here.reads("at 10", "at 20", "at 30", "at 40")
-
-
-async def test_while_more_is_waiting_it_connects_again_at_once_with_until(
-    here: Side, pair: Pair, backend: Backend
-) -> None:
-    backend.greets = lambda number: [
-        message(pair, number * 100),
-        synced(number * 1000, complete=number == 3),
+    backend.on_connect = lambda number: [
+        *(message_frame(pair, time) for time in times),
+        synced_frame(number),
     ]
-    await begin(here)
-    await here.is_("Connected")
-    await here.reads("at 100", "at 200", "at 300")
-    await expect(here.message("at 100")).to_contain_text("3 messages while you were away")
-    assert backend.handshakes == [0, 1000, 2000]
+    await start_chat(anna)
+    await anna.expect_state("Connected")
+    await anna.expect_messages("at 10", "at 20", "at 30", "at 40")
 
 
-async def test_the_module_alone_tells_each_message_once_and_pauses_only_after_failures(
-    page: Page, target: Target, pair: Pair, backend: Backend
+async def test_incomplete_catch_up_continues_at_once_from_until(
+    anna: ChatPane, pair: Pair, backend: ScriptedBackend
 ) -> None:
-    backend.greets = lambda number: [
-        message(pair, 10),
-        message(pair, number * 100),
-        message(pair, 10),
-        synced(number * 1000, complete=number == 3),
+    backend.on_connect = lambda number: [
+        message_frame(pair, number * 100),
+        synced_frame(number * 1000, complete=number == 3),
+    ]
+    await start_chat(anna)
+    await anna.expect_state("Connected")
+    await anna.expect_messages("at 100", "at 200", "at 300")
+    await expect(anna.message("at 100")).to_contain_text("3 messages while you were away")
+    assert backend.since_values == [0, 1000, 2000]
+
+
+async def test_client_emits_each_message_once_and_continues_a_catch_up_without_backoff(
+    page: Page, target: Target, pair: Pair, backend: ScriptedBackend
+) -> None:
+    backend.on_connect = lambda number: [
+        message_frame(pair, 10),
+        message_frame(pair, number * 100),
+        message_frame(pair, 10),
+        synced_frame(number * 1000, complete=number == 3),
     ]
     await page.route_web_socket(lambda url: url.startswith(target.url), backend.connect)
     await page.goto(str(target.page))
-    told, states = await page.evaluate(
+    received, states = await page.evaluate(
         """async ([url, userId]) => {
           const { ChatClient } = await import("/protocol.js");
-          const [told, states] = [[], []];
+          const [received, states] = [[], []];
           const client = new ChatClient({ url, userId });
-          client.addEventListener("message", ({ detail }) => told.push(detail.timestamp));
+          client.addEventListener("message", ({ detail }) => received.push(detail.timestamp));
           await new Promise((resolve) => {
             client.addEventListener("state", ({ detail: { name } }) => {
               states.push(name);
@@ -190,26 +193,26 @@ async def test_the_module_alone_tells_each_message_once_and_pauses_only_after_fa
             client.connect();
           });
           client.disconnect();
-          return [told, states];
+          return [received, states];
         }""",
         [target.url, pair.first],
     )
-    assert told == [10, 100, 200, 300]
+    assert received == [10, 100, 200, 300]
     assert states == ["connecting", "catching-up"] * 3 + ["connected", "offline"]
 
 
-async def test_until_counts_and_not_the_last_message_seen(
-    here: Side, pair: Pair, backend: Backend
+async def test_reload_connects_with_the_last_until_as_since(
+    anna: ChatPane, pair: Pair, backend: ScriptedBackend
 ) -> None:
-    backend.greets = lambda number: [message(pair, 5000), synced(1000 * number)]
-    await begin(here)
-    await here.is_("Connected")
-    backend.say(message(pair, 9000))
-    await here.reads("at 5000", "at 9000")
-    await here.page.reload()
-    await here.is_("Connected")
-    await here.reads("at 5000", "at 9000")
-    assert backend.handshakes == [0, 1000]
+    backend.on_connect = lambda number: [message_frame(pair, 5000), synced_frame(1000 * number)]
+    await start_chat(anna)
+    await anna.expect_state("Connected")
+    backend.push(message_frame(pair, 9000))
+    await anna.expect_messages("at 5000", "at 9000")
+    await anna.page.reload()
+    await anna.expect_state("Connected")
+    await anna.expect_messages("at 5000", "at 9000")
+    assert backend.since_values == [0, 1000]
 
 
 @pytest.mark.parametrize(
@@ -222,26 +225,26 @@ async def test_until_counts_and_not_the_last_message_seen(
     ],
     ids=["unavailable", "internal", "Internal server error", "Too Many Requests"],
 )
-async def test_what_may_succeed_later_is_sent_again(
-    here: Side, backend: Backend, refusal: dict[str, Any]
+async def test_message_is_resent_after_a_transient_error(
+    anna: ChatPane, backend: ScriptedBackend, refusal: dict[str, Any]
 ) -> None:
     def answers(frame: dict[str, Any]) -> list[Any]:
         if len(backend.frames) == 1:
             named = {"clientMessageId": frame["clientMessageId"]} if "type" in refusal else {}
             return [refusal | named]
-        return [acked(frame)]
+        return [ack_frame(frame)]
 
-    backend.answers = answers
-    clock = here.page.clock
+    backend.on_frame = answers
+    clock = anna.page.clock
     await clock.install()
-    await begin(here)
-    await here.is_("Connected")
-    # A second is enough: it does not wait as long as for an answer that does not come.
-    await clock.pause_at(await here.page.evaluate("Date.now() / 1000 + 1"))
-    await here.say("Hello!")
-    await expect(here.message("Hello!")).to_contain_text("Trying again")
+    await start_chat(anna)
+    await anna.expect_state("Connected")
+    # It is resent within a second, which is less than the timeout without an answer.
+    await clock.pause_at(await anna.page.evaluate("Date.now() / 1000 + 1"))
+    await anna.send("Hello!")
+    await expect(anna.message("Hello!")).to_contain_text("Trying again")
     await clock.run_for(1000)
-    await expect(here.message("Hello!")).to_contain_text("Delivered")
+    await expect(anna.message("Hello!")).to_contain_text("Delivered")
     first, second = backend.frames
     assert first == second
     assert first["clientMessageId"]
@@ -255,127 +258,133 @@ async def test_what_may_succeed_later_is_sent_again(
     ],
     ids=["unavailable", "Internal server error"],
 )
-async def test_an_upload_asks_again_where_it_may_succeed_later(
-    here: Side, target: Target, backend: Backend, tmp_path: Path, refusal: dict[str, Any]
+async def test_upload_link_is_requested_again_after_a_transient_error(
+    anna: ChatPane,
+    target: Target,
+    backend: ScriptedBackend,
+    tmp_path: Path,
+    refusal: dict[str, Any],
 ) -> None:
     def answers(frame: dict[str, Any]) -> list[Any]:
         if len(backend.frames) == 1:
             return [refusal]
         if frame["action"] == "sendmessage":
-            return [acked(frame | {"text": frame["fileKey"]})]
-        return [offered(frame, target)]
+            return [ack_frame(frame | {"text": frame["fileKey"]})]
+        return [upload_frame(frame, target)]
 
-    backend.answers = answers
-    await here.page.route(
+    backend.on_frame = answers
+    await anna.page.route(
         f"{target.aws_endpoint}/up",
         lambda route: route.fulfill(headers={"Access-Control-Allow-Origin": "*"}),
     )
     notes = tmp_path / "notes.txt"
     notes.write_text("notes")
-    await begin(here)
-    await here.attach(notes)
-    await expect(here.message("notes.txt")).to_contain_text("Delivered")
+    await start_chat(anna)
+    await anna.attach(notes)
+    await expect(anna.message("notes.txt")).to_contain_text("Delivered")
     assert [frame["action"] for frame in backend.frames] == ["sendfile", "sendfile", "sendmessage"]
 
 
-async def test_a_backend_that_has_forgotten_the_connection_is_connected_to_again(
-    here: Side, backend: Backend
+async def test_unauthorized_error_makes_the_client_reconnect(
+    anna: ChatPane, backend: ScriptedBackend
 ) -> None:
-    backend.answers = lambda frame: (
+    backend.on_frame = lambda frame: (
         [{"type": "error", "action": "sendmessage", "code": "unauthorized", "message": "Who?"}]
-        if len(backend.handshakes) == 1
-        else [acked(frame)]
+        if len(backend.since_values) == 1
+        else [ack_frame(frame)]
     )
-    await begin(here)
-    await here.say("Hello!")
-    await expect(here.message("Hello!")).to_contain_text("Delivered")
-    assert len(backend.handshakes) == 2
+    await start_chat(anna)
+    await anna.send("Hello!")
+    await expect(anna.message("Hello!")).to_contain_text("Delivered")
+    assert len(backend.since_values) == 2
 
 
-async def test_no_message_overtakes_another(here: Side, backend: Backend) -> None:
-    backend.answers = lambda frame: (
-        [] if len(backend.frames) == 1 else [acked(frame, timestamp=len(backend.frames))]
-    )
-    await begin(here)
-    for text in ("one", "two"):
-        await here.say(text)
-    await here.reads("one", "two")
-    assert [frame["text"] for frame in backend.frames] == ["one"]
-    backend.say(acked(backend.frames[0], timestamp=1))
-    await expect(here.message("two")).to_contain_text("Delivered")
-
-
-async def test_a_message_of_ones_own_that_comes_back_before_its_ack_is_one(
-    here: Side, pair: Pair, backend: Backend
+async def test_next_message_of_a_chat_is_sent_only_after_the_ack(
+    anna: ChatPane, backend: ScriptedBackend
 ) -> None:
-    backend.answers = lambda frame: [
-        message(pair, 7, messageId="id of Hello!", senderId=pair.first, text="Hello!"),
-        acked(frame, timestamp=7, duplicate=True),
+    backend.on_frame = lambda frame: (
+        [] if len(backend.frames) == 1 else [ack_frame(frame, timestamp=len(backend.frames))]
+    )
+    await start_chat(anna)
+    for text in ("one", "two"):
+        await anna.send(text)
+    await anna.expect_messages("one", "two")
+    assert [frame["text"] for frame in backend.frames] == ["one"]
+    backend.push(ack_frame(backend.frames[0], timestamp=1))
+    await expect(anna.message("two")).to_contain_text("Delivered")
+
+
+async def test_own_message_that_is_pushed_before_its_ack_is_shown_once(
+    anna: ChatPane, pair: Pair, backend: ScriptedBackend
+) -> None:
+    backend.on_frame = lambda frame: [
+        message_frame(pair, 7, messageId="id of Hello!", senderId=pair.first, text="Hello!"),
+        ack_frame(frame, timestamp=7, duplicate=True),
     ]
-    await begin(here)
-    await here.say("Hello!")
-    await expect(here.message("Hello!")).to_contain_text("Delivered")
-    await here.reads("Hello!")
+    await start_chat(anna)
+    await anna.send("Hello!")
+    await expect(anna.message("Hello!")).to_contain_text("Delivered")
+    await anna.expect_messages("Hello!")
 
 
-async def test_pauses_between_attempts_grow(
-    page: Page, target: Target, pair: Pair, backend: Backend
+async def test_backoff_between_connection_attempts_grows(
+    page: Page, target: Target, pair: Pair, backend: ScriptedBackend
 ) -> None:
     async def close(socket: WebSocketRoute) -> None:
         backend.connect(socket)
-        await socket.close(code=1000)  # as the oldest connection of too many is closed
+        await socket.close(code=1000)  # as when the user exceeds the connection limit
 
     await page.clock.install()
     await page.route_web_socket(lambda url: url.startswith(target.url), close)
     await page.goto(f"{target.page}?me={pair.first}&with={pair.second}")
-    words = Side(page, pair.first).pane.get_by_text("Reconnecting in")
+    notice = ChatPane(page, pair.first).region.get_by_text("Reconnecting in")
     for attempt in range(8):
-        await expect(words).to_be_visible()
-        assert len(backend.handshakes) == attempt + 1
-        longest = min(30, 2**attempt)
-        seconds = int((await words.inner_text()).split()[-2])
-        # A second may have gone by: the clock does not stop while the connection breaks.
-        assert longest / 2 - 1 <= seconds <= longest
+        await expect(notice).to_be_visible()
+        assert len(backend.since_values) == attempt + 1
+        maximum = min(30, 2**attempt)
+        seconds = int((await notice.inner_text()).split()[-2])
+        # A second may have passed: the clock runs while the connection breaks.
+        assert maximum / 2 - 1 <= seconds <= maximum
         await page.clock.run_for(seconds * 1000)
 
 
-async def test_a_silent_connection_is_kept_alive_and_a_dead_one_noticed(
-    page: Page, target: Target, pair: Pair, backend: Backend
+async def test_idle_connection_is_kept_alive_and_a_dead_one_is_replaced(
+    page: Page, target: Target, pair: Pair, backend: ScriptedBackend
 ) -> None:
     await page.clock.install()
     await page.route_web_socket(lambda url: url.startswith(target.url), backend.connect)
     await page.goto(f"{target.page}?me={pair.first}&with={pair.second}")
-    here = Side(page, pair.first)
-    await here.is_("Connected")
-    backend.answers = lambda _: [
+    anna = ChatPane(page, pair.first)
+    await anna.expect_state("Connected")
+    backend.on_frame = lambda _: [
         {"message": "Forbidden", "connectionId": "x", "requestId": "y"},
-        message(pair, len(backend.frames)),
+        message_frame(pair, len(backend.frames)),
     ]
     for count in (1, 2, 3):
         await page.clock.run_for(4 * 60_000)
-        await expect(here.message(f"at {count}")).to_be_visible()
+        await expect(anna.message(f"at {count}")).to_be_visible()
     assert [frame["action"] for frame in backend.frames] == ["ping"] * 3
-    assert len(backend.handshakes) == 1
-    backend.answers = lambda _: []
+    assert len(backend.since_values) == 1
+    backend.on_frame = lambda _: []
     await page.clock.run_for(4 * 60_000 + 12_000)
-    await expect(here.pane.get_by_text("Reconnecting in")).to_be_visible()
+    await expect(anna.region.get_by_text("Reconnecting in")).to_be_visible()
     await page.clock.run_for(1000)
-    await here.is_("Connected")
-    assert len(backend.handshakes) == 2
+    await anna.expect_state("Connected")
+    assert len(backend.since_values) == 2
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def module(page: Page, target: Target, backend: Backend) -> Page:
-    """A page on which the module stands alone."""
+async def module_page(page: Page, target: Target, backend: ScriptedBackend) -> Page:
+    """A page that uses the module without the user interface."""
     await page.route_web_socket(lambda url: url.startswith(target.url), backend.connect)
     await page.goto(str(target.page))
     return page
 
 
-async def test_a_token_that_cannot_be_had_is_asked_for_again(
-    module: Page, target: Target, pair: Pair, backend: Backend
+async def test_token_function_is_called_again_after_it_throws(
+    module_page: Page, target: Target, pair: Pair, backend: ScriptedBackend
 ) -> None:
-    states = await module.evaluate(
+    states = await module_page.evaluate(
         """async ([url, userId]) => {
           const { ChatClient } = await import("/protocol.js");
           const states = [];
@@ -398,11 +407,11 @@ async def test_a_token_that_cannot_be_had_is_asked_for_again(
         [target.url, pair.first],
     )
     assert states == ["connecting", "waiting: no_token", "connecting", "catching-up", "connected"]
-    # The backend refuses a token that is not this user's.
-    assert backend.asked == [{"token": ["e30.e30.e30"], "userId": [pair.first], "since": ["0"]}]
+    # With both, the backend refuses a token that is not this user's.
+    assert backend.queries == [{"token": ["e30.e30.e30"], "userId": [pair.first], "since": ["0"]}]
 
 
-async def test_a_handshake_that_nobody_answers_is_tried_again(
+async def test_handshake_without_an_answer_times_out(
     page: Page, target: Target, pair: Pair
 ) -> None:
     await page.clock.install()
@@ -421,24 +430,24 @@ async def test_a_handshake_that_nobody_answers_is_tried_again(
     assert await page.evaluate("client.state.name") == "waiting"
 
 
-async def test_a_replay_that_does_not_end_is_asked_for_again(
-    here: Side, pair: Pair, backend: Backend
+async def test_catch_up_that_does_not_end_times_out(
+    anna: ChatPane, pair: Pair, backend: ScriptedBackend
 ) -> None:
-    backend.greets = lambda number: [synced(1)] if number == 2 else []
-    await here.page.clock.install()
-    await begin(here)
+    backend.on_connect = lambda number: [synced_frame(1)] if number == 2 else []
+    await anna.page.clock.install()
+    await start_chat(anna)
     for minute in range(1, 11):
-        backend.say(message(pair, minute))  # pushed meanwhile
-        await expect(here.message(f"at {minute}").first).to_be_visible()
-        await here.page.clock.run_for(31_000)
-    await here.page.clock.run_for(1000)
-    await here.is_("Connected")
+        backend.push(message_frame(pair, minute))  # pushed meanwhile
+        await expect(anna.message(f"at {minute}").first).to_be_visible()
+        await anna.page.clock.run_for(31_000)
+    await anna.page.clock.run_for(1000)
+    await anna.expect_state("Connected")
 
 
-async def test_a_message_that_no_frame_holds_is_thrown_back(
-    module: Page, target: Target, pair: Pair
+async def test_send_throws_if_a_message_does_not_fit_in_a_frame(
+    module_page: Page, target: Target, pair: Pair
 ) -> None:
-    codes = await module.evaluate(
+    codes = await module_page.evaluate(
         """async ([url, userId, chatId]) => {
           const { ChatClient } = await import("/protocol.js");
           const client = new ChatClient({ url, userId });
@@ -456,12 +465,12 @@ async def test_a_message_that_no_frame_holds_is_thrown_back(
     assert codes == ["queued", "too_large"]
 
 
-async def test_messages_of_one_moment_are_kept_in_their_order(
-    module: Page, target: Target, pair: Pair
+async def test_messages_written_in_the_same_millisecond_keep_their_order(
+    module_page: Page, target: Target, pair: Pair
 ) -> None:
-    await module.clock.install()
-    await module.clock.pause_at(await module.evaluate("Date.now() / 1000 + 1"))
-    times = await module.evaluate(
+    await module_page.clock.install()
+    await module_page.clock.pause_at(await module_page.evaluate("Date.now() / 1000 + 1"))
+    times = await module_page.evaluate(
         """async ([url, userId, chatId]) => {
           const { ChatClient } = await import("/protocol.js");
           const client = new ChatClient({ url, userId });
@@ -472,38 +481,40 @@ async def test_messages_of_one_moment_are_kept_in_their_order(
     assert times[0] < times[1]
 
 
-async def test_what_is_tried_again_can_be_given_up(here: Side, backend: Backend) -> None:
-    backend.answers = lambda frame: [
+async def test_message_that_is_being_resent_can_be_removed(
+    anna: ChatPane, backend: ScriptedBackend
+) -> None:
+    backend.on_frame = lambda frame: [
         {
             "type": "error", "action": "sendmessage", "code": "unavailable", "message": "Busy.",
             "retryAfterMs": 60_000, "clientMessageId": frame["clientMessageId"],
         }
     ]  # fmt: skip
-    await begin(here)
-    await here.say("Never mind")
-    await here.button("Remove: Never mind").click()
-    await expect(here.messages).to_have_count(0)
+    await start_chat(anna)
+    await anna.send("Never mind")
+    await anna.button("Remove: Never mind").click()
+    await expect(anna.messages).to_have_count(0)
 
 
-async def test_a_late_error_blames_no_other_message(
-    here: Side, pair: Pair, backend: Backend
+async def test_error_of_an_earlier_message_does_not_refuse_the_current_one(
+    anna: ChatPane, pair: Pair, backend: ScriptedBackend
 ) -> None:
-    await begin(here)
-    await here.say("Hello!")
-    await expect(here.message("Hello!")).to_contain_text("Sending")
-    backend.say(
+    await start_chat(anna)
+    await anna.send("Hello!")
+    await expect(anna.message("Hello!")).to_contain_text("Sending")
+    backend.push(
         {
             "type": "error", "action": "sendmessage", "code": "forbidden", "message": "No.",
-            "clientMessageId": "one of before",
+            "clientMessageId": "an earlier message",
         },
-        message(pair, 5),
+        message_frame(pair, 5),
     )  # fmt: skip
-    await expect(here.message("at 5")).to_be_visible()
-    await expect(here.message("Hello!")).to_contain_text("Sending")
+    await expect(anna.message("at 5")).to_be_visible()
+    await expect(anna.message("Hello!")).to_contain_text("Sending")
 
 
-async def test_a_late_answer_is_not_taken_for_another_chats_file(
-    module: Page, target: Target, pair: Pair, backend: Backend
+async def test_late_upload_link_is_not_used_for_a_file_of_another_chat(
+    module_page: Page, target: Target, pair: Pair, backend: ScriptedBackend
 ) -> None:
     def offer(chat_id: str) -> dict[str, Any]:
         return {
@@ -513,14 +524,14 @@ async def test_a_late_answer_is_not_taken_for_another_chats_file(
         }  # fmt: skip
 
     other = f"{pair.first}#zoe"
-    backend.answers = lambda _: (
+    backend.on_frame = lambda _: (
         [offer(pair.chat_id), offer(other)] if len(backend.frames) == 2 else []
     )
-    await module.route(
+    await module_page.route(
         f"{target.aws_endpoint}/up",
         lambda route: route.fulfill(headers={"Access-Control-Allow-Origin": "*"}),
     )
-    key = await module.evaluate(
+    key = await module_page.evaluate(
         """async ([url, userId, chatId, other]) => {
           const { ChatClient } = await import("/protocol.js");
           const client = new ChatClient({ url, userId });
@@ -540,12 +551,12 @@ async def test_a_late_answer_is_not_taken_for_another_chats_file(
     assert key == f"{other}/x/notes.txt"
 
 
-async def test_an_upload_that_is_tried_again_runs_once(
-    here: Side, target: Target, backend: Backend, tmp_path: Path
+async def test_retried_upload_runs_once(
+    anna: ChatPane, target: Target, backend: ScriptedBackend, tmp_path: Path
 ) -> None:
     def answers(frame: dict[str, Any]) -> list[Any]:
         if frame["action"] == "sendmessage":
-            return [acked(frame | {"text": frame["fileKey"]})]
+            return [ack_frame(frame | {"text": frame["fileKey"]})]
         if len(backend.frames) == 1:
             return [
                 {
@@ -553,10 +564,10 @@ async def test_an_upload_that_is_tried_again_runs_once(
                     "message": "No.", "clientMessageId": frame["clientMessageId"],
                 }
             ]  # fmt: skip
-        return [offered(frame, target)]
+        return [upload_frame(frame, target)]
 
-    backend.answers = answers
-    await here.page.evaluate(
+    backend.on_frame = answers
+    await anna.page.evaluate(
         """() => {
           globalThis.XMLHttpRequest = class extends EventTarget {
             upload = new EventTarget();
@@ -573,23 +584,23 @@ async def test_an_upload_that_is_tried_again_runs_once(
     )
     notes = tmp_path / "notes.txt"
     notes.write_text("notes")
-    await begin(here)
-    await here.attach(notes)
-    await here.button("Try again: notes.txt").click()
-    await expect(here.pane.get_by_role("progressbar")).to_have_js_property("value", 0.5)
-    await expect(here.button("Try again: notes.txt")).to_have_count(0)
-    await expect(here.pane.get_by_text("Not accepted")).to_have_count(0)
-    await here.page.evaluate("finish()")
-    await expect(here.message("notes.txt")).to_contain_text("Delivered")
+    await start_chat(anna)
+    await anna.attach(notes)
+    await anna.button("Try again: notes.txt").click()
+    await expect(anna.region.get_by_role("progressbar")).to_have_js_property("value", 0.5)
+    await expect(anna.button("Try again: notes.txt")).to_have_count(0)
+    await expect(anna.region.get_by_text("Not accepted")).to_have_count(0)
+    await anna.page.evaluate("finish()")
+    await expect(anna.message("notes.txt")).to_contain_text("Delivered")
     assert [frame["action"] for frame in backend.frames] == ["sendfile", "sendfile", "sendmessage"]
 
 
-async def test_what_could_not_be_kept_is_replayed_after_a_reload(
-    here: Side, pair: Pair, backend: Backend
+async def test_message_that_could_not_be_stored_is_pushed_again_after_a_reload(
+    anna: ChatPane, pair: Pair, backend: ScriptedBackend
 ) -> None:
-    await begin(here)
-    await here.is_("Connected")
-    await here.page.evaluate(
+    await start_chat(anna)
+    await anna.expect_state("Connected")
+    await anna.page.evaluate(
         """() => {
           const { setItem } = Storage.prototype;
           Storage.prototype.setItem = function (key, value) {
@@ -598,23 +609,23 @@ async def test_what_could_not_be_kept_is_replayed_after_a_reload(
           };
         }"""
     )
-    backend.say(message(pair, 500), synced(1000))
-    await here.reads("at 500")
-    full = here.pane.get_by_role("alert").filter(has_text="no more room")
+    backend.push(message_frame(pair, 500), synced_frame(1000))
+    await anna.expect_messages("at 500")
+    full = anna.region.get_by_role("alert").filter(has_text="no more room")
     await expect(full).to_be_visible()
-    await here.box.press_sequentially("typing")
+    await anna.text_input.press_sequentially("typing")
     await expect(full).to_be_visible()
-    backend.greets = lambda number: [message(pair, 500), synced(number * 1000)]
-    await here.page.reload()
-    await here.is_("Connected")
-    await here.reads("at 500")
-    assert backend.handshakes == [0, 1]
+    backend.on_connect = lambda number: [message_frame(pair, 500), synced_frame(number * 1000)]
+    await anna.page.reload()
+    await anna.expect_state("Connected")
+    await anna.expect_messages("at 500")
+    assert backend.since_values == [0, 1]
 
 
-async def test_what_is_kept_in_another_form_is_passed_over(here: Side, backend: Backend) -> None:
-    await begin(here)
-    await here.is_("Connected")
-    await here.page.evaluate(
+async def test_malformed_stored_data_is_ignored(anna: ChatPane, backend: ScriptedBackend) -> None:
+    await start_chat(anna)
+    await anna.expect_state("Connected")
+    await anna.page.evaluate(
         """() => {
           const until = Object.keys(localStorage).find((key) => key.endsWith("/until"));
           localStorage.setItem(until, "1e99");
@@ -626,20 +637,20 @@ async def test_what_is_kept_in_another_form_is_passed_over(here: Side, backend: 
           }
         }"""
     )
-    await here.page.reload()
-    await here.is_("Connected")
-    await expect(here.messages).to_have_count(0)
-    assert backend.handshakes == [0, 0]
+    await anna.page.reload()
+    await anna.expect_state("Connected")
+    await expect(anna.messages).to_have_count(0)
+    assert backend.since_values == [0, 0]
 
 
-async def test_what_the_gateway_says_in_a_pause_is_not_held_against_a_question(
-    module: Page, target: Target, pair: Pair, backend: Backend
+async def test_gateway_error_during_a_backoff_does_not_fail_a_file_request(
+    module_page: Page, target: Target, pair: Pair, backend: ScriptedBackend
 ) -> None:
     busy = {"type": "error", "action": "sendfile", "code": "unavailable", "message": "Busy."}
     throttled = {"message": "Too Many Requests", "connectionId": "x", "requestId": "y"}
     found = {"type": "download", "fileKey": "k/x.txt", "fileUrl": "https://example.com/x.txt"}
-    backend.answers = lambda _: [busy, *[throttled] * 6] if len(backend.frames) == 1 else [found]
-    link = await module.evaluate(
+    backend.on_frame = lambda _: [busy, *[throttled] * 6] if len(backend.frames) == 1 else [found]
+    link = await module_page.evaluate(
         """async ([url, userId, chatId]) => {
           const { ChatClient } = await import("/protocol.js");
           const client = new ChatClient({ url, userId });

@@ -1,10 +1,10 @@
-"""What the backend or the page does not take, in words."""
+"""How the page shows what it or the backend refuses."""
 
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.browser.conftest import Complaints
-from tests.browser.side import Side
+from tests.browser.browser_errors import BrowserErrors
+from tests.browser.chat_pane import ChatPane
 from tests.support.issuer import AUDIENCE, issuer, rsa_key
 from tests.support.runner import Target, local_runner
 from tests.support.users import Pair
@@ -12,13 +12,13 @@ from tests.support.users import Pair
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def test_a_chat_of_others_is_refused(sides: tuple[Side, Side]) -> None:
-    here, _ = sides
-    await here.button("New chat").click()
-    await here.pane.get_by_role("textbox", name="Whom do you talk to?").fill("carl#dora")
-    await here.button("Open").click()
-    await here.say("Let me in")
-    refused = here.message("Let me in")
+async def test_message_to_a_chat_of_others_is_refused(panes: tuple[ChatPane, ChatPane]) -> None:
+    anna, _ = panes
+    await anna.button("New chat").click()
+    await anna.region.get_by_role("textbox", name="Whom do you talk to?").fill("carl#dora")
+    await anna.button("Open").click()
+    await anna.send("Let me in")
+    refused = anna.message("Let me in")
     await expect(refused).to_contain_text("Not sent")
     await expect(refused.get_by_role("alert")).to_have_text(
         "Not allowed. You are not in this chat: `chatId` must hold your own user id."
@@ -26,7 +26,7 @@ async def test_a_chat_of_others_is_refused(sides: tuple[Side, Side]) -> None:
     await refused.get_by_role("button", name="Try again").click()
     await expect(refused).to_contain_text("Not sent")
     await refused.get_by_role("button", name="Remove").click()
-    await expect(here.messages).to_have_count(0)
+    await expect(anna.messages).to_have_count(0)
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ async def test_a_chat_of_others_is_refused(sides: tuple[Side, Side]) -> None:
         ("Token", "secret", "not of the form of a JSON Web Token"),
     ],
 )
-async def test_what_cannot_be_is_refused_before_connecting(
+async def test_form_shows_an_alert_for_invalid_input(
     page: Page, target: Target, field: str, value: str, words: str
 ) -> None:
     await page.goto(str(target.page))
@@ -52,19 +52,19 @@ async def test_what_cannot_be_is_refused_before_connecting(
     await expect(page.get_by_role("region")).to_have_count(0)
 
 
-async def test_a_backend_out_of_reach_is_said_so(
-    page: Page, target: Target, pair: Pair, complaints: Complaints
+async def test_unreachable_backend_shows_a_notice_and_the_next_attempt(
+    page: Page, target: Target, pair: Pair, browser_errors: BrowserErrors
 ) -> None:
-    complaints.expected.append("WebSocket connection to 'ws://127.0.0.1:9/prod")
+    browser_errors.expected.append("WebSocket connection to 'ws://127.0.0.1:9/prod")
     await page.goto(f"{target.page}?url=ws://127.0.0.1:9/prod&me={pair.first}&with={pair.second}")
-    here = Side(page, pair.first)
-    await expect(here.pane.get_by_text("There is no connection")).to_be_visible()
-    await expect(here.pane.get_by_text("Reconnecting in")).to_be_visible()
+    anna = ChatPane(page, pair.first)
+    await expect(anna.region.get_by_text("There is no connection")).to_be_visible()
+    await expect(anna.region.get_by_text("Reconnecting in")).to_be_visible()
     await expect(page.get_by_text("127.0.0.1:9", exact=True)).to_be_visible()
 
 
-async def test_a_token_says_who_you_are_and_is_neither_shown_nor_stored(
-    page: Page, target: Target, pair: Pair, complaints: Complaints
+async def test_token_authenticates_the_user_and_is_neither_shown_nor_stored(
+    page: Page, target: Target, pair: Pair, browser_errors: BrowserErrors
 ) -> None:
     with (
         issuer() as served,
@@ -74,28 +74,26 @@ async def test_a_token_says_who_you_are_and_is_neither_shown_nor_stored(
     ):
         token = served.token(pair.first)
         await page.goto(f"{target.page}?url={closed.url}&with={pair.second}&token={token}")
-        here = Side(page, pair.first)
-        await here.is_("Connected")
-        await here.say("By token")
-        await expect(here.message("By token")).to_contain_text("Stored")
+        anna = ChatPane(page, pair.first)
+        await anna.expect_state("Connected")
+        await anna.send("By token")
+        await expect(anna.message("By token")).to_contain_text("Stored")
         assert token not in page.url
         kept = await page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}])")
         assert "By token" in kept
         assert token not in kept
         await page.reload()
         await expect(page.get_by_role("alert")).to_contain_text("Paste the token again")
-        # The token of somebody else does not send as them what is this one's.
-        complaints.expected.append("WebSocket connection to")
+        # With another user's token, the outbox of this user is not sent as theirs.
+        browser_errors.expected.append("WebSocket connection to")
         await page.goto(
             f"{target.page}?url={closed.url}&me={pair.first}&with={pair.second}"
             f"&token={served.token(pair.second)}"
         )
-        await expect(here.pane.get_by_text("the token has expired, is somebody")).to_be_visible()
+        await expect(anna.region.get_by_text("the token has expired, is somebody")).to_be_visible()
 
 
-async def test_a_token_leaves_the_address_bar_before_anything_else(
-    page: Page, target: Target
-) -> None:
+async def test_token_is_removed_from_the_address_bar(page: Page, target: Target) -> None:
     token = rsa_key().sign({"sub": "anna"})
     await page.goto(f"{target.page}?token={token}")
     await expect(page.get_by_label("You are")).to_have_value("anna")
@@ -103,9 +101,7 @@ async def test_a_token_leaves_the_address_bar_before_anything_else(
     assert page.url == f"{target.page}?token="
 
 
-async def test_a_token_says_who_you_are_unless_somebody_typed_it(
-    page: Page, target: Target
-) -> None:
+async def test_token_fills_in_the_user_id_unless_one_was_typed(page: Page, target: Target) -> None:
     await page.goto(f"{target.page}?me=bert&with=carl&token=")
     await page.get_by_label("Token").fill(rsa_key().sign({"sub": "anna"}))
     await page.get_by_label("Token").blur()
@@ -116,7 +112,7 @@ async def test_a_token_says_who_you_are_unless_somebody_typed_it(
     await expect(page.get_by_label("You are")).to_have_value("dora")
 
 
-async def test_a_browser_that_keeps_nothing_is_told_of_in_words(page: Page, target: Target) -> None:
+async def test_browser_without_storage_shows_an_alert(page: Page, target: Target) -> None:
     await page.add_init_script(
         """Object.defineProperty(globalThis, "localStorage", {
           get() { throw new DOMException("Access is denied", "SecurityError"); },
@@ -126,11 +122,9 @@ async def test_a_browser_that_keeps_nothing_is_told_of_in_words(page: Page, targ
     await expect(page.get_by_role("alert")).to_contain_text("does not let the page store data")
 
 
-async def test_an_expired_token_is_said_so_and_not_tried(
-    page: Page, target: Target, pair: Pair
-) -> None:
+async def test_expired_token_is_shown_and_not_sent(page: Page, target: Target, pair: Pair) -> None:
     token = rsa_key().sign({"sub": pair.first, "exp": 1})
     await page.goto(f"{target.page}?with={pair.second}&token={token}")
-    here = Side(page, pair.first)
-    await expect(here.pane.get_by_text("The token has expired")).to_be_visible()
-    await here.is_("Not connected")
+    anna = ChatPane(page, pair.first)
+    await expect(anna.region.get_by_text("The token has expired")).to_be_visible()
+    await anna.expect_state("Not connected")
