@@ -6,8 +6,8 @@
  */
 
 /**
- * Read the parameters, and remove the token from the address, so that it is neither visible, nor
- * bookmarked, nor in this tab's history. A browser may have recorded the address before this runs.
+ * Read the parameters, and remove the token from the address, so that it is not visible, and not in
+ * bookmarks or this tab's history. A browser may have recorded the address before this runs.
  * @returns {{backend: string, token: string, needsToken: boolean, panes: Participants[]}}
  */
 export function readAddress() {

@@ -178,7 +178,7 @@ const KEEP_ALIVE_INTERVAL_MS = 4 * 60_000;
 // No route has this action, so no function runs: API Gateway itself answers "Forbidden".
 const KEEP_ALIVE = JSON.stringify({ action: "ping" });
 const RESPONSE_TIMEOUT_MS = 12_000;
-// A network that drops packets neither completes nor refuses a handshake.
+// In a network that drops packets, a handshake has no result at all.
 const CONNECT_TIMEOUT_MS = 60_000;
 // Since the last message; and, because new messages may arrive meanwhile, in total.
 const CATCH_UP_IDLE_TIMEOUT_MS = 60_000;
@@ -744,7 +744,7 @@ export class ChatClient extends ChatEventTarget {
    * @property {(frame: FileFrame) => boolean} resolve returns whether the frame is its answer
    * @property {(error: Error) => void} reject
    * @property {number} failures
-   * @property {boolean} isAwaited whether it is sent, and neither answered nor waiting for a retry
+   * @property {boolean} isAwaited whether it is sent, and an answer is expected
    * @property {number} timer
    */
 
