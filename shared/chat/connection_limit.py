@@ -46,12 +46,12 @@ class ConnectionLimit:
         Raises:
             Unavailable: The connection could not be registered; then no other was closed.
         """
+        deadline = deadline_in(_TIMEOUT_S)
         registered = self._connections.add(newest)
         if not self._max_connections:
             return
         others = [each for each in registered if each.connection_id != newest.connection_id]
         excess = max(0, len(registered) - self._max_connections)
-        deadline = deadline_in(_TIMEOUT_S)
         for oldest in others[:excess]:
             if is_over(deadline) or not self._close(oldest, now=newest.connected_at):
                 break

@@ -29,7 +29,7 @@ _LIFETIME_S = 24 * 60 * 60
 _MAX_HANDSHAKE_MS = 30_000
 _MAX_CACHED = 1024
 # For rows that DynamoDB leaves out of an answer (`UnprocessedKeys`).
-_LOOKUP_TIMEOUT_S = 1.0
+_LOOKUP_TIMEOUT_S = 0.5
 # No connection id holds a `#`, so no connection has the key of a user.
 _USER_KEY = "user#"
 # Of a user's row, the attributes that are not connections. No connection id looks like these.

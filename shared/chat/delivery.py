@@ -12,9 +12,12 @@ from chat.errors import Unavailable
 from chat.files import Files
 from chat.messages import Message, Messages, NewMessage
 from chat.push import Outcome, Push
+from chat.retry import is_over
 from chat.server_frames import Ack, ack, message_frame, to_json
 from chat.telemetry import count, logger
 
+# Later than this after the work began, dead connections are left to a later push.
+_CLEANUP_TIMEOUT_S: Final = 10.0
 # on_connect writes the row just before it returns, so waiting longer would be waiting for the dead.
 _OPENING_TIMEOUT_S: Final = 0.75
 
@@ -60,7 +63,7 @@ class Delivery:
         data = to_json(message_frame(stored.message, self._files.link)).encode()
         now = new.received_at  # API Gateway's
         outcomes = aws.in_parallel(
-            [partial(self._push_to, device, data, now) for device in devices]
+            [partial(self._push_to, device, data, now, began_at) for device in devices]
         )
         delivered = sum(
             outcome is Outcome.OK and device.user_id == message.recipient_id
@@ -90,13 +93,14 @@ class Delivery:
             count("LookupFailures")
         return devices
 
-    def _push_to(self, device: Connection, data: bytes, now: int) -> Outcome:
+    def _push_to(self, device: Connection, data: bytes, now: int, began_at: float) -> Outcome:
         is_opening = device.may_be_opening(now)
         outcome = self._push.post(
             device.connection_id, data, opening_timeout_s=_OPENING_TIMEOUT_S if is_opening else 0
         )
         # While it may be opening, a 410 is no proof even now. A later push will know.
-        if outcome is Outcome.GONE and not is_opening:
+        is_late = is_over(began_at + _CLEANUP_TIMEOUT_S)
+        if outcome is Outcome.GONE and not is_opening and not is_late:
             self._forget(device)
         return outcome
 

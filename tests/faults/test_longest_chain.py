@@ -1,0 +1,241 @@
+"""The longest chain of calls that each function can make ends before the function's timeout.
+
+A search runs the real code on a clock on which every attempt of botocore's may take as long as the
+client's timeouts allow, and then succeed, fail, or lose its answer; parallel calls take as long as
+the longest of them. The times come from the clients' configuration; nothing is computed by hand.
+"""
+
+from collections.abc import Callable, Sequence
+from random import Random
+from types import SimpleNamespace
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
+
+from local.template.model import Stack
+from tests.support import events
+from tests.support.backend import Backend, Container
+from tests.support.network import ANY, Carry, Fault, answer, leaves_out, throttled
+
+# The first retry of botocore's standard mode comes after a random pause of up to a second:
+# https://docs.aws.amazon.com/boto3/latest/guide/retries.html
+_MAX_PAUSE_S = 1.0
+_DAY_MS = 24 * 60 * 60 * 1000
+_CLIENTS = {
+    "dynamodb": "dynamodb",
+    "s3": "s3",
+    "apigatewaymanagementapi": "management_api",
+    "lambda": "lambda_api",
+}
+_OUTCOMES = ["unreached", "late", "answer lost", "throttled"]
+_MORE_OUTCOMES = {
+    "dynamodb.BatchGetItem": ["unprocessed"],
+    "apigatewaymanagementapi.PostToConnection": ["gone"],
+    "apigatewaymanagementapi.DeleteConnection": ["gone"],
+}
+
+_ROUNDS = 80
+
+
+class Choices:
+    """The decisions of a run: first those of an earlier run, then random ones."""
+
+    def __init__(self, random: Random, earlier: Sequence[int]) -> None:
+        self._random = random
+        self._earlier = earlier
+        self.made: list[int] = []
+
+    def among[Option](self, options: Sequence[Option]) -> Option:
+        position = len(self.made)
+        if position < len(self._earlier):
+            made = self._earlier[position] % len(options)
+        else:
+            # The first options are the worst ones.
+            made = min(self._random.randrange(len(options)) for _ in range(4))
+        self.made.append(made)
+        return options[made]
+
+
+def longest(run: Callable[[Choices], float]) -> float:
+    """Search for the run that takes longest, by changing the longest so far from some point on."""
+    random = Random(1)  # noqa: S311 -- no secret
+    best: list[int] = []
+    best_s = 0.0
+    for _ in range(_ROUNDS):
+        choices = Choices(random, best[: random.randint(0, len(best))])
+        seconds = run(choices)
+        if seconds >= best_s:
+            best, best_s = choices.made, seconds
+    return best_s
+
+
+class Clock:
+    """Only what the code waits for passes."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+    def time(self) -> float:
+        return events.now() / 1000 + self.now
+
+    def in_parallel[Result](self, calls: Sequence[Callable[[], Result]]) -> list[Result]:
+        """Make calls one after the other, as if they had begun together."""
+        began_at, ended_at = self.now, self.now
+        results, errors = [], []
+        for call in calls:
+            self.now = began_at
+            try:
+                results.append(call())
+            except Exception as error:  # noqa: BLE001 -- raised below, after all have ended
+                errors.append(error)
+            ended_at = max(ended_at, self.now)
+        self.now = ended_at
+        if errors:
+            raise errors[0]
+        return results
+
+
+@pytest.fixture
+def clock(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(
+        "botocore.endpoint.time", SimpleNamespace(sleep=lambda _: clock.sleep(_MAX_PAUSE_S))
+    )
+    # Its clients give up retries where many calls failed; here every chain is as long as the first.
+    monkeypatch.setattr("botocore.retries.quota.RetryQuota.acquire", lambda *_: True)
+    for container in backend.containers():
+        modules = container.modules
+        for module in modules.values():
+            if hasattr(module, "time"):
+                monkeypatch.setattr(module, "time", clock)
+        monkeypatch.setattr(modules["chat.aws"], "in_parallel", clock.in_parallel)
+        if "chat.retry" in modules:
+            monkeypatch.setattr(modules["chat.retry"], "_FIRST_PAUSE_S", 0.05)
+    monkeypatch.setattr(backend.send_message.modules["chat.messages"], "STORE_TIMEOUT_S", 2.0)
+    return clock
+
+
+def duration(
+    backend: Backend, clock: Clock, choices: Choices, container: Container, event: Any
+) -> float:
+    """Run a function while every call may be late or fail; return how long it took, in seconds."""
+    clients: Any = container.modules["chat.aws"]
+
+    def behave(request: AWSPreparedRequest, carry: Carry) -> AWSResponse | None:
+        operation, _ = backend.wire.requests[-1]
+        service = operation.partition(".")[0]
+        outcome = choices.among(
+            [*_OUTCOMES[:1], *_MORE_OUTCOMES.get(operation, []), *_OUTCOMES[1:]]
+        )
+        if outcome == "throttled":
+            return throttled(request, carry)
+        config = getattr(clients, _CLIENTS[service])().meta.config
+        clock.sleep(config.connect_timeout + config.read_timeout)
+        match outcome:
+            case "unreached":
+                raise ConnectTimeoutError(endpoint_url=request.url)
+            case "answer lost":
+                carry()
+                raise ReadTimeoutError(endpoint_url=request.url)
+            case "gone":
+                return answer(request, 410, "GoneException")
+            case "unprocessed":
+                return leaves_out("user#nobody")(request, carry)
+        return carry()
+
+    clock.now = 0.0
+    with backend.wire.broken(Fault(ANY, behave)):
+        container(event)
+    return clock.now
+
+
+def timeout_of(stack: Stack, container_folder: str) -> float:
+    (function,) = (each for each in stack.functions.values() if each.code.name == container_folder)
+    return function.timeout_s
+
+
+def test_send_message_ends_before_its_timeout(backend: Backend, stack: Stack, clock: Clock) -> None:
+    def run(choices: Choices) -> float:
+        sender, recipient = f"a-{uuid4().hex}", f"b-{uuid4().hex}"
+        chat_id = f"{sender}#{recipient}"
+        long_ago = events.now() - 60_000
+        connection_id = backend.connect(sender, connected_at=long_ago)
+        backend.connect(recipient, connected_at=long_ago)
+        backend.connect(recipient)  # may be opening
+        frame = {"action": "sendmessage", "chatId": chat_id, "text": "x", "clientMessageId": "c"}
+        if choices.among([True, False]):
+            upload = {"action": "sendfile", "chatId": chat_id, "fileName": "a.txt"}
+            frame["fileKey"] = backend.upload(connection_id, upload | {"contentType": "text/plain"})
+        if choices.among([True, False]):
+            backend.send(connection_id, frame)  # now it is a resend
+        backend.send_message.module.connections._cached_user_of.cache_clear()
+        event = events.message(connection_id, frame)
+        return duration(backend, clock, choices, backend.send_message, event)
+
+    seconds = longest(run)
+    print(f"longest chain of send_message: {seconds:.2f} s")
+    assert 20 < seconds < timeout_of(stack, "send_message")
+
+
+def test_send_file_ends_before_its_timeout(backend: Backend, stack: Stack, clock: Clock) -> None:
+    def run(choices: Choices) -> float:
+        user_id = f"a-{uuid4().hex}"
+        connection_id = backend.connect(user_id)
+        frame = {"action": "sendfile", "chatId": f"{user_id}#user456", "fileName": "a.txt"}
+        key = backend.upload(connection_id, frame | {"contentType": "text/plain"})
+        backend.send_file.module.connections._cached_user_of.cache_clear()
+        event = events.message(
+            connection_id, {"action": "sendfile", "chatId": frame["chatId"], "fileKey": key}
+        )
+        return duration(backend, clock, choices, backend.send_file, event)
+
+    seconds = longest(run)
+    print(f"longest chain of send_file: {seconds:.2f} s")
+    assert 6 < seconds < timeout_of(stack, "send_file")
+
+
+def test_on_disconnect_ends_before_its_timeout(
+    backend: Backend, stack: Stack, clock: Clock
+) -> None:
+    def run(choices: Choices) -> float:
+        connection_id = backend.connect(f"a-{uuid4().hex}")
+        event = events.disconnect(connection_id)
+        return duration(backend, clock, choices, backend.on_disconnect, event)
+
+    seconds = longest(run)
+    print(f"longest chain of on_disconnect: {seconds:.2f} s")
+    assert 7 < seconds < timeout_of(stack, "on_disconnect")
+
+
+def test_on_connect_ends_before_its_timeout(
+    backend: Backend, stack: Stack, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from chat import issuer  # noqa: PLC0415 -- on_connect imports it only where there is an issuer
+
+    monkeypatch.setattr(backend.on_connect.module.connection_limit, "_max_connections", 1)
+    # Open mode asks no issuer. With one, two fetches come before.
+    timeout: Any = issuer._TIMEOUT
+    issuer_s: float = 2 * (timeout.connect_timeout + timeout.read_timeout)
+
+    def run(choices: Choices) -> float:
+        user_id, now = f"a-{uuid4().hex}", events.now()
+        clock.now = 0.0
+        monkeypatch.setattr(backend.on_connect.module.connection_limit, "_max_connections", 0)
+        for connected_at in (now - _DAY_MS - 60_000, now - 60_000, now - 60_000, now):
+            backend.connect(user_id, connected_at=connected_at)
+        monkeypatch.setattr(backend.on_connect.module.connection_limit, "_max_connections", 1)
+        event = events.connect(events.new_id(), {"userId": user_id, "since": "0"})
+        return issuer_s + duration(backend, clock, choices, backend.on_connect, event)
+
+    seconds = longest(run)
+    print(f"longest chain of on_connect: {seconds:.2f} s")
+    assert 16 < seconds < timeout_of(stack, "on_connect")
