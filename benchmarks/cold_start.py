@@ -110,7 +110,7 @@ class _Process:
         return self._run(layer, "-c", code).stdout
 
     def imports(self, layer: Path) -> dict[str, float]:
-        """Say how many milliseconds the imports take, by package, by ``-X importtime``."""
+        """Return how many milliseconds the imports take, by package, by ``-X importtime``."""
         said = self._run(layer, "-X", "importtime", "-c", _HANDLER).stderr
         packages: dict[str, float] = defaultdict(float)
         for line in said.splitlines()[1:]:

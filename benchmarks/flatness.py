@@ -84,13 +84,13 @@ class _Tables:
             self._of_size[size] = {name: table.items.copy() for name, table in self._in_use.items()}
 
     def use(self, size: int) -> None:
-        """Let the functions find the tables of this size."""
+        """Make the functions use the tables of this size."""
         for name, items in self._of_size[size].items():
             self._in_use[name].items = items
 
     @contextmanager
     def with_indexes(self) -> Iterator[None]:
-        """Let moto find a user's connections without looking at every row.
+        """Make moto find a user's connections without looking at every row.
 
         It has no indexes, and what it reads drives the functions' own memory out of the processor's
         caches: they then take a quarter more CPU. Anything but a Query reads as before.

@@ -43,7 +43,7 @@ class Section:
 
 
 def spread(samples: Iterable[float]) -> dict[str, float]:
-    """Give the median and the quartiles of samples, and how many there are."""
+    """Return the median and the quartiles of samples, and their number."""
     ordered = sorted(samples)
     low, middle, high = (
         statistics.quantiles(ordered, n=4, method="inclusive")
@@ -64,7 +64,7 @@ def shown(found: Mapping[str, float], digits: int = 1) -> str:
 
 
 def percentile(samples: Sequence[float], percent: int) -> float:
-    """Give the sample that so many percent are not above."""
+    """Return a percentile of samples."""
     ordered = sorted(samples)
     return ordered[min(len(ordered) - 1, len(ordered) * percent // 100)]
 

@@ -65,7 +65,7 @@ def run(calls: Mapping[str, Any], warm: Mapping[str, Any], cold: Mapping[str, An
 
 
 def _million(calls: Mapping[str, Any], cpu_ms: float, init_ms: float, frames: int) -> _Amounts:
-    """Say what a million actions of a kind take.
+    """Return what a million actions of a kind take.
 
     Args:
         calls: What one asks of AWS.
@@ -113,7 +113,7 @@ def _tiered(amount: float, tiers: list[list[float]]) -> float:
 
 
 def _duration_ms(memory_mb: int, calls: Mapping[str, Any], cpu_ms: float) -> float:
-    """Say how long an invocation lasts: the steps it waits for, and the CPU at its share of one."""
+    """Return how long an invocation lasts: the steps it waits for, and the CPU at its share of one."""
     steps = _ASSUMED["stepMs"]
     kinds = {operation.partition(".")[0] for operation in calls["calls"]}
     waits = sum(steps.get(kind, 0) for kind in kinds)
@@ -123,7 +123,7 @@ def _duration_ms(memory_mb: int, calls: Mapping[str, Any], cpu_ms: float) -> flo
 
 
 def _gb_seconds(memory_mb: int, duration_ms: float) -> float:
-    """Say what a million invocations take."""
+    """Return the GB-seconds of a million invocations."""
     return memory_mb / 1024 * duration_ms / 1000 * 1e6
 
 
@@ -146,7 +146,7 @@ def _month(users: int, a_million: Mapping[str, _Amounts]) -> dict[str, float]:
 
 
 def _traces(invocations: float) -> float:
-    """Say how many of a month's invocations X-Ray records: one a second, and 5 % of the others."""
+    """Return how many of a month's invocations X-Ray records: one a second, and 5 % of the others."""
     sampled = _ASSUMED["traced"]
     first = min(invocations, sampled["aSecond"] * _MONTH_S)
     return float(first + sampled["ofTheOthers"] * (invocations - first))

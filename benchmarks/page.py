@@ -13,7 +13,7 @@ _DOCS = Path(__file__).parent.parent / "docs"
 
 
 def write(sections: Mapping[str, Section], drawn: Mapping[str, str]) -> None:
-    """Put the tables between their marks, and the pictures beside the page."""
+    """Put the tables between their marks, and the pictures next to the page."""
     page = _DOCS / "performance.md"
     text = page.read_text()
     for name, section in sections.items():

@@ -19,7 +19,7 @@ _SMALL_ROW = 1
 def used(
     operation: str, asked: Mapping[str, Any], answered: Mapping[str, Any], *, done: bool
 ) -> tuple[float, int]:
-    """Give the read and the write units of one call.
+    """Return the read and the write units of one call.
 
     Args:
         operation: Its name, without the service's.

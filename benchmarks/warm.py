@@ -55,7 +55,7 @@ def run(*, quick: bool) -> Section:
             with patch.dict("os.environ", environment):
                 made[function.code.name] = Container(function.code.name, environment)
         acts = _actions(made)
-        # A process of its own, so that what it receives is not counted.
+        # In another process, so that what it receives is not counted.
         listener = [sys.executable, "-c", _LISTENER, f"{target.url}?userId=listener"]
         with subprocess.Popen(listener, stdout=subprocess.PIPE) as device:  # noqa: S603 -- our own
             assert device.stdout is not None  # noqa: S101

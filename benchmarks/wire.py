@@ -62,7 +62,7 @@ class Wire(Network):
         self.stand_in_cpu_s = 0.0
 
     def carry(self, operation: str, request: AWSPreparedRequest, carry: Carry) -> Any:  # noqa: ANN401 -- as in the base
-        """Take one request to moto, or answer it where moto is no help."""
+        """Send one request to moto, or answer it where moto cannot."""
         began = time.perf_counter()
         service, _, name = operation.partition(".")
         push = service == "apigatewaymanagementapi"
@@ -95,11 +95,11 @@ class Wire(Network):
 
 def depth(calls: list[Call]) -> int:
     """Count the calls of the longest chain in which each began when the one before had ended."""
-    longest: dict[Call, int] = {}
+    chain: dict[Call, int] = {}
     for call in sorted(calls, key=lambda each: each.ended):
-        before = (steps for other, steps in longest.items() if other.ended <= call.began)
-        longest[call] = 1 + max(before, default=0)
-    return max(longest.values(), default=0)
+        before = (steps for other, steps in chain.items() if other.ended <= call.began)
+        chain[call] = 1 + max(before, default=0)
+    return max(chain.values(), default=0)
 
 
 @contextmanager

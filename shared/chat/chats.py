@@ -1,4 +1,4 @@
-"""A chat: two users, and an id that is the same whichever of them wrote it down."""
+"""A chat: two users, and an id that does not depend on their order."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ class Chat:
         return "#".join(self.members)
 
     def partner_of(self, user_id: UserId) -> UserId:
-        """Name the other side.
+        """Return the other member.
 
         Raises:
-            Forbidden: The user is on neither side.
+            Forbidden: The user is not a member.
         """
         if user_id not in self.members:
             raise Forbidden("You are not in this chat: `chatId` must hold your own user id.")

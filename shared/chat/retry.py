@@ -10,7 +10,7 @@ _FIRST_PAUSE_S = 0.05
 
 
 def deadline_in(timeout_s: float) -> float:
-    """Return the moment in so many seconds, on `time.monotonic`'s clock."""
+    """Return the moment `timeout_s` from now, on `time.monotonic`'s clock."""
     return time.monotonic() + timeout_s
 
 

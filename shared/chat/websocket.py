@@ -151,12 +151,12 @@ def handler(
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
-    """Take an object of JSON as it is, and whatever else as an empty one."""
+    """Return a JSON object as it is, and an empty one for anything else."""
     return value if isinstance(value, dict) else {}
 
 
 def _text(value: object) -> str | None:
-    """Take a text as it is, and whatever else as none."""
+    """Return a text as it is, and none for anything else."""
     return value if isinstance(value, str) else None
 
 
