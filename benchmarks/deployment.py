@@ -66,7 +66,7 @@ class Deployment:
             object.__setattr__(self.backend, name, container)
 
 
-def text(chat_id: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401 -- any field
+def text(chat_id: str, **more: Any) -> dict[str, Any]:
     """Make a frame that says something."""
     return {"action": "sendmessage", "chatId": chat_id, "text": TEXT, **more}
 

@@ -97,7 +97,7 @@ class _Tables:
         """
         query = MotoTable.query
 
-        def direct_query(table: MotoTable, *args: Any, **more: Any) -> Any:  # noqa: ANN401 -- moto's
+        def direct_query(table: MotoTable, *args: Any, **more: Any) -> Any:
             with patch.object(MotoTable, "all_items", lambda _: self._own):
                 return query(table, *args, **more)
 

@@ -113,7 +113,7 @@ def _tiered(amount: float, tiers: list[list[float]]) -> float:
 
 
 def _duration_ms(memory_mb: int, calls: Mapping[str, Any], cpu_ms: float) -> float:
-    """Return how long an invocation lasts: the steps it waits for, and the CPU at its share of one."""
+    """Return how long an invocation lasts: the steps it waits for, and the CPU at its share."""
     steps = _ASSUMED["stepMs"]
     kinds = {operation.partition(".")[0] for operation in calls["calls"]}
     waits = sum(steps.get(kind, 0) for kind in kinds)
@@ -146,7 +146,7 @@ def _month(users: int, a_million: Mapping[str, _Amounts]) -> dict[str, float]:
 
 
 def _traces(invocations: float) -> float:
-    """Return how many of a month's invocations X-Ray records: one a second, and 5 % of the others."""
+    """Return how many invocations X-Ray records: one a second, and 5 % of the others."""
     sampled = _ASSUMED["traced"]
     first = min(invocations, sampled["aSecond"] * _MONTH_S)
     return float(first + sampled["ofTheOthers"] * (invocations - first))

@@ -98,9 +98,9 @@ def _actions(made: dict[str, Container]) -> dict[str, Callable[[], object]]:
     def connect() -> object:
         return made["on_connect"](events.connect(events.new_id(), {"userId": f"new{uuid4().hex}"}))
 
-    def send(chat_id: str = f"{one}#{other}", **more: Any) -> object:  # noqa: ANN401 -- any field
+    def send(chat_id: str = f"{one}#{other}", **more: Any) -> object:
         reply = made["send_message"](events.message(sender, text(chat_id, **more)))
-        assert reply["statusCode"] == 200, reply  # noqa: PLR2004, S101
+        assert reply["statusCode"] == 200, reply  # noqa: S101
         return reply
 
     upload = {"action": "sendfile", "chatId": f"{one}#{other}", "fileName": "a.jpg",

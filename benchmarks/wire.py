@@ -61,7 +61,7 @@ class Wire(Network):
         self.log: list[Call] = []
         self.stand_in_cpu_s = 0.0
 
-    def carry(self, operation: str, request: AWSPreparedRequest, carry: Carry) -> Any:  # noqa: ANN401 -- as in the base
+    def carry(self, operation: str, request: AWSPreparedRequest, carry: Carry) -> Any:
         """Send one request to moto, or answer it where moto cannot."""
         began = time.perf_counter()
         service, _, name = operation.partition(".")
@@ -83,7 +83,7 @@ class Wire(Network):
         if service == "dynamodb":
             asked = json.loads(cast("bytes", request.body))
             # A write whose condition failed costs the same, but for the index.
-            done = response.status_code == 200  # noqa: PLR2004
+            done = response.status_code == 200
             reads, writes = units.used(name, asked, json.loads(response.content), done=done)
         sent = len(cast("bytes", request.body)) if push else 0
         call = Call(operation, began, time.perf_counter(), reads, writes, sent)
@@ -112,8 +112,8 @@ def wire() -> Iterator[Wire]:
         self: BotocoreStubber,
         event_name: str,
         request: AWSPreparedRequest,
-        **more: Any,  # noqa: ANN401 -- botocore's
-    ) -> Any:  # noqa: ANN401 -- botocore's
+        **more: Any,
+    ) -> Any:
         _, service, operation = event_name.split(".")
         return between.carry(
             f"{service}.{operation}", request, lambda: real(self, event_name, request, **more)
