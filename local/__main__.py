@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _forget_aws_settings() -> None:
-    """Keep the person's own AWS profile, region and proxy away from the embedded AWS."""
+    """Keep the developer's AWS profile, region and proxy away from the embedded AWS."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]
     os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
@@ -42,7 +42,7 @@ def _forget_aws_settings() -> None:
 
 
 def _lint(options: Options) -> int:
-    """Print what is wrong with the template; return the exit status."""
+    """Print the mistakes in the template; return the exit status."""
     with tempfile.TemporaryDirectory() as scratch:
         stack = load_stack(options, Path(scratch))
     for warning in stack.warnings:

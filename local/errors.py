@@ -1,13 +1,13 @@
-"""What can go wrong before anything runs, as a sentence for the person at the terminal."""
+"""The errors of the local runner: each is a line for the developer at the terminal."""
 
 
 class LocalError(Exception):
-    """The run cannot start (or go on) like this.
+    """The runner cannot start, or cannot go on after an edit.
 
-    The message is one line that says what is wrong and what to do. It is all that the person sees:
-    no traceback.
+    The message is one line that says what is wrong and what to do. It is printed without a
+    traceback.
     """
 
 
 class Unresolvable(LocalError):
-    """A value of the template is known only to AWS, or by means that are not imitated here."""
+    """A value of the template is known only to AWS, or needs what is not imitated here."""

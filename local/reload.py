@@ -1,4 +1,4 @@
-"""Edits take effect while the run goes on: watch the template and the code, tell what changed."""
+"""Watch the template and the code of the functions for edits."""
 
 import asyncio
 import contextlib
@@ -9,10 +9,10 @@ from watchfiles import awatch
 
 from local.template.model import Function
 
-type Functions = Mapping[str, Function]
+type FunctionsByName = Mapping[str, Function]
 
 
-def affected(functions: Functions, changed: Iterable[Path]) -> set[str]:
+def affected_functions(functions: FunctionsByName, changed: Iterable[Path]) -> set[str]:
     """Return the names of the functions whose code or layers hold a changed file."""
     files = list(changed)
     return {
@@ -28,7 +28,7 @@ class Watcher:
 
     Args:
         template: The template.
-        functions: Gives the functions of the template as it is now.
+        functions: Returns the functions of the current template.
         on_template: Called when the template has changed.
         on_code: Called with the names of functions whose code has changed.
 
@@ -37,7 +37,7 @@ class Watcher:
     def __init__(
         self,
         template: Path,
-        functions: Callable[[], Functions],
+        functions: Callable[[], FunctionsByName],
         on_template: Callable[[], Awaitable[None]],
         on_code: Callable[[set[str]], Awaitable[None]],
     ) -> None:
@@ -45,14 +45,14 @@ class Watcher:
         self._functions = functions
         self._on_template = on_template
         self._on_code = on_code
-        self._turn = asyncio.Lock()
-        self._moved = asyncio.Event()
+        self._lock = asyncio.Lock()
+        self._template_changed = asyncio.Event()
         self._starting = 2
         self._started = asyncio.Event()
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Watch while the block runs; no edit from its start on is missed."""
+        """Watch while the block runs. No edit after the start of the block is missed."""
         watching = [
             asyncio.create_task(self._watch_template()),
             asyncio.create_task(self._watch_code()),
@@ -66,7 +66,7 @@ class Watcher:
             await asyncio.gather(*watching, return_exceptions=True)
 
     def _note_start(self) -> None:
-        """Note that a watch is about to be set up: it is once its task waits for changes."""
+        """Call this just before a task waits for changes; its watch is set up then."""
 
         def is_set_up() -> None:
             self._starting -= 1
@@ -77,24 +77,24 @@ class Watcher:
 
     async def _watch_template(self) -> None:
         self._note_start()
-        # Its folder, since editors put a new file in a file's place; but nothing below.
+        # Watch its folder, since many editors replace the file; but no folders in it.
         async for _ in awatch(
             self._template.parent,
             watch_filter=lambda _, path: Path(path) == self._template,
             recursive=False,
         ):
-            async with self._turn:
+            async with self._lock:
                 await self._on_template()
-            self._moved.set()  # the code may be elsewhere now
+            self._template_changed.set()  # the code may be in other folders now
 
     async def _watch_code(self) -> None:
         self._note_start()
         while True:
-            self._moved.clear()
+            self._template_changed.clear()
             functions = self._functions().values()
             roots = {root for each in functions for root in (each.code, *each.layers)}
             existing = [root for root in roots if root.is_dir()]
-            async for batch in awatch(*existing, stop_event=self._moved):
-                names = affected(self._functions(), (Path(path) for _, path in batch))
-                async with self._turn:
+            async for batch in awatch(*existing, stop_event=self._template_changed):
+                names = affected_functions(self._functions(), (Path(path) for _, path in batch))
+                async with self._lock:
                     await self._on_code(names)

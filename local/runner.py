@@ -1,4 +1,4 @@
-"""All of it together: from a template to a WebSocket API that answers, until it is stopped."""
+"""Run a template: start everything, and stop it at a signal."""
 
 import asyncio
 import contextlib
@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from local import terminal
-from local.deployment import Deployment
 from local.errors import LocalError
 from local.gateway.gateway import Gateway
 from local.gateway.limits import Lifetimes
@@ -20,6 +19,7 @@ from local.lambdas.functions import Functions
 from local.lambdas.invocations import RETRY_DELAYS, InvokeApi
 from local.patches.uvicorn_patches import Server
 from local.reload import Watcher
+from local.running_stack import RunningStack
 from local.server.application import Application, make_server
 from local.storage.embedded import embedded
 from local.template.model import Stack
@@ -29,7 +29,7 @@ HOST = "127.0.0.1"
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a run can be told; `python -m local --help` explains each."""
+    """The options of a run; `python -m local --help` explains each."""
 
     template: Path
     port: int = 3001
@@ -47,7 +47,7 @@ class Options:
 
 
 def listen(port: int) -> socket.socket:
-    """Take the port, before anything that takes time.
+    """Return a socket that listens on the port.
 
     Raises:
         LocalError: If the port is in use or not allowed.
@@ -69,8 +69,8 @@ def load_stack(options: Options, scratch: Path) -> Stack:
         LocalError: If it is broken, or nothing of it runs here.
 
     """
-    # The transform takes most of a second to import: time in which moto starts.
-    from local.template.loader import load  # noqa: PLC0415
+    # The import of the transform takes most of a second, in which moto starts.
+    from local.template.loader import load  # noqa: PLC0415 -- see above
 
     return load(
         options.template,
@@ -103,22 +103,22 @@ async def _serve(options: Options, listener: socket.socket) -> None:
         if aws is None:
             aws = await opened.enter_async_context(embedded(options.index_lag, options.write_delay))
         stack = await asyncio.to_thread(load_stack, options, scratch)
-        functions = Functions(terminal.log)
+        functions = Functions(terminal.print_log_line)
         opened.push_async_callback(functions.close)
         gateway = Gateway(stack.api, functions.invoke)
         address = f"{HOST}:{listener.getsockname()[1]}"
-        deployment = Deployment(stack, gateway, functions, address, aws)
-        errors = await deployment.deploy(stack)
+        running_stack = RunningStack(stack, gateway, functions, address, aws)
+        errors = await running_stack.replace(stack)
         if errors:
             raise LocalError("\n".join(errors))
         invoke_api = InvokeApi(functions, options.retry_delays)
         server = make_server(Application(gateway, invoke_api, options.lifetimes, options.page))
         await opened.enter_async_context(_running(server, listener))
         if options.reload:
-            await opened.enter_async_context(_reloading(options, scratch, deployment))
-        terminal.say_remarks(stack)
+            await opened.enter_async_context(_reloading(options, scratch, running_stack))
+        terminal.print_remarks(stack)
         page = f"http://{address}/" if options.page else None
-        terminal.say_ready(deployment.url, aws, page, options.queries)
+        terminal.print_urls(running_stack.url, aws, page, options.queries)
         await asyncio.Event().wait()  # until it is cancelled
 
 
@@ -129,30 +129,30 @@ async def _running(server: Server, listener: socket.socket) -> AsyncIterator[Non
     try:
         yield
     finally:
-        # From here on, unfinished work is no news.
+        # Uvicorn logs requests that did not finish, which is expected now.
         logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
         server.should_exit = True
         await serving
 
 
 def _reloading(
-    options: Options, scratch: Path, deployment: Deployment
+    options: Options, scratch: Path, running_stack: RunningStack
 ) -> contextlib.AbstractAsyncContextManager[None]:
     async def on_template() -> None:
-        url = deployment.url
+        url = running_stack.url
         try:
             stack = await asyncio.to_thread(load_stack, options, scratch)
-            errors = await deployment.deploy(stack)
+            errors = await running_stack.replace(stack)
         except LocalError as error:
-            terminal.say(f"Error: {error} (what ran before runs on)")
+            terminal.print_line(f"Error: {error} (what ran before runs on)")
             return
-        terminal.say_remarks(stack)
-        terminal.say_reloaded([options.template.name], errors)
-        if deployment.url != url:
-            terminal.say(f"Ready: {deployment.url}")
+        terminal.print_remarks(stack)
+        terminal.print_reloaded([options.template.name], errors)
+        if running_stack.url != url:
+            terminal.print_line(f"Ready: {running_stack.url}")
 
     async def on_code(names: set[str]) -> None:
-        terminal.say_reloaded(names, await deployment.redeploy(names))
+        terminal.print_reloaded(names, await running_stack.restart_functions(names))
 
-    functions = lambda: deployment.stack.functions  # noqa: E731 - as it is at each moment
+    functions = lambda: running_stack.stack.functions  # noqa: E731 -- the functions change
     return Watcher(options.template, functions, on_template, on_code).running()

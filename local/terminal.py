@@ -1,4 +1,4 @@
-"""What the person at the terminal reads."""
+"""Print lines for the developer at the terminal."""
 
 import sys
 from collections.abc import Iterable
@@ -6,40 +6,40 @@ from collections.abc import Iterable
 from local.template.model import Stack
 
 
-def say(line: str) -> None:
+def print_line(line: str) -> None:
     """Print a line at once, also into a pipe."""
-    # A function may log what the terminal's encoding has no letters for.
+    # A function may log characters that the terminal's encoding does not have.
     encoding = sys.stdout.encoding
     print(line.encode(encoding, "replace").decode(encoding), flush=True)
 
 
-def log(function: str, line: str) -> None:
-    """Print a line that a function wrote."""
-    say(f"[{function}] {line}")
+def print_log_line(function: str, line: str) -> None:
+    """Print a line of a function's log."""
+    print_line(f"[{function}] {line}")
 
 
-def say_remarks(stack: Stack) -> None:
-    """Print what is wrong with the template, and what of it does not run here."""
+def print_remarks(stack: Stack) -> None:
+    """Print the mistakes in the template, and the parts of it that are not imitated."""
     for warning in stack.warnings:
-        say(f"Warning: {warning}")
+        print_line(f"Warning: {warning}")
     for notice in stack.notices:
-        say(f"Not imitated: {notice}")
+        print_line(f"Not imitated: {notice}")
 
 
-def say_ready(url: str, aws: str, page: str | None, queries: Iterable[str]) -> None:
-    """Print where everything is, and how to try it: a command for each query string."""
+def print_urls(url: str, aws: str, page: str | None, queries: Iterable[str]) -> None:
+    """Print all URLs, and a command to try the API with each query string."""
     if page:
-        say(f"Page: {page}")
-    say(f"Ready: {url}")
-    say(f"AWS endpoint: {aws}")
-    say("\nTry it in another terminal:")
+        print_line(f"Page: {page}")
+    print_line(f"Ready: {url}")
+    print_line(f"AWS endpoint: {aws}")
+    print_line("\nTry it in another terminal:")
     for query in queries or [""]:
-        say(f'  npx wscat -c "{url}{query}"')
-    say("")
+        print_line(f'  npx wscat -c "{url}{query}"')
+    print_line("")
 
 
-def say_reloaded(names: Iterable[str], errors: Iterable[str]) -> None:
-    """Print what an edit has led to."""
-    say(f"Reloaded: {', '.join(sorted(names))}")
+def print_reloaded(names: Iterable[str], errors: Iterable[str]) -> None:
+    """Print what was reloaded after an edit, and the errors."""
+    print_line(f"Reloaded: {', '.join(sorted(names))}")
     for error in errors:
-        say(f"Error: {error}")
+        print_line(f"Error: {error}")

@@ -1,1 +1,1 @@
-"""API Gateway's rules for WebSocket APIs, without a socket in sight."""
+"""API Gateway's rules for WebSocket APIs, without sockets."""

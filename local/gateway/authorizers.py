@@ -1,4 +1,4 @@
-"""Lambda authorizers: who may open a connection.
+"""Lambda authorizers: they decide whether a client may open a connection.
 
 Rules: https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-lambda-auth.html
 """
@@ -12,7 +12,7 @@ from local.template.model import Authorizer
 
 
 def has_identity(authorizer: Authorizer, handshake: Handshake) -> bool:
-    """Tell whether every identity source is there and not empty. If not, AWS refuses with 401."""
+    """Return whether no identity source is missing or empty. Otherwise AWS refuses with 401."""
     for source in authorizer.identity_sources:
         where, _, name = source.removeprefix("route.request.").partition(".")
         if where == "header" and not handshake.header(name):
@@ -22,30 +22,31 @@ def has_identity(authorizer: Authorizer, handshake: Handshake) -> bool:
     return True
 
 
-def decide(outcome: InvocationResult, method_arn: str) -> int | dict[str, Any]:
+def decide(result: InvocationResult, method_arn: str) -> int | dict[str, Any]:
     """Return the status to refuse with, or the context that later events carry.
 
-    "Unauthorized", raised, means 401; Deny, or nothing that allows, 403 (serverless-offline's
-    tests, which run against AWS too); any other error or shape 500 (serverless/examples#557).
+    The status is 401 if the function raised "Unauthorized", 403 if the policy denies or does not
+    allow (serverless-offline's tests, which run against AWS too), and 500 for any other error and
+    for a malformed policy (serverless/examples#557).
     """
-    if outcome.is_error:
-        message = outcome.payload.get("errorMessage") if isinstance(outcome.payload, dict) else ""
+    if result.is_error:
+        message = result.payload.get("errorMessage") if isinstance(result.payload, dict) else ""
         return 401 if message == "Unauthorized" else 500
     try:
-        principal = outcome.payload["principalId"]
-        statements = outcome.payload["policyDocument"]["Statement"]
+        principal = result.payload["principalId"]
+        statements = result.payload["policyDocument"]["Statement"]
         effects = [
             statement["Effect"]
             for statement in (statements if isinstance(statements, list) else [statements])
             if _covers(statement, method_arn)
         ]
-        context = dict(outcome.payload.get("context") or {})
+        context = dict(result.payload.get("context") or {})
     except (KeyError, TypeError, ValueError):
         return 500
     if "Deny" in effects or "Allow" not in effects:
         return 403
-    # The mapping reference says that values become text; whether the Lambda event keeps numbers
-    # is not known, so text it is: https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-mapping-template-reference.html
+    # The mapping reference says that values become text. Whether the Lambda event keeps numbers is
+    # not known; here it has text: https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-mapping-template-reference.html
     return {"principalId": str(principal), **{key: _text(value) for key, value in context.items()}}
 
 

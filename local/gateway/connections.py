@@ -1,4 +1,4 @@
-"""The connections of an API, from the start of their handshake to their end."""
+"""The connections of an API, from the start of the handshake to the end."""
 
 import base64
 import re
@@ -12,15 +12,15 @@ from typing import Any, Protocol
 _ID = re.compile(r"[A-Za-z0-9_-]{15}=")
 
 
-class Socket(Protocol):
-    """The client's end, as the gateway sees it."""
+class ClientSocket(Protocol):
+    """A way to send to one client, which the server implements."""
 
     def send(self, text: str) -> bool:
-        """Take a message for the client; `False` if the client's buffer is full."""
+        """Queue a message for the client; return `False` if the client's buffer is full."""
         ...
 
     def close(self, code: int, reason: str = "") -> None:
-        """Close with a code; what is still to be sent goes first."""
+        """Close with a code, after all queued messages."""
         ...
 
 
@@ -28,37 +28,37 @@ class Socket(Protocol):
 class Connection:
     """A client's connection. Times are in milliseconds since 1970.
 
-    `socket` is `None` while the handshake is pending. `closed_by_us` is the code and the reason
-    that the gateway closed it with, if it did.
+    `socket` is `None` while the handshake is pending. `closed_with` is the code and the reason of
+    the gateway's close frame, and `None` if the gateway did not close it.
     """
 
     id: str
-    connected_at: int
+    connected_at_ms: int
     source_ip: str
     user_agent: str | None = None
     host: str = ""
     authorizer: dict[str, Any] | None = None
-    socket: Socket | None = None
-    last_active_at: int = 0
-    closed_by_us: tuple[int, str] | None = field(default=None)
+    socket: ClientSocket | None = None
+    last_active_at_ms: int = 0
+    closed_with: tuple[int, str] | None = field(default=None)
 
     def close(self, code: int, reason: str) -> None:
-        """Close from this side, and remember how, for the `$disconnect` event."""
-        if self.socket is not None and self.closed_by_us is None:
-            self.closed_by_us = (code, reason)
+        """Close the connection, and store code and reason for the `$disconnect` event."""
+        if self.socket is not None and self.closed_with is None:
+            self.closed_with = (code, reason)
             self.socket.close(code, reason)
 
 
-def now() -> int:
-    """Return the time as events have it: milliseconds since 1970."""
+def now_ms() -> int:
+    """Return the time in milliseconds since 1970, as events have it."""
     return time.time_ns() // 1_000_000
 
 
 def new_id() -> str:
-    """Make up an id for a connection or a request."""
+    """Return a new id for a connection or a request."""
     return base64.urlsafe_b64encode(secrets.token_bytes(11)).decode()
 
 
 def is_well_formed(connection_id: str) -> bool:
-    """Tell whether this could be the id of a connection."""
+    """Return whether a text has the form of a connection's id."""
     return _ID.fullmatch(connection_id) is not None

@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl
 from local.gateway.connections import Connection, new_id
 from local.template.model import Api
 
-type Event = dict[str, Any]
+type LambdaEvent = dict[str, Any]
 
 # The $connect event lacks these, the authorizer's has them (the same captures).
 _HOP_BY_HOP = {"connection", "upgrade", "content-length"}
@@ -23,7 +23,7 @@ _HOP_BY_HOP = {"connection", "upgrade", "content-length"}
 
 @dataclass(frozen=True, slots=True)
 class Handshake:
-    """A client's request to open a connection. Header names are as the client wrote them."""
+    """A client's request to open a connection. The names of headers keep their case."""
 
     source_ip: str
     headers: Sequence[tuple[str, str]]
@@ -31,27 +31,27 @@ class Handshake:
     port: int = 443
 
     def header(self, name: str) -> str | None:
-        """Return the last value of a header, whatever the case of its name."""
+        """Return the last value of a header; its name matches in any case."""
         values = [value for key, value in self.headers if key.lower() == name.lower()]
         return values[-1] if values else None
 
     @property
     def query(self) -> dict[str, list[str]]:
-        """The parameters of the query string, each with all its values."""
-        return _grouped(parse_qsl(self.query_string, keep_blank_values=True))
+        """The parameters of the query string, each with all of its values."""
+        return _group_values(parse_qsl(self.query_string, keep_blank_values=True))
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """What one event has of its own: its id and its time, in milliseconds since 1970."""
+class RequestMetadata:
+    """The id and the time of one request to the API. The time is in milliseconds since 1970."""
 
     id: str
-    time: int
+    time_ms: int
 
 
 def connect_event(
-    api: Api, connection: Connection, request: Request, handshake: Handshake
-) -> Event:
+    api: Api, connection: Connection, request: RequestMetadata, handshake: Handshake
+) -> LambdaEvent:
     """Build the event of `$connect`."""
     headers = [
         (name, value)
@@ -70,8 +70,8 @@ def connect_event(
 
 
 def message_event(
-    api: Api, connection: Connection, request: Request, route_key: str, text: str
-) -> Event:
+    api: Api, connection: Connection, request: RequestMetadata, route_key: str, text: str
+) -> LambdaEvent:
     """Build the event of a frame. It has no headers and no query string."""
     context = _context(api, connection, request, route_key, "MESSAGE")
     context["messageId"] = new_id()
@@ -84,8 +84,8 @@ def message_event(
 
 
 def disconnect_event(
-    api: Api, connection: Connection, request: Request, code: int, reason: str
-) -> Event:
+    api: Api, connection: Connection, request: RequestMetadata, code: int, reason: str
+) -> LambdaEvent:
     """Build the event of `$disconnect`. Its headers are only these four, three of them empty."""
     context = _context(api, connection, request, "$disconnect", "DISCONNECT")
     context["disconnectStatusCode"] = code
@@ -105,9 +105,9 @@ def disconnect_event(
 
 
 def authorizer_event(
-    api: Api, connection: Connection, request: Request, handshake: Handshake
-) -> Event:
-    """Build the event of a Lambda authorizer. Here what is missing is empty, not absent."""
+    api: Api, connection: Connection, request: RequestMetadata, handshake: Handshake
+) -> LambdaEvent:
+    """Build the event of a Lambda authorizer, where a missing part is empty, not absent."""
     return {
         "type": "REQUEST",
         "methodArn": api.route_arn("$connect"),
@@ -119,22 +119,23 @@ def authorizer_event(
 
 
 def _context(
-    api: Api, connection: Connection, request: Request, route_key: str, event_type: str
-) -> Event:
+    api: Api, connection: Connection, request: RequestMetadata, route_key: str, event_type: str
+) -> LambdaEvent:
+    request_time = time.gmtime(request.time_ms / 1000)
     identity = {"sourceIp": connection.source_ip}
     if connection.user_agent is not None:
         identity["userAgent"] = connection.user_agent
-    context: Event = {
+    context: LambdaEvent = {
         "routeKey": route_key,
         "eventType": event_type,
         # The two ids are the same:
         # https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-mapping-template-reference.html
         "extendedRequestId": request.id,
-        "requestTime": time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime(request.time / 1000)),
+        "requestTime": time.strftime("%d/%b/%Y:%H:%M:%S +0000", request_time),
         "messageDirection": "IN",
         "stage": api.stage,
-        "connectedAt": connection.connected_at,
-        "requestTimeEpoch": request.time,
+        "connectedAt": connection.connected_at_ms,
+        "requestTimeEpoch": request.time_ms,
         "identity": identity,
         "requestId": request.id,
         "domainName": api.domain_name,
@@ -158,24 +159,25 @@ def _with_forwarding(handshake: Handshake) -> list[tuple[str, str]]:
     ]
 
 
-def _headers(headers: Sequence[tuple[str, str]]) -> Event:
-    # Of a header that comes twice, `headers` has the last value.
-    return {"headers": dict(headers), "multiValueHeaders": _grouped(headers)}
+def _headers(headers: Sequence[tuple[str, str]]) -> LambdaEvent:
+    # If a header comes twice, `headers` has the last value.
+    return {"headers": dict(headers), "multiValueHeaders": _group_values(headers)}
 
 
-def _query(query: Mapping[str, list[str]]) -> Event:
+def _query(query: Mapping[str, list[str]]) -> LambdaEvent:
     return {
         "queryStringParameters": {name: values[-1] for name, values in query.items()},
         "multiValueQueryStringParameters": dict(query),
     }
 
 
-def _stage_variables(api: Api) -> Event:
-    # Whether events of routes carry them empty is not known; with values they do.
+def _stage_variables(api: Api) -> LambdaEvent:
+    # Events carry stage variables if there are any. Whether AWS sends an empty mapping otherwise is
+    # not known.
     return {"stageVariables": dict(api.stage_variables)} if api.stage_variables else {}
 
 
-def _grouped(pairs: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
+def _group_values(pairs: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
     grouped: dict[str, list[str]] = {}
     for name, value in pairs:
         grouped.setdefault(name, []).append(value)

@@ -1,7 +1,7 @@
-"""API Gateway's rules for a WebSocket API: handshakes, frames, ends.
+"""API Gateway's rules for a WebSocket API: handshakes, frames, ends of connections.
 
-No sockets in here: requests come in and decisions go out as values, functions are invoked through a
-callable, and clients are reached through the small `Socket` protocol.
+This module has no sockets. Requests and decisions are values, a callable invokes functions, and the
+protocol `ClientSocket` sends to clients.
 """
 
 import asyncio
@@ -10,8 +10,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from local.gateway import authorizers, events, results
-from local.gateway.connections import Connection, Socket, new_id, now
-from local.gateway.events import Event, Handshake, Request
+from local.gateway.connections import ClientSocket, Connection, new_id, now_ms
+from local.gateway.events import Handshake, LambdaEvent, RequestMetadata
 from local.gateway.results import Refused, error_frame, is_success, refusal
 from local.gateway.selection import select_route
 from local.gateway.throttle import TokenBucket
@@ -22,12 +22,12 @@ FORBIDDEN = "Forbidden"
 INTERNAL_SERVER_ERROR = "Internal server error"
 TOO_MANY_REQUESTS = "Too Many Requests"
 
-type Invoke = Callable[[str, Event], Awaitable[InvocationResult]]
+type Invoke = Callable[[str, LambdaEvent], Awaitable[InvocationResult]]
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The handshake succeeds, with the sub-protocol that `$connect` chose, if any."""
+    """An accepted handshake, with the sub-protocol that `$connect` chose, if any."""
 
     connection: Connection
     subprotocol: str | None = None
@@ -38,7 +38,7 @@ class Gateway:
 
     Args:
         api: The API; it may be replaced while connections are open.
-        invoke: Invokes a function by name with an event, and waits for its end.
+        invoke: Invokes a function, given its name and the event, and returns its result.
 
     """
 
@@ -46,10 +46,10 @@ class Gateway:
         self.connections: dict[str, Connection] = {}
         self._invoke = invoke
         self._abandoned: set[asyncio.Future[InvocationResult]] = set()
-        self.use(api)
+        self.replace_api(api)
 
-    def use(self, api: Api) -> None:
-        """Serve this API from now on; what is connected stays connected."""
+    def replace_api(self, api: Api) -> None:
+        """Serve this API from now on. Open connections stay open."""
         self.api = api
         started = time.monotonic()
         self._stage_bucket = TokenBucket(api.throttle, started)
@@ -62,29 +62,29 @@ class Gateway:
     # --- handshakes ---------------------------------------------------------------------------
 
     async def connect(self, handshake: Handshake) -> Accepted | Refused:
-        """Decide about a handshake. It is pending until `$connect` has returned.
+        """Accept or refuse a handshake, after the authorizer and `$connect`.
 
         https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-route-keys-connect-disconnect.html
         """
-        request = _new_request()
+        request = _new_request_metadata()
         connection = Connection(
             id=new_id(),
-            connected_at=request.time,
+            connected_at_ms=request.time_ms,
             source_ip=handshake.source_ip,
             user_agent=handshake.header("User-Agent"),
             host=handshake.header("Host") or "",
-            last_active_at=request.time,
+            last_active_at_ms=request.time_ms,
         )
         route = self.api.routes.get("$connect")
         headers: dict[str, str] = {}
-        if not self._admits("$connect"):
+        if not self._is_within_limit("$connect"):
             return refusal(429, connection.id, request.id)
         # The route is optional: without it every connection is accepted (the same page).
         if route is not None:
             status = await self._authorize(route, connection, request, handshake)
             if status is None:
                 event = events.connect_event(self.api, connection, request, handshake)
-                status, headers = await self._ask_function(route, event)
+                status, headers = await self._invoke_connect(route, event)
             if not is_success(status):
                 return refusal(status, connection.id, request.id)
         self.connections[connection.id] = connection
@@ -92,32 +92,32 @@ class Gateway:
         chosen = {name.lower(): value for name, value in headers.items()}
         return Accepted(connection, chosen.get("sec-websocket-protocol"))
 
-    def opened(self, connection: Connection, socket: Socket) -> None:
-        """Note that the handshake is over and the client can be reached."""
+    def open(self, connection: Connection, socket: ClientSocket) -> None:
+        """Mark the handshake as over: from now on messages can be sent to the client."""
         connection.socket = socket
 
-    async def _ask_function(self, route: Route, event: Event) -> tuple[int, dict[str, str]]:
-        """Return the status and headers that `$connect`'s function, or its failure, leads to."""
-        outcome = await self._integrate(route, event)
-        if outcome is None:
-            # Past the integration's limit. Not documented for WebSocket APIs; 504 elsewhere.
+    async def _invoke_connect(self, route: Route, event: LambdaEvent) -> tuple[int, dict[str, str]]:
+        """Invoke the function of `$connect`; return the status and headers for the client."""
+        result = await self._integrate(route, event)
+        if result is None:
+            # The integration's timeout. Not documented for WebSocket APIs; 504 for other APIs.
             return 504, {}
-        result = results.parse(outcome)
-        # Exceptions and malformed results give 502 (serverless-websockets-plugin#13); any status
-        # of the function's own passes through (architect/sandbox).
-        return (result.status, result.headers) if result else (502, {})
+        response = results.read_proxy_response(result)
+        # Exceptions and malformed results give 502 (serverless-websockets-plugin#13); a status that
+        # the function returned goes to the client (architect/sandbox).
+        return (response.status, response.headers) if response else (502, {})
 
     async def _authorize(
-        self, route: Route, connection: Connection, request: Request, handshake: Handshake
+        self, route: Route, connection: Connection, request: RequestMetadata, handshake: Handshake
     ) -> int | None:
-        """Return the status to refuse with; `None` if the client may go on."""
+        """Invoke the authorizer; return the status to refuse with, or `None` to go on."""
         if route.authorizer is None:
             return None
         if not authorizers.has_identity(route.authorizer, handshake):
             return 401
         event = events.authorizer_event(self.api, connection, request, handshake)
-        outcome = await self._invoke(route.authorizer.function, event)
-        decision = authorizers.decide(outcome, self.api.route_arn("$connect"))
+        result = await self._invoke(route.authorizer.function, event)
+        decision = authorizers.decide(result, self.api.route_arn("$connect"))
         if isinstance(decision, int):
             return decision
         connection.authorizer = decision
@@ -126,13 +126,13 @@ class Gateway:
     # --- frames -------------------------------------------------------------------------------
 
     async def message(self, connection: Connection, text: str) -> str | None:
-        """Take a frame to its route, and return the frame that answers it, if any.
+        """Invoke the function of a frame's route; return the frame that answers it, if any.
 
-        Frames of one connection may be in here side by side: API Gateway does not wait for the
-        end of one to begin with the next.
+        Frames of one connection are handled concurrently: API Gateway does not wait for the end of
+        one invocation before it starts the next.
         """
-        request = _new_request()
-        connection.last_active_at = request.time
+        request = _new_request_metadata()
+        connection.last_active_at_ms = request.time_ms
 
         def error(message: str) -> str:
             return error_frame(message, connection.id, request.id)
@@ -141,28 +141,28 @@ class Gateway:
         if key is None:
             # simple-websockets-chat-app#24; the socket stays open.
             return error(FORBIDDEN)
-        if not self._admits(key):
+        if not self._is_within_limit(key):
             # What a throttled sender sees is not documented; this is the text of HTTP 429.
             return error(TOO_MANY_REQUESTS)
         route = self.api.routes[key]
         event = events.message_event(self.api, connection, request, key, text)
-        outcome = await self._integrate(route, event)
-        result = results.parse(outcome) if outcome else None
-        if result is None:
-            # On one-way routes too: simple-websockets-chat-app#42, architect#1093.
+        result = await self._integrate(route, event)
+        response = results.read_proxy_response(result) if result else None
+        if response is None:
+            # One-way routes send this too: simple-websockets-chat-app#42, architect#1093.
             return error(INTERNAL_SERVER_ERROR)
         if route.replies:
-            # The body as it is, whatever the status; without a body, an empty frame
+            # The body unchanged, for any status; without a body, an empty frame
             # (serverless#6816). https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-integration-responses.html
-            return result.body
-        # Without a route response nothing of the result goes to the client, but for failures
+            return response.body
+        # Without a route response the client gets nothing of the result, except for failures
         # (architect#1093): https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-route-response.html
-        return None if is_success(result.status) else error(INTERNAL_SERVER_ERROR)
+        return None if is_success(response.status) else error(INTERNAL_SERVER_ERROR)
 
     # --- ends ---------------------------------------------------------------------------------
 
     async def disconnect(self, connection: Connection, code: int, reason: str) -> None:
-        """Forget a connection that has ended, and tell `$disconnect`, whoever closed it.
+        """Remove a connection that has ended, and invoke `$disconnect` for either side's close.
 
         https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-overview.html
         """
@@ -171,22 +171,22 @@ class Gateway:
         route = self.api.routes.get("$disconnect")
         if route is None:
             return
-        code, reason = connection.closed_by_us or (code, reason)
-        event = events.disconnect_event(self.api, connection, _new_request(), code, reason)
-        await self._integrate(route, event)  # nobody is left to hear of a failure
+        code, reason = connection.closed_with or (code, reason)
+        event = events.disconnect_event(self.api, connection, _new_request_metadata(), code, reason)
+        await self._integrate(route, event)  # no client is left to get an error
 
     # --- integrations -------------------------------------------------------------------------
 
-    async def _integrate(self, route: Route, event: Event) -> InvocationResult | None:
-        """Invoke the route's function; `None` if that takes longer than the integration may.
+    async def _integrate(self, route: Route, event: LambdaEvent) -> InvocationResult | None:
+        """Invoke the route's function; return `None` after the integration's timeout.
 
-        The function then runs on until its own timeout: API Gateway only stops waiting.
+        The function then runs on until the function's timeout: API Gateway only stops waiting.
         """
         if route.function is None:
             return InvocationResult({"errorMessage": "no function"}, is_error=True)
         invocation = asyncio.ensure_future(self._invoke(route.function, event))
         try:
-            done, _ = await asyncio.wait({invocation}, timeout=route.timeout)
+            done, _ = await asyncio.wait({invocation}, timeout=route.timeout_s)
         except asyncio.CancelledError:
             invocation.cancel()
             raise
@@ -196,10 +196,10 @@ class Gateway:
         invocation.add_done_callback(self._abandoned.discard)
         return None
 
-    def _admits(self, key: str) -> bool:
+    def _is_within_limit(self, key: str) -> bool:
         bucket = self._buckets.get(key, self._stage_bucket)
         return bucket.take(time.monotonic())
 
 
-def _new_request() -> Request:
-    return Request(new_id(), now())
+def _new_request_metadata() -> RequestMetadata:
+    return RequestMetadata(new_id(), now_ms())

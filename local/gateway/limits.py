@@ -11,7 +11,7 @@ MAX_FRAME_BYTES = 32 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Lifetimes:
-    """How long a connection may be idle, and how long it may last, in seconds."""
+    """When connections are closed: after idle time, and after any time. In seconds."""
 
-    idle: float = 10 * 60
-    total: float = 2 * 60 * 60
+    idle_timeout_s: float = 10 * 60
+    max_duration_s: float = 2 * 60 * 60

@@ -1,4 +1,4 @@
-"""What a function's result means for the client."""
+"""Read what a function returned, and write what API Gateway itself says to clients."""
 
 import json
 from dataclasses import dataclass
@@ -6,34 +6,34 @@ from http import HTTPStatus
 
 from local.invocation_result import InvocationResult
 
-# Whatever else a result has makes it malformed: middy#1219.
+# Any other key makes a result malformed: middy#1219.
 _KEYS = {"statusCode", "body", "headers", "multiValueHeaders", "isBase64Encoded"}
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The handshake ends with an HTTP status."""
+    """A refused handshake: it ends with an HTTP status."""
 
     status: int
     body: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
-    """A well-formed result of a Lambda proxy integration."""
+class ProxyResponse:
+    """A well-formed response of a Lambda proxy integration."""
 
     status: int
     body: str
     headers: dict[str, str]
 
 
-def parse(outcome: InvocationResult) -> Result | None:
-    """Return the result, or `None` if the function failed or returned something malformed.
+def read_proxy_response(result: InvocationResult) -> ProxyResponse | None:
+    """Return the response, or `None` if the function failed or returned something malformed.
 
     https://docs.aws.amazon.com/lambda/latest/dg/services-apigateway-errors.html
     """
-    payload = outcome.payload
-    if outcome.is_error or not isinstance(payload, dict) or not payload.keys() <= _KEYS:
+    payload = result.payload
+    if result.is_error or not isinstance(payload, dict) or not payload.keys() <= _KEYS:
         return None
     status, body = payload.get("statusCode"), payload.get("body")
     headers = payload.get("headers") or {}
@@ -43,21 +43,23 @@ def parse(outcome: InvocationResult) -> Result | None:
         return None
     if not isinstance(body, str | None) or not isinstance(headers, dict):
         return None
-    return Result(status, body or "", {str(key): str(value) for key, value in headers.items()})
+    return ProxyResponse(
+        status, body or "", {str(key): str(value) for key, value in headers.items()}
+    )
 
 
 def is_success(status: int) -> bool:
-    """Tell whether a status is one of 2xx."""
+    """Return whether a status is one of 2xx."""
     return 200 <= status <= 299
 
 
 def error_frame(message: str, connection_id: str, request_id: str) -> str:
-    """Write a frame in which API Gateway itself reports an error to the client."""
+    """Return the frame in which API Gateway itself reports an error to the client."""
     return json.dumps({"message": message, "connectionId": connection_id, "requestId": request_id})
 
 
 def refusal(status: int, connection_id: str, request_id: str) -> Refused:
-    """Refuse a handshake. What body AWS sends with it is not known; browsers cannot read it."""
+    """Return a refusal. The body that AWS sends is not known; browsers cannot read it."""
     try:
         phrase = HTTPStatus(status).phrase
     except ValueError:

@@ -1,4 +1,4 @@
-"""Which route a frame takes: the API's route selection expression.
+"""Choose the route of a frame by the API's route selection expression.
 
 Rules: https://docs.aws.amazon.com/apigateway/latest/developerguide/websocket-api-develop-routes.html
 """
@@ -16,13 +16,13 @@ _STEP = re.compile(r"[^.\[\]]+")
 
 
 def select_route(expression: str, text: str, keys: Container[str]) -> str | None:
-    """Return the key of the route that a frame takes, or `None` if there is none for it.
+    """Return the key of a frame's route, or `None` if no route matches.
 
-    An exact match with the key, else `$default`. A frame that is not JSON, or is empty, has no
-    value to select by, and goes to `$default` as well (the same page).
+    The value of the expression must equal the key; if it equals none, the route is `$default`. A
+    frame that is not JSON, or is empty, has no value and goes to `$default` too (the same page).
 
-    A frame may thus name `$connect` or `$disconnect`. Whether AWS lets it is not documented; here
-    it does, so that a handler that looks at `routeKey` alone is found out.
+    A frame can select `$connect` or `$disconnect`. Whether AWS allows that is not documented. It is
+    allowed here, since it shows mistakes in a handler that checks `routeKey` alone.
     """
     try:
         body = json.loads(text)

@@ -7,11 +7,11 @@ from local.template.model import Throttle
 
 
 class TokenBucket:
-    """Lets `burst` requests through at once, and `rate` a second in the long run.
+    """Admits `burst` requests at once, and `rate` a second in the long run.
 
     Args:
-        limits: The rate and the burst; `None` lets everything through.
-        now: The time, in seconds, by any clock that `take` is asked with as well.
+        limits: The rate and the burst; `None` admits every request.
+        now: The time in seconds, by the same clock as in calls of `take`.
 
     """
 
@@ -21,7 +21,7 @@ class TokenBucket:
         self._filled_at = now
 
     def take(self, now: float) -> bool:
-        """Let one request through, or not."""
+        """Take a token for one request; return `False` if there is none."""
         if self._limits is None:
             return True
         gained = (now - self._filled_at) * self._limits.rate

@@ -1,13 +1,15 @@
 """The Lambda runtime, inside a worker process: it loads a handler, and runs it event by event.
 
-Run as a script, on its own: nothing else of `local` can be imported in here, nor anything that
-Lambda would not have. Requests come as lines of JSON on standard input, answers go as lines of JSON
-to a file descriptor of their own, and standard output and error are the function's log.
+This script imports only the standard library: it runs isolated, with what Lambda has and without
+the rest of `local`. It reads invocations as lines of JSON from standard input, and writes results
+as lines of JSON to a separate file descriptor. Standard output and error are the function's log.
 
     python -I -u bootstrap.py RESULT_FD PATH...
 
-The end of standard input ends the process, whatever the handler is doing: so no worker outlives
-the runner, however that ends. A stopped process reads nothing; see `_end_with_runner`.
+The process ends at the end of standard input, even while the handler runs. So no worker outlives
+the runner, even if the runner was killed. A stopped process reads nothing; see `_end_with_runner`.
+
+`initialize_client_plugin` depends on an experimental part of botocore: `local/patches` says more.
 """
 
 import importlib
@@ -34,14 +36,14 @@ type Handler = Callable[[Any, "Context"], Any]
 
 @dataclass(frozen=True)
 class Identity:
-    """The Cognito identity of a mobile client; nobody has one here."""
+    """The Cognito identity of a mobile client, which is always empty here."""
 
     cognito_identity_id: None = None
     cognito_identity_pool_id: None = None
 
 
 class Context:
-    """What a handler is told about its invocation.
+    """What a handler can read about its invocation.
 
     https://docs.aws.amazon.com/lambda/latest/dg/python-context.html
     """
@@ -100,7 +102,7 @@ def load_handler(name: str) -> Handler:
     handler = getattr(module, attribute, None)
     if handler is None:
         raise LookupError(f"Handler '{attribute}' missing on module '{module_name}'")
-    return handler  # type: ignore[no-any-return]  # whatever it is, it is the user's
+    return handler  # type: ignore[no-any-return]  # any attribute of the user's module
 
 
 def describe(error: BaseException, request_id: str = "") -> dict[str, Any]:
@@ -118,11 +120,10 @@ def describe(error: BaseException, request_id: str = "") -> dict[str, Any]:
 
 
 def initialize_client_plugin(client: Any) -> None:
-    """Lead botocore's requests for the API's own host name to the gateway on this machine.
+    """Redirect a client's requests to the API's host name to the gateway on this machine.
 
     Handlers often build the endpoint from the event's domain name, which only AWS's DNS knows.
-    Botocore calls this for every client, by its experimental plug-in mechanism
-    (`BOTOCORE_EXPERIMENTAL__PLUGINS`).
+    Botocore calls this function for each client: `local/patches/botocore_plugin.py`.
     """
     domain, gateway = os.environ["LOCAL_GATEWAY"].split(" ")
 
@@ -135,7 +136,7 @@ def initialize_client_plugin(client: Any) -> None:
 
 
 def _requests() -> "queue.SimpleQueue[dict[str, Any]]":
-    """Read requests in a thread, which notices the end of input while a handler runs."""
+    """Return a queue of requests, which a thread reads: it sees the end of input at any time."""
     requests: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
     # The handler and the processes that it starts get an empty standard input instead.
     lines = os.fdopen(os.dup(sys.stdin.fileno()), "rb")
@@ -155,7 +156,7 @@ def _invoke(handler: Handler, request: dict[str, Any]) -> dict[str, Any]:
     try:
         result = handler(request["event"], context)
         text = json.dumps(result, default=_encode)
-    except Exception as error:  # noqa: BLE001 - whatever a handler raises is its answer
+    except Exception as error:  # noqa: BLE001 -- any error of a handler is its result
         description = describe(error, context.aws_request_id)
         _log_error(description)
         return {"error": description}
@@ -168,7 +169,7 @@ def _invoke(handler: Handler, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _encode(value: object) -> float:
-    # The one type beyond JSON's that the runtime turns into it.
+    # The only type that the runtime converts and JSON does not have.
     if isinstance(value, Decimal):
         return float(value)
     raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
@@ -182,20 +183,20 @@ def _log_error(description: dict[str, Any]) -> None:
 
 
 def _end_with_runner() -> None:
-    """Have Linux kill this process when the runner ends, even if it is stopped.
+    """Make Linux kill this process when the runner ends, even if this process is stopped.
 
     The kernel continues the stopped processes of a runner that ended, but not if their new parent
     is in the runner's session: in a container, a shell with process id 1.
     """
     if sys.platform == "linux":
-        import ctypes  # noqa: PLC0415 - only where it is needed
+        import ctypes  # noqa: PLC0415 -- only Linux needs it
 
         pr_set_pdeathsig = 1
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
 
 
 def main() -> None:
-    """Load the handler, say so, and serve."""
+    """Load the handler, report that, and run it for each request."""
     _end_with_runner()
     os.set_inheritable(int(sys.argv[1]), False)
     results = os.fdopen(int(sys.argv[1]), "w", buffering=1)
@@ -203,23 +204,23 @@ def main() -> None:
     requests = _requests()
     logs = _LogHandler()
     logging.getLogger().addHandler(logs)
-    # What botocore has to say about this machine's endpoints and credentials is no news.
+    # Botocore logs where it found endpoints and credentials, which are always the same here.
     for name in ("botocore.configprovider", "botocore.credentials"):
         logging.getLogger(name).setLevel(logging.WARNING)
     if os.environ["AWS_LAMBDA_LOG_FORMAT"] == "JSON":
         logging.getLogger().setLevel(os.environ["AWS_LAMBDA_LOG_LEVEL"])
     try:
         handler = load_handler(os.environ["_HANDLER"])
-    except BaseException as error:  # noqa: BLE001 - a module may raise anything, SystemExit too
+    except BaseException as error:  # noqa: BLE001 -- a module may raise anything, SystemExit too
         results.write(json.dumps({"initError": describe(error)}) + "\n")
         return
     results.write("{}\n")
     while True:
         request = requests.get()
         logs.request_id = request["requestId"]
-        answer = _invoke(handler, request)
+        result = _invoke(handler, request)
         sys.stdout.flush()
-        results.write(json.dumps(answer) + "\n")
+        results.write(json.dumps(result) + "\n")
 
 
 if __name__ == "__main__":

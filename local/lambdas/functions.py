@@ -1,4 +1,4 @@
-"""Lambda: the functions of a stack, and the environment variables of each."""
+"""Run the functions of a stack, each with its environment variables."""
 
 import asyncio
 import contextlib
@@ -17,9 +17,10 @@ from local.template.model import Function
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """Where a function finds AWS: everything, API Gateway's `@connections`, and Lambda.
+    """The addresses of AWS for functions.
 
-    `api_domain` is the host name that AWS would serve the API at.
+    `aws` is the URL of DynamoDB and S3; `gateway` the host and port of `@connections` and Lambda;
+    `api_domain` the host name that AWS would serve the API at.
     """
 
     aws: str
@@ -28,7 +29,7 @@ class Endpoints:
     api_domain: str
 
     def variables(self) -> dict[str, str]:
-        """Return the variables that botocore reads, and what `bootstrap.py` needs."""
+        """Return the environment variables for botocore and for `bootstrap.py`."""
         return {
             "AWS_ENDPOINT_URL": self.aws,
             "AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI": f"http://{self.gateway}/{self.stage}",
@@ -39,7 +40,7 @@ class Endpoints:
 
 
 def environment(function: Function, endpoints: Endpoints, region: str) -> dict[str, str]:
-    """Return a process's variables: the function's own, and those that Lambda sets.
+    """Return the environment variables of a process: the function's, and those that Lambda sets.
 
     https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
     """
@@ -56,7 +57,7 @@ def environment(function: Function, endpoints: Endpoints, region: str) -> dict[s
         "AWS_EXECUTION_ENV": "AWS_Lambda_python3.13",
         "AWS_LAMBDA_FUNCTION_NAME": function.name,
         "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
-        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory),
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory_mib),
         "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
         "AWS_LAMBDA_LOG_GROUP_NAME": function.log_group,
         "AWS_LAMBDA_LOG_STREAM_NAME": f"[$LATEST]{uuid.uuid4().hex}",
@@ -64,7 +65,7 @@ def environment(function: Function, endpoints: Endpoints, region: str) -> dict[s
         "AWS_LAMBDA_LOG_LEVEL": function.log_level,
         "LAMBDA_TASK_ROOT": str(function.code),
         "_HANDLER": function.handler,
-        # The person's own profile must not reach in here.
+        # Keep the developer's AWS profile away from functions.
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "AWS_EC2_METADATA_DISABLED": "true",
@@ -76,7 +77,7 @@ class Functions:
     """All functions of a stack.
 
     Args:
-        log: Takes a function's name and a line that it wrote.
+        log: Called with a function's name and a line of its log.
 
     """
 
@@ -90,9 +91,9 @@ class Functions:
     def __contains__(self, name: str) -> bool:
         return name in self._pools
 
-    def retries(self, name: str) -> int:
-        """Return how often a failed asynchronous invocation is tried again."""
-        return self._functions[name].retries
+    def max_retries(self, name: str) -> int:
+        """Return how often a failed asynchronous invocation is retried."""
+        return self._functions[name].max_retries
 
     async def use(
         self,
@@ -101,9 +102,15 @@ class Functions:
         region: str,
         changed: Iterable[str] = (),
     ) -> dict[str, InvocationResult]:
-        """Serve these functions from now on; return the errors of handlers that cannot be loaded.
+        """Run these functions from now on; return the errors of handlers that cannot be loaded.
 
-        A function that is the same as before keeps its processes, unless it is named as changed.
+        Args:
+            functions: All functions.
+            endpoints: The addresses of AWS for them.
+            region: The region that the run pretends to be in.
+            changed: The names of the functions whose code has changed. Other functions keep their
+                processes if they are the same as before.
+
         """
         new = {function.name: function for function in functions}
         for name in self._pools.keys() - new.keys():
@@ -130,7 +137,7 @@ class Functions:
         request_id: str | None = None,
         client_context: Any = None,
     ) -> InvocationResult:
-        """Invoke a function and wait for its end."""
+        """Invoke a function and return its result."""
         return await self._pools[name].invoke(
             event, request_id or str(uuid.uuid4()), client_context
         )

@@ -1,4 +1,4 @@
-"""Lambda's Invoke API: synchronous, and asynchronous with Lambda's own retries.
+"""Lambda's Invoke API: synchronous, and asynchronous with Lambda's retries.
 
 https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
 """
@@ -15,14 +15,14 @@ from local.invocation_result import InvocationResult
 from local.lambdas.functions import Functions
 from local.template.model import function_of_arn
 
-# A failed asynchronous invocation is tried twice more, after one and after two minutes:
+# Lambda retries a failed asynchronous invocation twice, after one and after two minutes:
 # https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
 RETRY_DELAYS = (60.0, 120.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Response:
-    """What the caller gets."""
+class InvokeResponse:
+    """The response to a caller of the Invoke API."""
 
     status: int
     body: bytes = b""
@@ -45,14 +45,14 @@ class InvokeApi:
 
     async def invoke(
         self, function: str, payload: bytes, kind: str, client_context: str | None = None
-    ) -> Response:
+    ) -> InvokeResponse:
         """Invoke a function, named by its name or ARN (with or without a version or alias).
 
         Args:
             function: The name.
-            payload: The event, JSON; nothing stands for an empty object.
+            payload: The event as JSON; an empty payload stands for an empty object.
             kind: `RequestResponse`, `Event` or `DryRun`.
-            client_context: Base64 of JSON for the handler's `context.client_context`.
+            client_context: The handler's `context.client_context`, as Base64 of JSON.
 
         """
         name = function_of_arn(function) or function.partition(":")[0]
@@ -65,37 +65,37 @@ class InvokeApi:
             message = f"Could not parse request body into json: {error}"
             return _error(400, "InvalidRequestContentException", message)
         if kind == "DryRun":
-            return Response(204)
+            return InvokeResponse(204)
         if kind == "Event":
             task = asyncio.create_task(self._invoke_with_retries(name, event, context))
             self._running.add(task)
             task.add_done_callback(self._running.discard)
-            return Response(202)
-        outcome = await self._functions.invoke(name, event, client_context=context)
-        return _response(outcome)
+            return InvokeResponse(202)
+        result = await self._functions.invoke(name, event, client_context=context)
+        return _response(result)
 
     async def _invoke_with_retries(self, name: str, event: Any, context: Any) -> None:
-        # A retry has the id of the first attempt.
+        # Retries have the request id of the first attempt.
         request_id = str(uuid.uuid4())
-        retries = self._functions.retries(name)
+        retries = self._functions.max_retries(name)
         for delay in (0.0, *self._retry_delays[:retries]):
             await asyncio.sleep(delay)
             if name not in self._functions:
                 return
-            outcome = await self._functions.invoke(
+            result = await self._functions.invoke(
                 name, event, request_id=request_id, client_context=context
             )
-            if not outcome.is_error:
+            if not result.is_error:
                 return
 
 
-def _response(outcome: InvocationResult) -> Response:
+def _response(result: InvocationResult) -> InvokeResponse:
     headers = {"X-Amz-Executed-Version": "$LATEST"}
-    if outcome.is_error:
+    if result.is_error:
         headers["X-Amz-Function-Error"] = "Unhandled"
-    return Response(200, json.dumps(outcome.payload).encode(), headers)
+    return InvokeResponse(200, json.dumps(result.payload).encode(), headers)
 
 
-def _error(status: int, kind: str, message: str) -> Response:
+def _error(status: int, kind: str, message: str) -> InvokeResponse:
     body = json.dumps({"Type": "User", "Message": message}).encode()
-    return Response(status, body, {"x-amzn-ErrorType": kind})
+    return InvokeResponse(status, body, {"x-amzn-ErrorType": kind})

@@ -1,4 +1,4 @@
-"""The processes of one function, as many as it takes."""
+"""The worker processes of one function."""
 
 import asyncio
 from collections import deque
@@ -9,18 +9,18 @@ from local.invocation_result import InvocationResult
 from local.lambdas.worker import Log, Worker
 from local.template.model import Function
 
-# AWS starts up to a thousand; a laptop has less memory. Beyond this, invocations wait. More than
-# there are cores, because an invocation may spend seconds waiting.
+# AWS starts up to a thousand, for which a laptop has too little memory. Further invocations wait.
+# There are more processes than cores, since an invocation may wait for seconds.
 MAX_PROCESSES = 16
-# Starting Python takes a core for a good half second.
-_STARTING_AT_ONCE = 2
+# Starting Python uses a core for half a second.
+_MAX_STARTING = 2
 
 
 class Pool:
-    """The processes of one function.
+    """The worker processes of one function.
 
-    Idle ones are used again, the most recent first; with none idle another is started, while the
-    invocation waits for whichever is free first.
+    An invocation takes the idle process that was used last. If no process is idle, the pool starts
+    one, and the invocation takes the first process that is free, old or new.
     """
 
     def __init__(self, function: Function, variables: Mapping[str, str], log: Log) -> None:
@@ -35,7 +35,7 @@ class Pool:
         self._closed = False
 
     async def start(self) -> InvocationResult | None:
-        """Start one process; return the error if the handler cannot be imported."""
+        """Start a process; return the error if the handler cannot be imported."""
         worker = await self._new_worker()
         if isinstance(worker, InvocationResult):
             return worker
@@ -45,7 +45,7 @@ class Pool:
     async def invoke(
         self, event: Any, request_id: str, client_context: Any = None
     ) -> InvocationResult:
-        """Run the function, in a process that does nothing else meanwhile."""
+        """Run the function in a process that has no other invocation at the time."""
         worker = await self._acquire()
         if isinstance(worker, InvocationResult):
             return worker
@@ -56,7 +56,7 @@ class Pool:
 
     @property
     def is_empty(self) -> bool:
-        """Whether no process is left."""
+        """Whether all processes have ended."""
         return not (self._workers or self._starting or self._ending)
 
     def retire(self) -> None:
@@ -100,9 +100,9 @@ class Pool:
             raise
 
     def _grow(self) -> None:
-        self._waiting = deque(each for each in self._waiting if not each.done())
+        self._waiting = deque(future for future in self._waiting if not future.done())
         wanted = len(self._waiting) - len(self._starting)
-        room = min(MAX_PROCESSES - len(self._workers), _STARTING_AT_ONCE - len(self._starting))
+        room = min(MAX_PROCESSES - len(self._workers), _MAX_STARTING - len(self._starting))
         for _ in range(min(wanted, room)):
             task = asyncio.create_task(self._add_worker())
             self._starting.add(task)
@@ -113,7 +113,7 @@ class Pool:
         if isinstance(worker, Worker):
             self._free(worker)
         else:
-            # An invocation gets what its own process would have said.
+            # A waiting invocation gets the error that kept the process from starting.
             self._hand_over(worker)
             self._grow()
 
@@ -136,7 +136,7 @@ class Pool:
     def _end(self, worker: Worker) -> None:
         worker.kill()
         self._workers.discard(worker)
-        task = asyncio.create_task(worker.ended())
+        task = asyncio.create_task(worker.wait_closed())
         self._ending.add(task)
         task.add_done_callback(self._ending.discard)
 

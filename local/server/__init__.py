@@ -1,1 +1,1 @@
-"""The sockets: WebSocket and HTTP, in front of the gateway's rules."""
+"""The sockets, WebSocket and HTTP, for the rules in `local.gateway` and `local.lambdas`."""

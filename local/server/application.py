@@ -1,4 +1,4 @@
-"""The thin server: sockets and HTTP on the outside, the gateway's and Lambda's rules inside."""
+"""The ASGI application: it turns sockets and HTTP into calls of the gateway and of Lambda."""
 
 import asyncio
 import contextlib
@@ -16,17 +16,17 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Message
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from local.gateway.connections import Connection, now
+from local.gateway.connections import Connection, now_ms
 from local.gateway.events import Handshake
 from local.gateway.gateway import Gateway
 from local.gateway.limits import MAX_FRAME_BYTES, MAX_MESSAGE_BYTES, Lifetimes
-from local.gateway.management import STAGE_FORBIDDEN, Answer, ManagementApi
+from local.gateway.management import STAGE_FORBIDDEN, ManagementApi, ManagementResponse
 from local.gateway.results import Refused
 from local.lambdas.invocations import InvokeApi
 from local.patches.uvicorn_patches import Server, patched_config
 from local.server.outbox import Outbox
 
-# While a handshake is pending, uvicorn's own error comes through Starlette as it is.
+# While a handshake is pending, Starlette passes on uvicorn's error, an OSError.
 _CLIENT_LEFT = (WebSocketDisconnect, OSError)
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
@@ -35,10 +35,10 @@ class Application:
     """The ASGI application: one endpoint for clients, one for `@connections`, one for Invoke.
 
     Args:
-        gateway: What decides.
-        invoke_api: What functions call each other by.
+        gateway: The rules for clients.
+        invoke_api: The API by which functions invoke each other.
         lifetimes: How long connections may last.
-        page: The folder of a client that browsers get, if there is one. AWS has no such thing.
+        page: The folder of the page, or `None`. AWS has no such thing.
 
     """
 
@@ -86,14 +86,14 @@ class Application:
         except _CLIENT_LEFT:
             await self._gateway.disconnect(connection, 1006, "")
             return
-        self._gateway.opened(connection, outbox)
+        self._gateway.open(connection, outbox)
         writer = asyncio.create_task(_write(outbox, websocket))
         code, reason = await self._receive_all(websocket, connection)
         writer.cancel()
         await self._gateway.disconnect(connection, code, reason)
 
     async def _receive_all(self, websocket: WebSocket, connection: Connection) -> tuple[int, str]:
-        """Take messages until the connection ends, and return how it ended."""
+        """Handle messages until the connection ends; return the code and the reason."""
         while True:
             message = await self._receive(websocket, connection)
             if message["type"] == "websocket.disconnect":
@@ -102,21 +102,21 @@ class Application:
                 # API Gateway takes no binary frames:
                 # https://docs.aws.amazon.com/apigateway/latest/developerguide/websocket-api-develop-binary-media-types.html
                 connection.close(1003, "")
-            elif connection.closed_by_us is None:
+            elif connection.closed_with is None:
                 self._start(self._answer(connection, message["text"]))
 
     async def _receive(self, websocket: WebSocket, connection: Connection) -> Message:
-        """Return what comes next; close a connection that is idle or old meanwhile."""
-        while connection.closed_by_us is None:
+        """Return the next ASGI message; close a connection that is idle or too old."""
+        while connection.closed_with is None:
             ends_at = min(
-                connection.last_active_at / 1000 + self._lifetimes.idle,
-                connection.connected_at / 1000 + self._lifetimes.total,
+                connection.last_active_at_ms / 1000 + self._lifetimes.idle_timeout_s,
+                connection.connected_at_ms / 1000 + self._lifetimes.max_duration_s,
             )
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(max(0, ends_at - time.time())):
                     return await websocket.receive()
-            if ends_at <= time.time() and connection.last_active_at / 1000 < ends_at:
-                # serverless-offline closes so; AWS does not document its code.
+            if ends_at <= time.time() and connection.last_active_at_ms / 1000 < ends_at:
+                # As serverless-offline does; AWS does not document the code.
                 connection.close(1001, "Going away")
         return await websocket.receive()
 
@@ -129,14 +129,14 @@ class Application:
             connection.close(1009, "")
             return
         connection.socket.send(frame)
-        connection.last_active_at = now()
+        connection.last_active_at_ms = now_ms()
 
     def _start(self, coroutine: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    # --- functions that call back -------------------------------------------------------------
+    # --- functions -------------------------------------------------------------
 
     async def _connections(self, request: Request) -> Response:
         if request.path_params["stage"] != self._gateway.api.stage:
@@ -164,16 +164,16 @@ class Application:
 
     async def _elsewhere(self, request: Request) -> Response:
         if request.path_params["path"].removesuffix("/") == self._gateway.api.stage:
-            # What AWS says to plain HTTP is not documented; this is HTTP's own word for it.
+            # AWS does not document its status for plain HTTP; 426 is what HTTP defines for it.
             return JSONResponse({"message": "Upgrade Required"}, 426, {"Upgrade": "websocket"})
         return await self._file_of_page(request) or _response(STAGE_FORBIDDEN)
 
     async def _file_of_page(self, request: Request) -> Response | None:
-        """Return a file of the page; `None` if it has none there."""
+        """Return a file of the page, or `None` if there is no such file."""
         if self._page is None:
             return None
         try:
-            # It looks nowhere outside of its folder, whatever the path says.
+            # Starlette serves no file outside of the folder, for any path.
             response = await self._page.get_response(
                 self._page.get_path(request.scope), request.scope
             )
@@ -181,7 +181,7 @@ class Application:
             return None
         response.headers["Cache-Control"] = "no-cache"  # an edit shows at the next load
         response.headers["X-Content-Type-Options"] = "nosniff"
-        # Only a header can say this: the page's own policy, in a <meta>, cannot.
+        # The page's policy is in a <meta>, which cannot set this directive.
         response.headers["Content-Security-Policy"] = "frame-ancestors 'none'"
         return response
 
@@ -240,7 +240,7 @@ def _how_it_ended(message: Message) -> tuple[int, str]:
     return code, message["reason"] or ""
 
 
-def _response(answer: Answer) -> Response:
+def _response(answer: ManagementResponse) -> Response:
     headers = {"x-amzn-ErrorType": answer.error} if answer.error else {}
     if answer.body is None:
         return Response(status_code=answer.status, headers=headers)

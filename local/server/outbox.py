@@ -6,7 +6,7 @@ from starlette.websockets import WebSocket
 
 # How many characters may wait for a client that does not read. The size of AWS's buffer is not
 # documented.
-BUFFER_SIZE = 1024 * 1024
+MAX_WAITING_CHARACTERS = 1024 * 1024
 
 
 class Outbox:
@@ -17,20 +17,20 @@ class Outbox:
         self._waiting_size = 0
 
     def send(self, text: str) -> bool:
-        """Take a message, unless too much waits already."""
+        """Queue a message; return `False` if too much waits already."""
         size = len(text)
-        if self._waiting_size + size > BUFFER_SIZE:
+        if self._waiting_size + size > MAX_WAITING_CHARACTERS:
             return False
         self._waiting_size += size
         self._queue.put_nowait(text)
         return True
 
     def close(self, code: int, reason: str = "") -> None:
-        """Close the connection once all that waits is sent."""
+        """Close the connection after all queued messages."""
         self._queue.put_nowait((code, reason))
 
     async def write_to(self, websocket: WebSocket) -> None:
-        """Send what comes, until the connection is to be closed."""
+        """Send queued messages until the connection is closed."""
         while True:
             item = await self._queue.get()
             if isinstance(item, tuple):

@@ -14,24 +14,24 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_s3 import S3Client
 
-# Of a table in CloudFormation, what DynamoDB's CreateTable takes under the same name.
+# The properties of a table that have the same name in CloudFormation and in CreateTable.
 _TABLE_PROPERTIES = (
     "TableName", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes",
     "LocalSecondaryIndexes", "BillingMode", "ProvisionedThroughput",
 )  # fmt: skip
-_ALREADY_THERE = {
+_ALREADY_EXISTS = {
     "ResourceInUseException", "BucketAlreadyOwnedByYou", "BucketAlreadyExists",
 }  # fmt: skip
 
 
 def create(storage: Iterable[Storage], endpoint: str, region: str) -> None:
-    """Make what is not there yet.
+    """Create the tables and buckets that do not exist yet.
 
     Raises:
         LocalError: If the endpoint does not answer, or refuses.
 
     """
-    import boto3  # noqa: PLC0415 - in this thread, while others start
+    import boto3  # noqa: PLC0415 -- in this thread, while others start
 
     session = boto3.Session("local", "local", region_name=region)
     config = Config(retries={"total_max_attempts": 3}, connect_timeout=5, read_timeout=20)
@@ -45,7 +45,7 @@ def create(storage: Iterable[Storage], endpoint: str, region: str) -> None:
 
 
 def create_item(item: Storage, dynamodb: "DynamoDBClient", s3: "S3Client") -> None:
-    """Make a table or a bucket, if it is not there yet."""
+    """Create a table or a bucket, if it does not exist yet."""
     if item.kind == "AWS::DynamoDB::Table":
         _create_table(dynamodb, item)
     else:
@@ -59,11 +59,11 @@ def _create_table(client: "DynamoDBClient", table: Storage) -> None:
     stream = table.properties.get("StreamSpecification")
     if stream:
         wanted["StreamSpecification"] = {"StreamEnabled": True, **stream}
-    with _unless_already_there():
+    with _unless_it_exists():
         client.create_table(**wanted)
     ttl = table.properties.get("TimeToLiveSpecification")
     if ttl:
-        with contextlib.suppress(ClientError):  # it was on already
+        with contextlib.suppress(ClientError):  # it is enabled already
             client.update_time_to_live(TableName=table.name, TimeToLiveSpecification=ttl)
 
 
@@ -71,7 +71,7 @@ def _create_bucket(client: "S3Client", bucket: Storage) -> None:
     where: Any = {}
     if client.meta.region_name != "us-east-1":  # the one region that may not be named
         where = {"CreateBucketConfiguration": {"LocationConstraint": client.meta.region_name}}
-    with _unless_already_there():
+    with _unless_it_exists():
         client.create_bucket(Bucket=bucket.name, **where)
     rules = (bucket.properties.get("CorsConfiguration") or {}).get("CorsRules") or []
     if rules:
@@ -80,15 +80,15 @@ def _create_bucket(client: "S3Client", bucket: Storage) -> None:
 
 
 def _cors_rule(rule: dict[str, Any]) -> dict[str, Any]:
-    # CloudFormation and S3 name three of these apart.
+    # CloudFormation and S3 have different names for three properties.
     names = {"Id": "ID", "MaxAge": "MaxAgeSeconds", "ExposedHeaders": "ExposeHeaders"}
     return {names.get(name, name): value for name, value in rule.items()}
 
 
 @contextlib.contextmanager
-def _unless_already_there() -> Iterator[None]:
+def _unless_it_exists() -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        if error.response["Error"]["Code"] not in _ALREADY_THERE:
+        if error.response["Error"]["Code"] not in _ALREADY_EXISTS:
             raise

@@ -1,1 +1,1 @@
-"""A SAM or CloudFormation template, read as CloudFormation would: what runs here is its `model`."""
+"""Read a SAM or CloudFormation template as CloudFormation does. The result is in `model`."""

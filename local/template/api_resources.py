@@ -1,4 +1,4 @@
-"""The resources of a template's WebSocket API, resolved once, for all that reads them."""
+"""The resources of a template's WebSocket API, resolved once for `apis` and `lint`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ _NOT_IMITATED = ("ApiKeyRequired", "RequestModels", "RequestParameters")
 
 @dataclass(frozen=True, slots=True)
 class StageResource:
-    """A stage. `throttles` are those of single routes, by route key."""
+    """A stage. `throttles` are the limits of single routes, by route key."""
 
     name: str
     variables: Mapping[str, str]
@@ -25,7 +25,7 @@ class StageResource:
 
 @dataclass(frozen=True, slots=True)
 class IntegrationResource:
-    """An integration. `has_role` is whether it invokes its function by a role of its own."""
+    """An integration. `has_role` is whether it invokes its function by a role."""
 
     kind: str
     uri: str

@@ -1,4 +1,4 @@
-"""From the resources of a WebSocket API to what of it runs here."""
+"""Build the API that runs here from the resources of a WebSocket API."""
 
 import re
 from collections.abc import Container, Mapping
@@ -18,7 +18,7 @@ def build_api(
         resources: Its resources.
         functions: The names of the functions that run here.
         region: The region that the run pretends to be in.
-        notices: Takes a line for each part of the API that is not imitated.
+        notices: The list for a line about each part of the API that is not imitated.
 
     """
     stage = resources.stage
@@ -31,7 +31,7 @@ def build_api(
             key=route.key,
             function=_function(route, functions, stage.variables, notices),
             replies=route.id in resources.answered_route_ids,
-            timeout=route.integration.timeout_s if route.integration else INTEGRATION_TIMEOUT_S,
+            timeout_s=route.integration.timeout_s if route.integration else INTEGRATION_TIMEOUT_S,
             authorizer=_authorizer(route, functions, stage.variables, notices),
             throttle=stage.throttles.get(route.key),
         )
@@ -63,7 +63,7 @@ def _function(
 ) -> str | None:
     integration = route.integration
     if integration is None:
-        return None  # the lint says so
+        return None  # the lint reports it
     if integration.kind != "AWS_PROXY":
         notices.append(
             f"route {route.key}: integration {integration.kind} does not run, AWS_PROXY does"

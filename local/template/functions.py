@@ -51,12 +51,12 @@ def read_functions(template: Template, scratch: Path) -> dict[str, Function]:
             code=code,
             layers=_layers(template, logical_id, properties.texts("Layers"), layers),
             environment=_environment(template, logical_id, properties),
-            timeout=properties.number("Timeout", 3),
-            memory=int(properties.number("MemorySize", 128)),
+            timeout_s=properties.number("Timeout", 3),
+            memory_mib=int(properties.number("MemorySize", 128)),
             log_group=logging.text("LogGroup", f"/aws/lambda/{name}"),
             log_format=logging.text("LogFormat", "Text"),
             log_level=logging.text("ApplicationLogLevel", "INFO"),
-            retries=max_retries.get(name, _MAX_RETRIES),
+            max_retries=max_retries.get(name, _MAX_RETRIES),
         )
     return functions
 

@@ -1,4 +1,4 @@
-"""CloudFormation's intrinsic functions, evaluated here.
+"""Evaluate CloudFormation's intrinsic functions.
 
 Rules: https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference.html
 """
@@ -12,12 +12,12 @@ from local.template import parameters
 from local.template.properties import Json, as_text, is_scalar
 from local.template.resources import Names
 
-# Stands for a property or list element that `!Ref AWS::NoValue` takes away.
+# The value of `!Ref AWS::NoValue`, which removes its property or its list element.
 _NO_VALUE = object()
 
 
 class Resolver:
-    """Replace references, functions and conditions of one template by their values.
+    """Resolves references, functions and conditions of one template.
 
     Args:
         document: The template, after SAM's transform.
@@ -55,7 +55,7 @@ class Resolver:
         }
 
     def resources(self) -> dict[str, Mapping[str, Json]]:
-        """Return the resources that exist: those whose condition holds, unresolved."""
+        """Return the resources whose condition holds, or that have none, unresolved."""
         return {
             logical_id: resource
             for logical_id, resource in self._all_resources.items()
@@ -63,7 +63,7 @@ class Resolver:
         }
 
     def resolve(self, value: Json) -> Json:
-        """Return the value with all that can be evaluated in it evaluated.
+        """Return the value with the results of all functions in it.
 
         Raises:
             Unresolvable: If something in it cannot be known here.
@@ -124,7 +124,7 @@ class Resolver:
             raise Unresolvable(f"there is no resource or parameter {logical_id} in the template")
         if "Condition" in resource and not self.condition(resource["Condition"]):
             raise Unresolvable(f"{logical_id} does not exist under these conditions")
-        # Only what names depend on: other properties may refer back to this very resource.
+        # Only the properties with names: the others may refer back to this resource.
         properties = resource.get("Properties") or {}
         naming = {key: item for key, item in properties.items() if key.endswith("Name")}
         return resource["Type"], self.resolve(naming)

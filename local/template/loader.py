@@ -1,4 +1,4 @@
-"""Read a template into a `Stack`: what runs here, and a notice for all that does not."""
+"""Read a template into a `Stack`, with a notice for each part that does not run here."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +14,7 @@ from local.template.resources import Names
 from local.template.template import Template
 from local.template.transform import to_cloudformation
 
-# Kinds of which nothing needs to exist here: nothing that runs would notice.
+# Resources of these kinds are not created, and nothing that runs here needs them.
 _WITHOUT_EFFECT = (
     "AWS::ApiGatewayV2::", "AWS::CloudWatch::", "AWS::IAM::", "AWS::Lambda::", "AWS::Logs::",
     "AWS::S3::BucketPolicy", "AWS::Route53::", "AWS::CertificateManager::", "AWS::WAFv2::",

@@ -26,9 +26,8 @@ INTEGRATION_TIMEOUT_S = 29.0
 class Function:
     """A Lambda function.
 
-    `code` is the folder that holds its handler; `layers` are the folders that Python finds its
-    layers' packages in. `timeout` is in seconds, `memory` in MiB. `retries` is how often an
-    asynchronous invocation is tried again.
+    `code` is the folder of its handler; `layers` are the folders of its layers' packages.
+    `max_retries` is how often a failed asynchronous invocation is retried.
     """
 
     name: str
@@ -37,17 +36,17 @@ class Function:
     code: Path
     layers: tuple[Path, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
-    timeout: float = 3
-    memory: int = 128
+    timeout_s: float = 3
+    memory_mib: int = 128
     log_group: str = ""
     log_format: str = "Text"
     log_level: str = "INFO"
-    retries: int = 2
+    max_retries: int = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Authorizer:
-    """A Lambda authorizer: what decides about a handshake, before `$connect` does."""
+    """A Lambda authorizer, which accepts or refuses a handshake before `$connect`."""
 
     function: str
     identity_sources: tuple[str, ...] = ()
@@ -55,7 +54,7 @@ class Authorizer:
 
 @dataclass(frozen=True, slots=True)
 class Throttle:
-    """How many requests a second may come, and how many at once."""
+    """A limit: `rate` requests a second in the long run, and `burst` at once."""
 
     rate: float
     burst: int
@@ -63,23 +62,23 @@ class Throttle:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A route: its key, and the function behind it (`None`: it has none that runs here).
+    """A route: its key, and its function, or `None` if that does not run here.
 
-    `replies` tells whether the function's body goes back to the client: whether there is a route
-    response. `timeout` is the integration's, in seconds.
+    `replies` is whether the function's body goes back to the client, by a route response.
+    `timeout_s` is the integration's.
     """
 
     key: str
     function: str | None
     replies: bool = False
-    timeout: float = INTEGRATION_TIMEOUT_S
+    timeout_s: float = INTEGRATION_TIMEOUT_S
     authorizer: Authorizer | None = None
     throttle: Throttle | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """A WebSocket API with its one stage."""
+    """A WebSocket API with the one stage that is served."""
 
     id: str
     stage: str
@@ -106,7 +105,7 @@ class Api:
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """A table or a bucket: its name, and its properties as the template has them, resolved."""
+    """A table or a bucket: its name, and its resolved properties from the template."""
 
     kind: str
     name: str
@@ -115,10 +114,10 @@ class Storage:
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """All that a run needs of a template.
+    """A template, resolved: all that a run needs of it.
 
-    `notices` name what cannot be honoured here; `warnings` what AWS would accept without a word,
-    and is a mistake all the same.
+    `notices` name the parts that are not imitated here, `warnings` the mistakes that AWS accepts
+    without an error.
     """
 
     region: str

@@ -1,4 +1,4 @@
-"""The values of a template's parameters, checked as CloudFormation checks them.
+"""Read the values of a template's parameters, and check them as CloudFormation does.
 
 Rules: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/parameters-section-structure.html
 """

@@ -1,4 +1,4 @@
-"""Read properties with the types that they must have; each error names resource and property."""
+"""Read the properties of resources and check their types. Errors name resource and property."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping

@@ -1,7 +1,7 @@
-"""What `Ref` and `Fn::GetAtt` give for a resource: the names, ARNs and ids that AWS would choose.
+"""Return what `Ref` and `Fn::GetAtt` give for a resource: names, ARNs and ids.
 
-Where AWS makes up a random id, a digest of the logical id stands in, so that names stay the same
-from run to run. Source of each: the "Return values" section of the resource's page under
+Where AWS chooses a random id, this uses a digest of the logical id, so that names are the same in
+each run. Source of each: the "Return values" section of the resource's page under
 https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-template-resource-type-ref.html
 """
 
@@ -27,8 +27,8 @@ class Names:
 
     @property
     def pseudo_parameters(self) -> dict[str, Any]:
-        """The values of `AWS::Region` and its like."""
-        # The stack's id ends in a UUID, whose parts some templates take for names.
+        """The values of `AWS::Region` and the other pseudo parameters."""
+        # The stack's id ends in a UUID, and some templates use a part of it in names.
         stack_uuid = uuid.uuid5(uuid.NAMESPACE_URL, STACK_NAME)
         return {
             "AWS::AccountId": ACCOUNT_ID,
@@ -95,7 +95,7 @@ class Names:
         return self.arn("lambda", f"function:{name}")
 
 
-# Of each kind that has a name of its own, the property that gives it.
+# The properties that name a resource; each kind has one of them at most.
 _NAME_PROPERTIES = (
     "FunctionName", "TableName", "RoleName", "LogGroupName", "QueueName", "TopicName",
 )  # fmt: skip
@@ -135,6 +135,6 @@ _ARNS: dict[str, Callable[[Names, str, _Named], str]] = {
 
 
 def _id(logical_id: str) -> str:
-    """Make up an id as API Gateway does: ten letters and digits."""
+    """Return an id like those of API Gateway: ten letters and digits."""
     digest = hashlib.sha256(logical_id.encode()).hexdigest()
     return f"a{digest[:9]}"

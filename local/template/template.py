@@ -1,4 +1,4 @@
-"""A template on its way to a stack: its resources, and what was noticed about them so far."""
+"""A template that is being read: its resources, and the notices so far."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from local.template.resources import Names
 
 @dataclass(slots=True)
 class Template:
-    """A template, what resolves its resources, and the notices so far."""
+    """A template that is being read: its resources, and the notices so far."""
 
     path: Path
     resolver: Resolver

@@ -1,4 +1,4 @@
-"""From a template's YAML to plain CloudFormation, by the transform that AWS itself runs."""
+"""Transform a SAM template to plain CloudFormation, with the code that AWS runs."""
 
 import logging
 import os
@@ -16,10 +16,10 @@ from local.errors import LocalError
 from local.template.parameters import parameter_values
 from local.template.properties import Properties
 
-# The transform refuses code on this machine, so it gets `s3://local/<path>` to carry through.
+# The transform refuses folders as code, so it gets `s3://local/<path>` for each.
 LOCAL_BUCKET = "local"
 
-# It warns that nobody collects its own statistics.
+# It warns that its statistics are not collected.
 logging.getLogger("samtranslator.metrics").setLevel(logging.ERROR)
 
 _CODE_PROPERTIES = {
@@ -31,24 +31,24 @@ _CODE_PROPERTIES = {
 
 
 class _NoManagedPolicies(ManagedPolicyLoader):
-    """Knows no managed policies, where the loader of the transform would ask AWS for them."""
+    """A loader without managed policies; the transform's loader asks AWS for them."""
 
     def __init__(self) -> None:
-        """Take no client of IAM."""
+        """Make a loader without a client of IAM."""
 
     def load(self) -> dict[str, str]:
         return {}
 
 
 def read(path: Path) -> dict[str, Any]:
-    """Read a template as it is written.
+    """Return a template before the transform.
 
     Raises:
-        LocalError: If it cannot be read, or is no template.
+        LocalError: If the file cannot be read, or is not a template.
 
     """
     try:
-        document = yaml_parse(path.read_text())  # type: ignore[no-untyped-call]  # the library's
+        document = yaml_parse(path.read_text())  # type: ignore[no-untyped-call]  # the library has no types
     except OSError as error:
         raise LocalError(f"cannot read {path}: {error.strerror}") from error
     except yaml.MarkedYAMLError as error:
@@ -84,7 +84,7 @@ def to_cloudformation(
     _point_code_to_local_bucket(document)
     if "AWS::Serverless-2016-10-31" not in _as_list(document.get("Transform")):
         return document, values
-    # The transform looks for a region in the environment, even where it is told one.
+    # The transform reads the region from the environment, even if it gets one as an argument.
     os.environ.setdefault("AWS_DEFAULT_REGION", region)
     pseudo = {"AWS::Region": region, "AWS::Partition": "aws"}
     try:

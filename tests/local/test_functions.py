@@ -82,7 +82,7 @@ def make(tmp_path: Path) -> Make:
         folder = tmp_path / "code"
         folder.mkdir(exist_ok=True)
         (folder / "app.py").write_text(code)
-        settings: dict[str, Any] = {"name": "f", "handler": "app.handler", "timeout": 20, **more}
+        settings: dict[str, Any] = {"name": "f", "handler": "app.handler", "timeout_s": 20, **more}
         return Function(arn="arn:f", code=folder, **settings)
 
     return function
@@ -183,7 +183,7 @@ async def test_a_process_that_dies_hurts_only_its_own_invocation(
 async def test_a_timeout_ends_the_process_and_what_it_started(
     functions: Functions, make: Make, log: Log
 ) -> None:
-    await start(functions, make(timeout=0.3))
+    await start(functions, make(timeout_s=0.3))
     outcome = await functions.invoke("f", {"sleep": 60, "spawn": True})
     assert outcome.payload["errorType"] == "Sandbox.Timedout"
     await log.line_with("Task timed out after 0.30 seconds")

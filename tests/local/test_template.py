@@ -184,7 +184,7 @@ def test_plain_cloudformation_is_read(tmp_path: Path) -> None:
         "LITERAL": "${NotReplaced} 123456789012",
         "ZONE": "eu-west-1a",
     }
-    assert (function.timeout, function.memory) == (3, 128)
+    assert (function.timeout_s, function.memory_mib) == (3, 128)
     assert stack.api.routes["join-room"].replies
     assert not stack.api.routes["rare"].replies
     assert stack.api.routes["rare"].throttle == Throttle(0.001, 1)
@@ -200,7 +200,7 @@ def test_overrides_reach_conditions_mappings_and_names(tmp_path: Path) -> None:
         "yes",
         "yes",
     )
-    assert (function.timeout, function.memory) == (9, 512)
+    assert (function.timeout_s, function.memory_mib) == (9, 512)
     assert [item.name for item in stack.storage] == ["members-x", "loud-members-x"]
 
 
@@ -228,7 +228,7 @@ def test_sam_with_an_api_by_hand_is_read(tmp_path: Path) -> None:
     bid = stack.functions["local-BidFunction"]
     assert bid.layers == (TEMPLATES / "auction" / "common" / "python",)
     assert dict(bid.environment)["LEDGER"] == "local-LedgerFunction"
-    assert stack.functions["local-LedgerFunction"].retries == 1
+    assert stack.functions["local-LedgerFunction"].max_retries == 1
     assert "NodeFunction: runtime nodejs22.x does not run" in stack.notices
     assert "Queue (AWS::SQS::Queue) does not exist here" in stack.notices
 

@@ -137,8 +137,8 @@ def test_limits_are_those_of_the_code_and_the_template() -> None:
     assert CHAT["x-limits"] == {
         "frameBytes": MAX_FRAME_BYTES,
         "messageBytes": MAX_MESSAGE_BYTES,
-        "idleSeconds": lifetimes.idle,
-        "connectionSeconds": lifetimes.total,
+        "idleSeconds": lifetimes.idle_timeout_s,
+        "connectionSeconds": lifetimes.max_duration_s,
         "connectionsPerUser": parameters["MaxConnectionsPerUser"]["Default"],
         "fileBytes": parameters["MaxFileBytes"]["Default"],
         "fileKeyBytes": file_keys._MAX_KEY_BYTES,

@@ -1,4 +1,4 @@
-"""Bring a stack into service, and what becomes of it after an edit."""
+"""Run a stack, and replace it after an edit."""
 
 import asyncio
 from pathlib import Path
@@ -10,13 +10,13 @@ from local.storage.create import create
 from local.template.model import Function, Stack
 
 
-class Deployment:
-    """What serves now: a stack, on a gateway and functions that outlive it.
+class RunningStack:
+    """The stack that runs now. The gateway and the functions outlive it.
 
     Args:
         stack: The first stack.
         gateway: Serves its API.
-        functions: Run its functions.
+        functions: Runs its functions.
         address: Host and port of the gateway.
         aws: The URL of DynamoDB and S3.
 
@@ -33,24 +33,24 @@ class Deployment:
 
     @property
     def url(self) -> str:
-        """Where clients connect."""
+        """The URL that clients connect to."""
         return f"ws://{self._address}/{self.stack.api.stage}"
 
-    async def deploy(self, stack: Stack) -> list[str]:
-        """Serve a stack; return a line for each function that cannot be imported.
+    async def replace(self, stack: Stack) -> list[str]:
+        """Run a stack; return a line for each function that cannot be imported.
 
         Raises:
-            LocalError: If its tables or buckets cannot be made.
+            LocalError: If its tables or buckets cannot be created.
 
         """
-        # Functions may not start before their tables exist: some look for them at import.
+        # Tables first: some functions look for them at import.
         await asyncio.to_thread(create, stack.storage, self._aws, stack.region)
         self.stack = stack
-        self._gateway.use(stack.api)
+        self._gateway.replace_api(stack.api)
         return await self._use_functions(set())
 
-    async def redeploy(self, names: set[str]) -> list[str]:
-        """Start functions anew, with the code as it is now."""
+    async def restart_functions(self, names: set[str]) -> list[str]:
+        """Restart functions with their changed code; return a line for each import error."""
         return await self._use_functions(names)
 
     async def _use_functions(self, changed: set[str]) -> list[str]:
