@@ -32,11 +32,11 @@ def _selection(api: Api) -> list[str]:
 
 
 def _deployment(resources: ApiResources) -> list[str]:
-    # https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-set-up-websocket-running.html
+    # https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-set-up-websocket-deployment.html
     stage = resources.stage
     if stage.is_deployed:
         return []
-    return [f"stage {stage.name} has no running: give it a DeploymentId, or AutoDeploy"]
+    return [f"stage {stage.name} has no deployment: give it a DeploymentId, or AutoDeploy"]
 
 
 def _route_responses(resources: ApiResources) -> list[str]:

@@ -122,5 +122,5 @@ Resources:
 """
     assert lint(text) == [
         "the route selection expression $request.header.action reads more than the request's body",
-        "stage prod has no running: give it a DeploymentId, or AutoDeploy",
+        "stage prod has no deployment: give it a DeploymentId, or AutoDeploy",
     ]
