@@ -1,4 +1,4 @@
-"""The embedded DynamoDB and S3: starts moto in a process that ends with this one."""
+"""Start the embedded DynamoDB and S3: moto, in a process that ends with this one."""
 
 import asyncio
 import contextlib
@@ -8,6 +8,8 @@ import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from local.patches.versions import require_checked_version
+
 _ROOT = Path(__file__).parents[2]
 
 
@@ -15,16 +17,20 @@ _ROOT = Path(__file__).parents[2]
 async def embedded(
     index_lag: tuple[float, float] = (0, 0), write_delay: tuple[float, float] = (0, 0)
 ) -> AsyncIterator[str]:
-    """Run moto; yield the URL of its endpoint, which takes connections at once.
+    """Run moto; yield the URL of its endpoint, which accepts connections at once.
 
     Args:
         index_lag: The shortest and the longest lag of global secondary indexes, in seconds.
         write_delay: The shortest and the longest time that a write to DynamoDB takes, in seconds.
 
+    Raises:
+        LocalError: If moto has a version that the patches were not checked against.
+
     """
+    require_checked_version("moto")  # here, since its process can print a traceback only
     with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
         port = listener.getsockname()[1]
-        # A process of its own, not a thread: moto would take the gateway's turns otherwise.
+        # A process, not a thread: in a thread, moto would delay the gateway.
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-s", "-m", "local.storage.moto_server",
             str(listener.fileno()), *map(str, index_lag + write_delay),

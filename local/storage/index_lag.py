@@ -1,8 +1,8 @@
-"""Let the global secondary indexes of moto's DynamoDB lag behind their tables, as those of AWS do.
+"""Make the global secondary indexes of moto's DynamoDB lag behind their tables, as on AWS.
 
 DynamoDB updates global secondary indexes asynchronously, usually within a fraction of a second:
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/GSI.html. Moto reads indexes from
-the table itself, so that they are always up to date.
+the table, so that they are always up to date.
 
 In a test, around or inside `moto.mock_aws`:
 
@@ -25,6 +25,9 @@ from typing import Any, ClassVar, Self
 from moto.dynamodb.models import DynamoDBBackend
 from moto.dynamodb.models.dynamo_type import DynamoType, Item
 from moto.dynamodb.models.table import Table
+
+from local.patches import moto_patches
+from local.patches.versions import require_checked_version
 
 type Key = tuple[DynamoType, DynamoType | None]
 type Method = Callable[..., Any]
@@ -72,19 +75,23 @@ class LaggingIndexes:
 
         Raises:
             RuntimeError: If indexes lag already.
+            LocalError: If moto has a version that was not checked.
 
         """
+        require_checked_version("moto")
         if LaggingIndexes._installed is not None:
             raise RuntimeError("indexes lag already")
         LaggingIndexes._installed = self
-        # Shadows from an earlier installation have missed the writes since.
+        # Views from an earlier installation have missed the writes since then.
         self._installation = object()
-        self._patch(Table, "put_item", self._wrap_table_write)
-        self._patch(Table, "delete_item", self._wrap_table_write)
-        self._patch(DynamoDBBackend, "update_item", self._wrap_update)
-        self._patch(DynamoDBBackend, "transact_write_items", self._wrap_transaction)
-        self._patch(Table, "query", self._wrap_read)
-        self._patch(Table, "scan", self._wrap_read)
+        for methods, wrap in (
+            (moto_patches.TABLE_WRITES, self._wrap_table_write),
+            (moto_patches.UPDATES, self._wrap_update),
+            (moto_patches.TRANSACTIONS, self._wrap_transaction),
+            (moto_patches.INDEX_READS, self._wrap_read),
+        ):
+            for owner, name in methods:
+                self._patch(owner, name, wrap)
 
     def uninstall(self) -> None:
         """Restore moto's classes; its indexes are up to date again."""
@@ -101,7 +108,7 @@ class LaggingIndexes:
     def _wrap_table_write(self, original: Method) -> Method:
         def write(table: Table, *args: Any, **more: Any) -> Any:
             with self._writing():
-                self._shadow(table)
+                self._view_of(table)
                 item: Item | None = original(table, *args, **more)
                 self._add(table, item)
                 return item
@@ -113,7 +120,7 @@ class LaggingIndexes:
         def update(backend: DynamoDBBackend, table_name: str, *args: Any, **more: Any) -> Any:
             with self._writing():
                 table = backend.get_table(table_name)
-                self._shadow(table)
+                self._view_of(table)
                 item: Item = original(backend, table_name, *args, **more)
                 self._add(table, item)
                 return item
@@ -126,7 +133,7 @@ class LaggingIndexes:
                 try:
                     return original(backend, *args, **more)
                 except Exception:
-                    written.clear()  # they are rolled back
+                    written.clear()  # moto rolls them back
                     raise
 
         return transact
@@ -139,13 +146,13 @@ class LaggingIndexes:
             if index not in {each.name for each in table.global_indexes}:
                 return original(table, *args, **more)
             with self._lock:
-                shadow = self._shadow(table)
-                assert shadow is not None  # noqa: S101
-                shadow.catch_up(self._clock())
+                view = self._view_of(table)
+                assert view is not None  # noqa: S101 -- for mypy
+                view.show_due_writes(self._clock())
                 # Not `copy.copy`: moto keeps a list of all tables that are made like that.
-                view: Any = object.__new__(type(table))
-                view.__dict__.update(table.__dict__, items=shadow.items)
-                return original(view, *args, **more)
+                lagging: Any = object.__new__(type(table))
+                lagging.__dict__.update(table.__dict__, items=view.items)
+                return original(lagging, *args, **more)
 
         return read
 
@@ -172,28 +179,28 @@ class LaggingIndexes:
             self._written[table, (item.hash_key, item.range_key)] = None
 
     def _queue(self, table: Table, key: Key) -> None:
-        shadow = self._shadow(table)
-        if shadow is None:
+        view = self._view_of(table)
+        if view is None:
             return
         now = self._clock()
         # A copy: moto's next update writes into the item itself.
-        shadow.queue(key, copy.deepcopy(table.get_item(*key)), now + self._lag_s())
-        # Here too, lest a table whose indexes nobody reads keeps a copy of each write.
-        shadow.catch_up(now)
+        view.queue(key, copy.deepcopy(table.get_item(*key)), now + self._lag_s())
+        # Here too: otherwise a table whose indexes are not read would keep a copy of each write.
+        view.show_due_writes(now)
 
-    def _shadow(self, table: Table) -> "_Shadow | None":
-        """Return the table's shadow. Call it before a write, which a new shadow would show."""
+    def _view_of(self, table: Table) -> "_IndexView | None":
+        """Return the table's view. Call it before a write, which a new view would show."""
         if not table.global_indexes:
             return None
         attributes: dict[str, Any] = table.__dict__
-        shadow: _Shadow | None = attributes.get("_index_lag")
-        if shadow is None or shadow.installation is not self._installation:
-            shadow = attributes["_index_lag"] = _Shadow(table, self._installation)
-        return shadow
+        view: _IndexView | None = attributes.get("_index_lag")
+        if view is None or view.installation is not self._installation:
+            view = attributes["_index_lag"] = _IndexView(table, self._installation)
+        return view
 
 
-class _Shadow:
-    """The items of a table as its global secondary indexes show them, and what they do not yet."""
+class _IndexView:
+    """The items that a table's global secondary indexes show, and the writes still pending."""
 
     def __init__(self, table: Table, installation: object) -> None:
         self.installation = installation
@@ -204,18 +211,18 @@ class _Shadow:
         self._newest: dict[Key, float] = {}
 
     def __deepcopy__(self, memo: object) -> Self:
-        # Moto rolls a transaction back to a deep copy of the table, which must not lose what is
-        # pending here.
+        # Moto rolls a transaction back to a deep copy of the table, which must not lose the pending
+        # writes.
         return self
 
     def queue(self, key: Key, item: Item | None, visible_at: float) -> None:
-        """Let a write become visible at a time, but not before an earlier one to the same row."""
+        """Queue a write, to be visible at a time, but after earlier writes to the same row."""
         visible_at = max(visible_at, self._newest.get(key, visible_at))
         self._newest[key] = visible_at
-        # The number keeps writes of the same time in order.
+        # The number keeps writes with the same time in order.
         heapq.heappush(self._pending, (visible_at, next(self._numbers), key, item))
 
-    def catch_up(self, now: float) -> None:
+    def show_due_writes(self, now: float) -> None:
         """Show the writes that are due."""
         while self._pending and self._pending[0][0] <= now:
             visible_at, _, key, item = heapq.heappop(self._pending)

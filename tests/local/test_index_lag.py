@@ -114,7 +114,7 @@ def messages(moment: Time) -> Iterator[Messages]:
         yield Messages(client)
 
 
-def test_index_shows_a_write_once_the_lag_is_over(messages: Messages, moment: Time) -> None:
+def test_index_shows_a_write_after_the_lag(messages: Messages, moment: Time) -> None:
     messages.put(1)
     moment.now += 9
     assert messages.query() == messages.scan(IndexName="global") == []
@@ -235,7 +235,9 @@ def test_refused_write_never_shows(messages: Messages, moment: Time) -> None:
     assert messages.query() == []
 
 
-def test_pages_of_an_index_query_follow_one_another(messages: Messages, moment: Time) -> None:
+def test_result_pages_of_an_index_query_follow_one_another(
+    messages: Messages, moment: Time
+) -> None:
     for number in (5, 2, 4, 1, 3):
         messages.put(number)
     moment.now += 10
@@ -252,18 +254,18 @@ def test_index_of_a_new_table_of_the_same_name_is_empty(messages: Messages, mome
     assert messages.query() == []
 
 
-def test_table_whose_indexes_nobody_reads_holds_only_what_is_not_visible_yet(
+def test_table_with_unread_indexes_keeps_only_pending_writes(
     messages: Messages, moment: Time
 ) -> None:
     for _ in range(50):
         messages.put(1)
         moment.now += 1
     (region,) = (each[REGION] for each in dynamodb_backends.values())
-    shadow = region.tables["messages"].__dict__["_index_lag"]
-    assert len(shadow._pending) <= 10
+    view = region.tables["messages"].__dict__["_index_lag"]
+    assert len(view._pending) <= 10
 
 
-def test_table_without_global_indexes_is_as_before(messages: Messages) -> None:
+def test_table_without_global_indexes_does_not_change(messages: Messages) -> None:
     client = messages.client
     client.create_table(
         TableName="plain",
@@ -318,7 +320,7 @@ def test_write_takes_as_long_as_the_delay_and_a_read_does_not(url: str) -> None:
     client.close()
 
 
-def test_embedded_indexes_lag_with_its_journal_and_its_queries(url: str) -> None:
+def test_embedded_indexes_lag_with_all_patches_of_moto(url: str) -> None:
     client = boto3.client(
         "dynamodb", REGION, endpoint_url=url, aws_access_key_id="any", aws_secret_access_key="any"
     )
