@@ -13,7 +13,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
 
-PATIENCE = 20
+TIMEOUT_S = 20
 
 # For what AWS cannot be asked without a signature, and for what is not documented of it: there the
 # emulator has to choose, and these tests only hold it to its choice.
@@ -25,7 +25,7 @@ def opening(
 ) -> connect:
     """Open a connection; the query tells $connect what to do."""
     target = f"{url}?{urlencode(query, doseq=True)}" if query else url
-    return connect(target, subprotocols=subprotocols, max_size=None, open_timeout=PATIENCE)
+    return connect(target, subprotocols=subprotocols, max_size=None, open_timeout=TIMEOUT_S)
 
 
 async def ask(client: ClientConnection, action: str = "answer", /, **asked: Any) -> Any:
@@ -41,7 +41,7 @@ async def receive(client: ClientConnection) -> Any:
 
 async def receive_text(client: ClientConnection) -> str:
     """Return the next frame as it is."""
-    frame = await asyncio.wait_for(client.recv(), PATIENCE)
+    frame = await asyncio.wait_for(client.recv(), TIMEOUT_S)
     assert isinstance(frame, str)
     return frame
 

@@ -20,13 +20,13 @@ from tests.conformance.client import ask, opening, refused_status
         ({"token": "broken"}, 500),  # serverless/examples#557
     ],
 )
-async def test_who_is_not_let_in_is_told_why(
+async def test_authorizer_refusal_has_the_documented_status(
     guarded_url: str, query: dict[str, str], status: int
 ) -> None:
     assert await refused_status(guarded_url, **query) == status
 
 
-async def test_the_authorizers_context_is_in_every_later_event(guarded_url: str) -> None:
+async def test_authorizer_context_is_in_every_later_event(guarded_url: str) -> None:
     # serverless-offline#1379, boto3#3789.
     async with opening(guarded_url, token="allow") as client:
         connect = await ask(client, recall=True)
@@ -36,7 +36,7 @@ async def test_the_authorizers_context_is_in_every_later_event(guarded_url: str)
     assert authorizer["principalId"] == "somebody"
 
 
-async def test_the_authorizers_event_has_what_is_missing_as_empty(guarded_url: str) -> None:
+async def test_authorizer_event_has_empty_fields_for_missing_parts(guarded_url: str) -> None:
     # Powertools' apiGatewayAuthorizerWebSocketEvent.json.
     async with opening(guarded_url, token="allow") as client:
         message = await ask(client)

@@ -12,7 +12,7 @@ from tests.conformance.client import ask, close_code, connection_id, opening, re
 NEVER_SEEN = "AAAAAAAAAAAAAAA="
 
 
-async def test_a_post_reaches_the_client(url: str) -> None:
+async def test_post_reaches_the_client(url: str) -> None:
     async with opening(url) as caller, opening(url) as client:
         target = await connection_id(client)
         called = await ask(caller, call="post", id=target, data="hello")
@@ -20,7 +20,7 @@ async def test_a_post_reaches_the_client(url: str) -> None:
         assert await receive_text(client) == "hello"
 
 
-async def test_posts_arrive_in_the_order_in_which_they_were_made(url: str) -> None:
+async def test_posts_arrive_in_the_order_of_their_calls(url: str) -> None:
     async with opening(url) as caller, opening(url) as client:
         target = await connection_id(client)
         for number in range(5):
@@ -28,7 +28,7 @@ async def test_posts_arrive_in_the_order_in_which_they_were_made(url: str) -> No
         assert [await receive(client) for _ in range(5)] == [0, 1, 2, 3, 4]
 
 
-async def test_a_client_can_be_posted_to_by_its_own_message(url: str) -> None:
+async def test_function_can_post_to_the_client_that_invoked_it(url: str) -> None:
     async with opening(url) as client:
         target = await connection_id(client)
         await client.send(
@@ -37,7 +37,7 @@ async def test_a_client_can_be_posted_to_by_its_own_message(url: str) -> None:
         assert await receive(client) == 1
 
 
-async def test_get_tells_about_a_connection(url: str) -> None:
+async def test_get_returns_times_and_identity_of_a_connection(url: str) -> None:
     async with opening(url) as client:
         target = await connection_id(client)
         called = await ask(client, call="get", id=target)
@@ -58,7 +58,7 @@ async def test_delete_closes_the_connection(url: str) -> None:
         assert await close_code(client) is not None
 
 
-async def test_delete_is_a_normal_closure_to_disconnect(url: str) -> None:
+async def test_disconnect_event_after_delete_has_code_1000(url: str) -> None:
     # boto3#3789.
     async with opening(url) as caller:
         me = await connection_id(caller)
@@ -72,7 +72,7 @@ async def test_delete_is_a_normal_closure_to_disconnect(url: str) -> None:
     assert context["disconnectReason"] == "Connection Closed Normally"
 
 
-async def test_a_connection_that_has_ended_is_gone(url: str) -> None:
+async def test_post_get_and_delete_after_the_end_of_a_connection_are_410(url: str) -> None:
     async with opening(url) as caller:
         async with opening(url, watcher=await connection_id(caller)) as client:
             target = await connection_id(client)
@@ -82,20 +82,20 @@ async def test_a_connection_that_has_ended_is_gone(url: str) -> None:
             assert called == {"error": "GoneException", "status": 410, "exception": "GoneException"}
 
 
-async def test_a_connection_that_never_was_is_gone(url: str) -> None:
+async def test_post_to_an_unknown_connection_is_410(url: str) -> None:
     async with opening(url) as caller:
         called = await ask(caller, call="post", id=NEVER_SEEN)
         assert (called["status"], called["exception"]) == (410, "GoneException")
 
 
-async def test_a_malformed_id_is_a_bad_request(url: str) -> None:
+async def test_post_to_a_malformed_connection_id_is_a_bad_request(url: str) -> None:
     # localstack#4694.
     async with opening(url) as caller:
         called = await ask(caller, call="post", id="nobody")
         assert (called["status"], called["error"]) == (400, "BadRequestException")
 
 
-async def test_a_post_may_have_128_kib(url: str) -> None:
+async def test_post_of_more_than_128_kib_is_413(url: str) -> None:
     async with opening(url) as caller, opening(url) as client:
         target = await connection_id(client)
         assert (await ask(caller, call="post", id=target, bytes=128 * 1024))["status"] == 200

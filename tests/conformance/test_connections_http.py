@@ -17,7 +17,7 @@ def http(url: str) -> str:
 
 @pytest.mark.parametrize("marker", ["@connections", "%40connections"])
 @pytest.mark.parametrize("quoted", [True, False])
-async def test_both_encodings_of_the_path_work(
+async def test_connections_path_works_in_both_encodings(
     url: str, http: str, marker: str, quoted: bool
 ) -> None:
     # botocore escapes the id's "=", AWS's own example for awscurl the "@":
@@ -37,7 +37,7 @@ async def test_both_encodings_of_the_path_work(
 
 
 @pytest.mark.parametrize("method", ["POST", "GET", "DELETE"])
-async def test_errors_name_their_type_in_a_header(http: str, method: str) -> None:
+async def test_connections_error_has_its_type_in_a_header(http: str, method: str) -> None:
     # Without it botocore raises a plain ClientError.
     async with httpx.AsyncClient() as caller:
         answer = await caller.request(method, f"{http}/@connections/AAAAAAAAAAAAAAA=")
@@ -45,7 +45,7 @@ async def test_errors_name_their_type_in_a_header(http: str, method: str) -> Non
     assert answer.headers["x-amzn-ErrorType"] == "GoneException"
 
 
-async def test_a_client_that_does_not_read_exceeds_a_limit(url: str, http: str) -> None:
+async def test_post_to_a_client_that_does_not_read_is_429(url: str, http: str) -> None:
     # 429 is for "client side buffer is full" too, says botocore's model; how large it is, nobody.
     async with opening(url) as client, httpx.AsyncClient() as caller:
         target = f"{http}/@connections/{await connection_id(client)}"
@@ -59,7 +59,7 @@ async def test_a_client_that_does_not_read_exceeds_a_limit(url: str, http: str) 
         client.transport.abort()
 
 
-async def test_a_path_without_the_stage_is_forbidden(http: str) -> None:
+async def test_connections_path_without_the_stage_is_403(http: str) -> None:
     # aws-sdk-php#1955.
     host = http.rpartition("/")[0]
     async with httpx.AsyncClient() as caller:
@@ -69,6 +69,6 @@ async def test_a_path_without_the_stage_is_forbidden(http: str) -> None:
             assert answer.headers["x-amzn-ErrorType"] == "ForbiddenException"
 
 
-async def test_plain_http_is_told_to_upgrade(http: str) -> None:
+async def test_plain_http_to_the_stage_is_426(http: str) -> None:
     async with httpx.AsyncClient() as caller:
         assert (await caller.get(http)).status_code == 426

@@ -35,7 +35,7 @@ def assert_is_a_context(context: dict[str, Any], *more: str) -> None:
     assert context["connectedAt"] <= context["requestTimeEpoch"]
 
 
-async def test_connect_has_headers_and_no_body(url: str) -> None:
+async def test_connect_event_has_headers_and_no_body(url: str) -> None:
     async with opening(url) as client:
         event = await ask(client, recall=True)
     assert set(event) == {"headers", "multiValueHeaders", "requestContext", "isBase64Encoded"}
@@ -44,7 +44,9 @@ async def test_connect_has_headers_and_no_body(url: str) -> None:
     assert event["isBase64Encoded"] is False
 
 
-async def test_header_names_keep_their_case_and_hop_by_hop_ones_are_gone(url: str) -> None:
+async def test_connect_event_keeps_the_case_of_header_names_and_has_no_hop_by_hop_headers(
+    url: str,
+) -> None:
     async with opening(url) as client:
         headers = (await ask(client, recall=True))["headers"]
     assert {
@@ -54,7 +56,7 @@ async def test_header_names_keep_their_case_and_hop_by_hop_ones_are_gone(url: st
     assert not {"connection", "upgrade", "content-length"} & {name.lower() for name in headers}
 
 
-async def test_a_header_or_parameter_that_comes_twice_is_there_with_all_its_values(
+async def test_connect_event_has_all_values_of_a_repeated_header_or_parameter(
     url: str,
 ) -> None:
     async with opening(url, tag=["one", "two"]) as client:
@@ -64,13 +66,13 @@ async def test_a_header_or_parameter_that_comes_twice_is_there_with_all_its_valu
     assert event["multiValueHeaders"] == {key: [value] for key, value in event["headers"].items()}
 
 
-async def test_the_query_string_is_decoded(url: str) -> None:
+async def test_connect_event_has_the_query_string_decoded(url: str) -> None:
     async with opening(url, name="Zoë & co", empty="") as client:
         event = await ask(client, recall=True)
     assert event["queryStringParameters"] == {"name": "Zoë & co", "empty": ""}
 
 
-async def test_a_message_has_a_body_and_neither_headers_nor_a_query_string(url: str) -> None:
+async def test_message_event_has_a_body_but_no_headers_and_no_query_string(url: str) -> None:
     async with opening(url, tag="one") as client:
         event = await ask(client, text="Grüße")
     assert set(event) == {"requestContext", "body", "isBase64Encoded"}
@@ -80,7 +82,7 @@ async def test_a_message_has_a_body_and_neither_headers_nor_a_query_string(url: 
     assert json.loads(event["body"]) == {"action": "answer", "text": "Grüße"}
 
 
-async def test_ids_are_of_the_connection_and_of_each_request(url: str) -> None:
+async def test_events_of_a_connection_share_its_id_and_have_different_request_ids(url: str) -> None:
     async with opening(url) as client:
         opened = (await ask(client, recall=True))["requestContext"]
         first = (await ask(client))["requestContext"]
@@ -91,7 +93,7 @@ async def test_ids_are_of_the_connection_and_of_each_request(url: str) -> None:
     assert first["messageId"] != second["messageId"]
 
 
-async def test_the_identity_has_the_user_agent_that_the_client_sent(url: str) -> None:
+async def test_event_identity_has_the_user_agent_of_the_client(url: str) -> None:
     # drmatt13/sam-websocket-dev-kit.
     async with opening(url) as client:
         identity = (await ask(client))["requestContext"]["identity"]
@@ -99,7 +101,7 @@ async def test_the_identity_has_the_user_agent_that_the_client_sent(url: str) ->
     assert "websockets" in identity["userAgent"]
 
 
-async def test_disconnect_has_the_code_and_the_reason_of_the_client(url: str) -> None:
+async def test_disconnect_event_has_the_close_code_and_reason_of_the_client(url: str) -> None:
     async with opening(url) as watcher:
         client = await opening(url, watcher=await connection_id(watcher))
         await client.close(4001, "enough")
@@ -111,7 +113,7 @@ async def test_disconnect_has_the_code_and_the_reason_of_the_client(url: str) ->
     assert (context["disconnectStatusCode"], context["disconnectReason"]) == (4001, "enough")
 
 
-async def test_the_headers_of_disconnect_are_only_four(url: str) -> None:
+async def test_disconnect_event_has_four_headers(url: str) -> None:
     async with opening(url) as watcher:
         async with opening(url, watcher=await connection_id(watcher)):
             pass
@@ -125,7 +127,7 @@ async def test_the_headers_of_disconnect_are_only_four(url: str) -> None:
     assert event["multiValueHeaders"] == {key: [value] for key, value in event["headers"].items()}
 
 
-async def test_a_close_frame_without_a_code_is_1005(url: str) -> None:
+async def test_disconnect_event_of_a_close_frame_without_code_has_1005(url: str) -> None:
     async with opening(url) as watcher:
         client = await opening(url, watcher=await connection_id(watcher))
         client.protocol.send_close()
@@ -138,7 +140,7 @@ async def test_a_close_frame_without_a_code_is_1005(url: str) -> None:
 
 
 @local_only  # what AWS reports then is not documented
-async def test_a_connection_that_breaks_is_1006(url: str) -> None:
+async def test_disconnect_event_of_a_broken_connection_has_1006(url: str) -> None:
     async with opening(url) as watcher:
         client = await opening(url, watcher=await connection_id(watcher))
         client.transport.abort()
@@ -147,7 +149,7 @@ async def test_a_connection_that_breaks_is_1006(url: str) -> None:
 
 
 @local_only  # whether AWS tells $disconnect of a client that did not wait is not documented
-async def test_a_client_that_leaves_during_the_handshake_is_disconnected(url: str) -> None:
+async def test_client_that_leaves_during_the_handshake_gets_a_disconnect_event(url: str) -> None:
     async with opening(url) as watcher:
         handshake = asyncio.ensure_future(_open(url, await connection_id(watcher)))
         await asyncio.sleep(0.2)

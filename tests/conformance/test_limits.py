@@ -18,25 +18,25 @@ def frames(size: int) -> list[str]:
     return [message[start : start + FRAME] for start in range(0, size, FRAME)]
 
 
-async def test_a_message_may_have_128_kib_in_frames_of_32(url: str) -> None:
+async def test_message_of_128_kib_in_frames_of_32_kib_is_accepted(url: str) -> None:
     async with opening(url) as client:
         await client.send(frames(MESSAGE))
         assert await receive(client) == MESSAGE
 
 
-async def test_a_larger_message_closes_with_1009(url: str) -> None:
+async def test_message_over_128_kib_closes_with_1009(url: str) -> None:
     async with opening(url) as client:
         await client.send(frames(MESSAGE + 1))
         assert await close_code(client) == 1009
 
 
-async def test_a_larger_frame_closes_with_1009(url: str) -> None:
+async def test_frame_over_32_kib_closes_with_1009(url: str) -> None:
     async with opening(url) as client:
         await client.send("x" * (FRAME + 1))
         assert await close_code(client) == 1009
 
 
-async def test_a_binary_frame_closes_with_1003(url: str) -> None:
+async def test_binary_frame_closes_with_1003(url: str) -> None:
     # https://docs.aws.amazon.com/apigateway/latest/developerguide/websocket-api-develop-routes.html
     async with opening(url) as client:
         await client.send(b"\x00")
@@ -44,7 +44,7 @@ async def test_a_binary_frame_closes_with_1003(url: str) -> None:
 
 
 @local_only  # that AWS agrees on none is experience, not documentation
-async def test_no_compression_is_agreed_upon(url: str) -> None:
+async def test_compression_is_not_negotiated(url: str) -> None:
     async with opening(url) as client:
         assert client.response is not None
         assert "Sec-WebSocket-Extensions" not in client.response.headers

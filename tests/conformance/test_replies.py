@@ -18,13 +18,13 @@ def assert_is_internal_server_error(frame: Any) -> None:
     assert frame["message"] == "Internal server error"
 
 
-async def hears_nothing_of(client: ClientConnection, **asked: Any) -> None:
+async def assert_no_reply(client: ClientConnection, **asked: Any) -> None:
     """Send on the one-way route; the next frame must be that of another request."""
     await client.send(json.dumps({"action": "silent", **asked}))
     assert (await ask(client, sleep=1))["requestContext"]["routeKey"] == "answer"
 
 
-async def test_with_a_route_response_the_body_is_the_frame(url: str) -> None:
+async def test_route_with_a_route_response_sends_the_body_as_a_frame(url: str) -> None:
     async with opening(url) as client:
         await client.send(
             json.dumps({"action": "answer", "result": {"statusCode": 200, "body": "hi"}})
@@ -32,13 +32,13 @@ async def test_with_a_route_response_the_body_is_the_frame(url: str) -> None:
         assert await receive_text(client) == "hi"
 
 
-async def test_without_a_route_response_nothing_is_sent(url: str) -> None:
+async def test_route_without_a_route_response_sends_nothing(url: str) -> None:
     async with opening(url) as client:
-        await hears_nothing_of(client)
+        await assert_no_reply(client)
 
 
 @pytest.mark.parametrize("status", [400, 500])
-async def test_with_a_route_response_the_body_is_sent_whatever_the_status(
+async def test_route_with_a_route_response_sends_the_body_for_any_status(
     url: str, status: int
 ) -> None:
     # https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-integration-responses.html
@@ -46,14 +46,14 @@ async def test_with_a_route_response_the_body_is_sent_whatever_the_status(
         assert await ask(client, result={"statusCode": status, "body": "[1]"}) == [1]
 
 
-async def test_without_a_route_response_a_bad_status_is_an_internal_server_error(url: str) -> None:
+async def test_error_status_without_a_route_response_is_an_internal_server_error(url: str) -> None:
     # architect#1093.
     async with opening(url) as client:
         result = {"statusCode": 500, "body": "dropped"}
         assert_is_internal_server_error(await ask(client, "silent", result=result))
 
 
-async def test_without_a_body_the_frame_is_empty(url: str) -> None:
+async def test_result_without_a_body_is_an_empty_frame(url: str) -> None:
     # serverless#6816.
     async with opening(url) as client:
         await client.send(json.dumps({"action": "answer", "result": {"statusCode": 200}}))
@@ -61,7 +61,7 @@ async def test_without_a_body_the_frame_is_empty(url: str) -> None:
 
 
 @pytest.mark.parametrize("action", ["answer", "silent"])
-async def test_an_exception_is_an_internal_server_error(url: str, action: str) -> None:
+async def test_exception_is_an_internal_server_error(url: str, action: str) -> None:
     async with opening(url) as client:
         assert_is_internal_server_error(await ask(client, action, **{"raise": "on purpose"}))
         assert (await ask(client))["requestContext"]["routeKey"] == "answer"
@@ -78,14 +78,14 @@ async def test_an_exception_is_an_internal_server_error(url: str, action: str) -
         {"statusCode": 200, "body": "", "more": "keys"},  # middy#1219
     ],
 )
-async def test_a_malformed_result_is_an_internal_server_error(
+async def test_malformed_result_is_an_internal_server_error(
     url: str, action: str, result: object
 ) -> None:
     async with opening(url) as client:
         assert_is_internal_server_error(await ask(client, action, result=result))
 
 
-async def test_a_crash_hurts_only_its_own_invocation(url: str) -> None:
+async def test_crash_fails_only_the_invocation_that_crashed(url: str) -> None:
     # https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
     async with opening(url) as client:
         await client.send(json.dumps({"action": "answer", "sleep": 2}))
@@ -94,12 +94,12 @@ async def test_a_crash_hurts_only_its_own_invocation(url: str) -> None:
 
 
 @local_only  # what a timeout looks like to the client is not documented
-async def test_past_the_functions_timeout_it_is_an_internal_server_error(url: str) -> None:
+async def test_function_timeout_is_an_internal_server_error(url: str) -> None:
     async with opening(url) as client:
         assert_is_internal_server_error(await ask(client, "shortlived", sleep=30))
 
 
 @local_only  # the same
-async def test_past_the_integrations_timeout_it_is_an_internal_server_error(url: str) -> None:
+async def test_integration_timeout_is_an_internal_server_error(url: str) -> None:
     async with opening(url) as client:
         assert_is_internal_server_error(await ask(client, "hurried", sleep=2))

@@ -10,20 +10,22 @@ import pytest
 from tests.conformance.client import ask, opening, receive
 
 
-async def test_the_selection_expression_finds_the_route_by_its_exact_key(url: str) -> None:
+async def test_selection_expression_matches_the_exact_route_key(url: str) -> None:
     async with opening(url) as client:
         assert (await ask(client, "answer"))["requestContext"]["routeKey"] == "answer"
         assert (await ask(client, "Answer"))["message"] == "Forbidden"
 
 
-async def test_a_number_selects_by_its_text(url: str) -> None:
+async def test_number_selects_the_route_with_its_text_as_key(url: str) -> None:
     async with opening(url) as client:
         await client.send('{"action": 7}')
         assert (await receive(client))["requestContext"]["routeKey"] == "7"
 
 
 @pytest.mark.parametrize("frame", ['{"action": "nowhere"}', "{}", "not JSON", "[]", ""])
-async def test_without_a_route_and_without_default_it_is_forbidden(url: str, frame: str) -> None:
+async def test_frame_without_a_route_is_forbidden_if_there_is_no_default(
+    url: str, frame: str
+) -> None:
     # simple-websockets-chat-app#24.
     async with opening(url) as client:
         await client.send(frame)
@@ -36,7 +38,7 @@ async def test_without_a_route_and_without_default_it_is_forbidden(url: str, fra
 
 
 @pytest.mark.parametrize("frame", ['{"action": "nowhere"}', "{}", "not JSON", "[]", ""])
-async def test_what_has_no_route_goes_to_default(guarded_url: str, frame: str) -> None:
+async def test_frame_without_a_route_goes_to_default(guarded_url: str, frame: str) -> None:
     # "non-JSON input is directed to $default" (above); an empty frame too:
     # https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-route-response.html
     async with opening(guarded_url, token="allow") as client:
@@ -46,7 +48,7 @@ async def test_what_has_no_route_goes_to_default(guarded_url: str, frame: str) -
     assert event["body"] == frame
 
 
-async def test_messages_of_one_connection_are_handled_side_by_side(url: str) -> None:
+async def test_messages_of_one_connection_are_handled_concurrently(url: str) -> None:
     # "responses are not necessarily in the order of the requests":
     # https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-overview.html
     async with opening(url) as client:

@@ -72,20 +72,20 @@ def clients(opened: dict[str, Any], url: str) -> Iterator[dict[str, Any]]:
     assert httpx.post(f"{url}/moto-api/reset").is_success
 
 
-def test_what_is_there_already_is_left_alone(clients: dict[str, Any], url: str) -> None:
+def test_existing_table_and_bucket_stay_unchanged(clients: dict[str, Any], url: str) -> None:
     clients["dynamodb"].put_item(TableName="things", Item={"id": {"S": "kept"}})
     create([TABLE, BUCKET], url, clients["s3"].meta.region_name)
     assert clients["dynamodb"].scan(TableName="things")["Count"] == 1
 
 
-def test_tables_are_made_as_the_template_says(clients: dict[str, Any]) -> None:
+def test_table_has_the_stream_and_ttl_of_the_template(clients: dict[str, Any]) -> None:
     table = clients["dynamodb"].describe_table(TableName="things")["Table"]
     assert table["StreamSpecification"]["StreamEnabled"]
     ttl = clients["dynamodb"].describe_time_to_live(TableName="things")
     assert ttl["TimeToLiveDescription"]["AttributeName"] == "ttl"
 
 
-def test_of_conditional_writes_that_race_one_wins(clients: dict[str, Any]) -> None:
+def test_one_of_concurrent_conditional_writes_succeeds(clients: dict[str, Any]) -> None:
     def put(number: int) -> bool:
         try:
             clients["dynamodb"].put_item(
@@ -101,7 +101,7 @@ def test_of_conditional_writes_that_race_one_wins(clients: dict[str, Any]) -> No
         assert sum(threads.map(put, range(40))) == 1
 
 
-def test_files_go_there_and_back_by_presigned_urls(clients: dict[str, Any]) -> None:
+def test_file_is_uploaded_and_downloaded_by_presigned_urls(clients: dict[str, Any]) -> None:
     key = {"Bucket": "files", "Key": "a#b/1/Grüße & co.txt"}
     upload = clients["s3"].generate_presigned_url(
         "put_object", {**key, "ContentType": "text/plain"}
@@ -111,13 +111,13 @@ def test_files_go_there_and_back_by_presigned_urls(clients: dict[str, Any]) -> N
     assert (download.content, download.headers["content-type"]) == (b"hello", "text/plain")
 
 
-def test_a_web_page_may_upload_where_the_template_says_so(clients: dict[str, Any]) -> None:
+def test_bucket_has_the_cors_rules_of_the_template(clients: dict[str, Any]) -> None:
     (rule,) = clients["s3"].get_bucket_cors(Bucket="files")["CORSRules"]
     assert (rule["ID"], rule["MaxAgeSeconds"]) == ("web", 60)
     assert rule["AllowedOrigins"] == ["https://chat.example"]
 
 
-def test_a_cancelled_transaction_changes_nothing(clients: dict[str, Any]) -> None:
+def test_cancelled_transaction_changes_nothing(clients: dict[str, Any]) -> None:
     dynamodb = clients["dynamodb"]
     for name in ("updated", "deleted", "replaced"):
         dynamodb.put_item(TableName="things", Item={"id": {"S": name}, "n": {"N": "1"}})
@@ -148,7 +148,7 @@ def test_a_cancelled_transaction_changes_nothing(clients: dict[str, Any]) -> Non
     assert sorted(after, key=str) == sorted(before, key=str)
 
 
-def test_a_transaction_changes_all(clients: dict[str, Any]) -> None:
+def test_transaction_writes_all_items(clients: dict[str, Any]) -> None:
     dynamodb = clients["dynamodb"]
     dynamodb.transact_write_items(
         TransactItems=[
@@ -196,7 +196,7 @@ MESSAGES = Storage(
         ("to-index", "to", "nobody", []),
     ],
 )
-def test_queries_are_sorted_and_come_in_pages(
+def test_query_result_pages_are_sorted(
     clients: dict[str, Any], index: str | None, key: str, value: str, expected: list[int]
 ) -> None:
     dynamodb = clients["dynamodb"]

@@ -89,22 +89,22 @@ def worker_pid(url: str) -> int:
         return int(client.recv())
 
 
-def test_a_port_in_use_is_one_line(template: Path) -> None:
+def test_port_in_use_is_a_one_line_error(template: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         fails_with(f"port {port} is in use", "--template", template, "--port", port)
 
 
-def test_a_broken_template_is_one_line(template: Path) -> None:
+def test_invalid_yaml_is_a_one_line_error(template: Path) -> None:
     template.write_text("Resources: [")
     fails_with("not valid YAML", "--template", template, "--port", 0)
 
 
-def test_a_missing_template_is_one_line(tmp_path: Path) -> None:
+def test_missing_template_is_a_one_line_error(tmp_path: Path) -> None:
     fails_with("cannot read", "--template", tmp_path / "none.yaml", "--port", 0)
 
 
-def test_a_handler_that_cannot_be_imported_is_one_line(template: Path) -> None:
+def test_import_error_of_a_handler_is_a_one_line_error(template: Path) -> None:
     (template.parent / "code" / "app.py").write_text("\nimport nothing_like_it\n")
     fails_with(
         "local-F: the handler cannot be imported: ModuleNotFoundError:"
@@ -116,7 +116,7 @@ def test_a_handler_that_cannot_be_imported_is_one_line(template: Path) -> None:
     )
 
 
-def test_an_endpoint_that_does_not_answer_is_one_line(template: Path) -> None:
+def test_unreachable_aws_endpoint_is_a_one_line_error(template: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         url = f"http://127.0.0.1:{closed.getsockname()[1]}"
     fails_with("cannot create things", "--template", template, "--port", 0, "--aws-endpoint", url)
@@ -124,12 +124,14 @@ def test_an_endpoint_that_does_not_answer_is_one_line(template: Path) -> None:
 
 @pytest.mark.parametrize("text", ["soon", "-1", "0.3,0.1", "0.1,0.2,0.3", "inf"])
 @pytest.mark.parametrize("option", ["--index-lag", "--write-delay"])
-def test_bad_range_of_seconds_is_one_line(template: Path, option: str, text: str) -> None:
+def test_wrong_range_of_seconds_is_a_one_line_error(template: Path, option: str, text: str) -> None:
     fails_with(f"{option} takes", "--template", template, "--port", 0, f"{option}={text}")
 
 
 @pytest.mark.parametrize(("lag", "visible"), [("30", 0), ("0", 1)])
-def test_index_reads_lag_as_long_as_the_option_says(template: Path, lag: str, visible: int) -> None:
+def test_index_lag_option_sets_how_long_index_reads_lag(
+    template: Path, lag: str, visible: int
+) -> None:
     with local_runner("--index-lag", lag, template=template) as run:
         dynamodb = boto3.client(
             "dynamodb", "us-east-1", endpoint_url=run.aws_endpoint,
@@ -154,7 +156,7 @@ def test_index_reads_lag_as_long_as_the_option_says(template: Path, lag: str, vi
         dynamodb.close()
 
 
-def test_help_explains_every_option() -> None:
+def test_help_lists_every_option() -> None:
     text = run_to_its_end("--help").stdout
     for option in (
         "--template", "--port", "--parameter-overrides", "--region", "--api", "--aws-endpoint",
@@ -164,7 +166,7 @@ def test_help_explains_every_option() -> None:
         assert option in text
 
 
-def test_lint_says_what_is_wrong_and_fails(template: Path) -> None:
+def test_lint_prints_a_mistake_and_exits_with_1(template: Path) -> None:
     assert run_to_its_end("--template", template, "--lint").returncode == 0
     template.write_text(TEMPLATE.replace("app.handler", "app.nobody"))
     ended = run_to_its_end("--template", template, "--lint")
@@ -172,7 +174,7 @@ def test_lint_says_what_is_wrong_and_fails(template: Path) -> None:
     assert "has no nobody" in ended.stdout
 
 
-def test_the_persons_own_aws_settings_have_no_say(
+def test_aws_settings_of_the_environment_are_ignored(
     template: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_PROFILE", "nobody")
@@ -183,13 +185,13 @@ def test_the_persons_own_aws_settings_have_no_say(
         assert worker_pid(run.url)
 
 
-def test_the_project_s_own_template_has_no_findings() -> None:
+def test_lint_finds_no_mistake_in_the_project_template() -> None:
     ended = run_to_its_end("--lint")
     assert (ended.returncode, ended.stdout) == (0, "")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_it_cleanly_and_leaves_no_process(
+def test_signal_ends_the_runner_with_status_0_and_no_process_is_left(
     template: Path, number: signal.Signals
 ) -> None:
     with local_runner(template=template) as run:
@@ -200,7 +202,7 @@ def test_a_signal_ends_it_cleanly_and_leaves_no_process(
     assert not any("Traceback" in line for line in run.lines)
 
 
-def test_not_even_a_killed_run_leaves_a_process(template: Path) -> None:
+def test_killed_runner_leaves_no_process(template: Path) -> None:
     with local_runner(template=template) as run:
         pid = worker_pid(run.url)
         run.process.kill()
@@ -225,7 +227,7 @@ while True:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel of macOS does it alone")
-def test_a_killed_run_leaves_no_process_to_a_parent_in_its_session(template: Path) -> None:
+def test_killed_runner_leaves_no_process_to_a_parent_in_its_session(template: Path) -> None:
     run = (sys.executable, "-m", "local", "--template", template, "--port", "0", "--no-reload")
     with subprocess.Popen(
         [sys.executable, "-c", PARENT, *run],
@@ -247,7 +249,7 @@ def test_a_killed_run_leaves_no_process_to_a_parent_in_its_session(template: Pat
                 os.kill(pid, signal.SIGKILL)
 
 
-def test_a_signal_while_it_starts_ends_it_too(template: Path) -> None:
+def test_signal_during_the_start_ends_the_runner_with_status_0(template: Path) -> None:
     marker = template.parent / "loading"
     (template.parent / "code" / "app.py").write_text(
         f"import pathlib, time\npathlib.Path({str(marker)!r}).touch()\ntime.sleep(60)"
@@ -267,7 +269,9 @@ def test_a_signal_while_it_starts_ends_it_too(template: Path) -> None:
     assert b"Traceback" not in errors
 
 
-def test_overrides_reach_the_stage_and_another_endpoint_gets_the_tables(template: Path) -> None:
+def test_parameter_override_changes_the_stage_and_aws_endpoint_gets_the_tables(
+    template: Path,
+) -> None:
     with (
         local_runner(template=template) as first,
         local_runner(
@@ -289,7 +293,7 @@ def test_overrides_reach_the_stage_and_another_endpoint_gets_the_tables(template
         dynamodb.close()
 
 
-def test_edits_to_a_handler_and_to_the_template_take_effect(template: Path) -> None:
+def test_edits_of_handler_and_template_take_effect_on_open_connections(template: Path) -> None:
     code = template.parent / "code" / "app.py"
     with local_runner(template=template, reload=True) as run, connect(run.url) as client:
 
@@ -318,7 +322,7 @@ def test_edits_to_a_handler_and_to_the_template_take_effect(template: Path) -> N
         assert "Forbidden" in str(answer())
 
 
-def test_idle_connections_and_old_ones_are_closed(template: Path) -> None:
+def test_idle_and_old_connections_are_closed_with_1001(template: Path) -> None:
     with (
         local_runner("--idle-timeout", "0.5", "--max-duration", "1.5", template=template) as run,
         connect(run.url) as idle,

@@ -55,7 +55,7 @@ def ask(client: ClientConnection, **body: Any) -> Any:
     return json.loads(client.recv(timeout=20))
 
 
-def test_plain_cloudformation_runs(rooms: LocalRunner) -> None:
+def test_plain_cloudformation_template_runs(rooms: LocalRunner) -> None:
     assert rooms.url.endswith("/live")
     with connect(rooms.url) as client:
         answer = ask(client, meta={"kind": "join-room"})
@@ -66,26 +66,26 @@ def test_plain_cloudformation_runs(rooms: LocalRunner) -> None:
     assert answer["route"] == "join-room"
 
 
-def test_a_route_s_own_throttle_holds(rooms: LocalRunner) -> None:
+def test_throttled_route_answers_too_many_requests(rooms: LocalRunner) -> None:
     with connect(rooms.url) as client:
         client.send(json.dumps({"meta": {"kind": "rare"}}))
         assert ask(client, meta={"kind": "rare"})["message"] == "Too Many Requests"
 
 
-def test_a_route_that_does_not_run_here_fails_and_was_named(rooms: LocalRunner) -> None:
+def test_route_that_is_not_imitated_fails_and_is_named_at_the_start(rooms: LocalRunner) -> None:
     with connect(rooms.url) as client:
         assert ask(client, meta={"kind": "mock"})["message"] == "Internal server error"
     assert "Not imitated: route mock: integration MOCK does not run, AWS_PROXY does" in rooms.lines
 
 
-def test_what_aws_would_not_say_is_said_at_the_start(auction: LocalRunner) -> None:
+def test_missing_permission_is_a_warning_at_the_start(auction: LocalRunner) -> None:
     assert any(
         line.startswith("Warning: route bid: API Gateway may not invoke local-BidFunction")
         for line in auction.lines
     )
 
 
-def test_an_api_by_hand_runs_with_its_authorizer_its_layer_and_its_alias(
+def test_api_without_sam_events_runs_with_authorizer_layer_and_alias(
     auction: LocalRunner,
 ) -> None:
     with connect(auction.url, additional_headers={"X-Bidder": "ann"}) as client:
@@ -121,7 +121,7 @@ def attempts(auction: LocalRunner, key: str) -> list[str]:
         "arn:aws:lambda:us-east-1:123456789012:function:local-LedgerFunction",
     ],
 )
-def test_a_function_is_invoked_by_name_or_arn(
+def test_invoke_finds_a_function_by_name_or_arn(
     auction: LocalRunner, lambda_: Any, name: str
 ) -> None:
     payload = json.dumps({"key": f"sync-{len(name)}", "fail": 0})
@@ -132,7 +132,7 @@ def test_a_function_is_invoked_by_name_or_arn(
     assert len(attempts(auction, f"sync-{len(name)}")) == 1
 
 
-def test_an_error_of_the_function_is_told_and_not_retried(
+def test_synchronous_invoke_returns_the_error_without_a_retry(
     auction: LocalRunner, lambda_: Any
 ) -> None:
     payload = json.dumps({"key": "failing", "fail": 9})
@@ -142,7 +142,7 @@ def test_an_error_of_the_function_is_told_and_not_retried(
     assert len(attempts(auction, "failing")) == 1
 
 
-def test_a_failed_event_is_retried_as_often_as_the_template_says(
+def test_asynchronous_invoke_is_retried_as_often_as_the_template_says(
     auction: LocalRunner, lambda_: Any
 ) -> None:
     payload = json.dumps({"key": "event", "fail": 9})
@@ -156,7 +156,7 @@ def test_a_failed_event_is_retried_as_often_as_the_template_says(
     assert first == second  # the request's id stays
 
 
-def test_a_dry_run_runs_nothing(auction: LocalRunner, lambda_: Any) -> None:
+def test_dry_run_invokes_nothing(auction: LocalRunner, lambda_: Any) -> None:
     answer = lambda_.invoke(
         FunctionName="local-LedgerFunction", InvocationType="DryRun", Payload='{"key": "dry"}'
     )
@@ -164,11 +164,11 @@ def test_a_dry_run_runs_nothing(auction: LocalRunner, lambda_: Any) -> None:
     assert attempts(auction, "dry") == []
 
 
-def test_an_unknown_function_is_not_found(lambda_: Any) -> None:
+def test_invoke_of_an_unknown_function_is_not_found(lambda_: Any) -> None:
     with pytest.raises(lambda_.exceptions.ResourceNotFoundException, match="nobody"):
         lambda_.invoke(FunctionName="nobody")
 
 
-def test_a_payload_that_is_not_json_is_refused(lambda_: Any) -> None:
+def test_invoke_with_a_payload_that_is_not_json_is_refused(lambda_: Any) -> None:
     with pytest.raises(ClientError, match="InvalidRequestContentException"):
         lambda_.invoke(FunctionName="local-LedgerFunction", Payload="{")

@@ -92,7 +92,7 @@ async def start(functions: Functions, *wanted: Function) -> dict[str, Invocation
     return await functions.use(wanted, ENDPOINTS, "us-east-1")
 
 
-async def test_a_process_keeps_its_memory_between_invocations(
+async def test_process_keeps_its_memory_between_invocations(
     functions: Functions, make: Make
 ) -> None:
     await start(functions, make())
@@ -102,13 +102,15 @@ async def test_a_process_keeps_its_memory_between_invocations(
     assert (first["count"], second["count"]) == (1, 2)
 
 
-async def test_one_process_runs_one_invocation_at_a_time(functions: Functions, make: Make) -> None:
+async def test_concurrent_invocations_run_in_different_processes(
+    functions: Functions, make: Make
+) -> None:
     await start(functions, make())
     outcomes = await asyncio.gather(*(functions.invoke("f", {"sleep": 0.5}) for _ in range(3)))
     assert len({outcome.payload["pid"] for outcome in outcomes}) > 1
 
 
-async def test_beyond_the_bound_invocations_wait_for_a_process(
+async def test_invocations_over_the_process_limit_wait_and_succeed(
     functions: Functions, make: Make
 ) -> None:
     await start(functions, make())
@@ -117,7 +119,7 @@ async def test_beyond_the_bound_invocations_wait_for_a_process(
     assert len({outcome.payload["pid"] for outcome in outcomes}) <= MAX_PROCESSES
 
 
-async def test_a_function_has_its_own_environment_and_what_lambda_sets(
+async def test_function_has_the_environment_of_the_template_and_of_lambda(
     functions: Functions, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OF_THE_CALLER", "1")
@@ -140,7 +142,7 @@ async def test_a_function_has_its_own_environment_and_what_lambda_sets(
     assert told["stdin"] == ""
 
 
-async def test_a_function_finds_its_code_and_its_layers_first_and_nothing_of_ours(
+async def test_function_imports_its_code_and_layers_first_and_nothing_of_this_repository(
     functions: Functions, make: Make, tmp_path: Path
 ) -> None:
     layer = tmp_path / "layer"
@@ -151,7 +153,7 @@ async def test_a_function_finds_its_code_and_its_layers_first_and_nothing_of_our
     assert str(Path(__file__).parents[2]) not in told["path"]
 
 
-async def test_an_exception_is_the_caller_s_and_the_log_s(
+async def test_exception_is_returned_to_the_caller_and_logged(
     functions: Functions, make: Make, log: Log
 ) -> None:
     await start(functions, make())
@@ -167,7 +169,7 @@ async def test_an_exception_is_the_caller_s_and_the_log_s(
 @pytest.mark.parametrize(
     ("event", "how"), [({"exit": 3}, "exit status 3"), ({"kill": True}, "signal: SIGKILL")]
 )
-async def test_a_process_that_dies_hurts_only_its_own_invocation(
+async def test_crashed_process_fails_only_its_invocation(
     functions: Functions, make: Make, event: dict[str, Any], how: str
 ) -> None:
     await start(functions, make())
@@ -180,7 +182,7 @@ async def test_a_process_that_dies_hurts_only_its_own_invocation(
     assert not (await functions.invoke("f", {})).is_error
 
 
-async def test_a_timeout_ends_the_process_and_what_it_started(
+async def test_timeout_kills_the_process_and_its_children(
     functions: Functions, make: Make, log: Log
 ) -> None:
     await start(functions, make(timeout_s=0.3))
@@ -190,7 +192,7 @@ async def test_a_timeout_ends_the_process_and_what_it_started(
     assert (await functions.invoke("f", {})).payload["count"] == 1
 
 
-async def test_log_lines_come_with_the_functions_name(
+async def test_log_lines_have_the_name_of_the_function(
     functions: Functions, make: Make, log: Log
 ) -> None:
     await start(functions, make())
@@ -202,7 +204,7 @@ async def test_log_lines_come_with_the_functions_name(
     assert {function for function, _ in log} == {"f"}
 
 
-async def test_log_records_are_json_where_the_template_says_so(
+async def test_log_records_are_json_if_the_log_format_is_json(
     functions: Functions, make: Make, log: Log
 ) -> None:
     await start(functions, make(log_format="JSON"))
@@ -211,9 +213,7 @@ async def test_log_records_are_json_where_the_template_says_so(
     assert (record["level"], record["requestId"], record["logger"]) == ("WARNING", "r", "chat")
 
 
-async def test_results_are_json_and_decimals_become_numbers(
-    functions: Functions, make: Make
-) -> None:
+async def test_result_is_json_with_decimals_as_numbers(functions: Functions, make: Make) -> None:
     await start(functions, make())
     assert (await functions.invoke("f", {"decimal": 1})).payload == {"n": 1.5}
     assert (await functions.invoke("f", {"object": 1})).payload["errorType"] == "TypeError"
@@ -221,7 +221,7 @@ async def test_results_are_json_and_decimals_become_numbers(
     assert outcome.payload["errorType"] == "Function.ResponseSizeTooLarge"
 
 
-async def test_a_large_event_and_a_large_result_pass(functions: Functions, make: Make) -> None:
+async def test_event_and_result_of_5_mb_pass(functions: Functions, make: Make) -> None:
     await start(functions, make())
     outcome = await functions.invoke("f", {"large": 5_000_000, "padding": "x" * 5_000_000})
     assert len(outcome.payload) == 5_000_000
@@ -237,14 +237,14 @@ async def test_a_large_event_and_a_large_result_pass(functions: Functions, make:
         ("import os; os._exit(7)", "Runtime.ExitError"),
     ],
 )
-async def test_a_handler_that_cannot_be_loaded_is_found_at_the_start(
+async def test_start_returns_the_error_of_a_handler_that_cannot_be_loaded(
     functions: Functions, make: Make, code: str, error_type: str
 ) -> None:
     errors = await start(functions, make(code))
     assert errors["f"].payload["errorType"] == error_type
 
 
-async def test_a_folder_that_is_gone_is_an_error_like_any_other(
+async def test_start_returns_an_error_for_a_missing_code_folder(
     functions: Functions, tmp_path: Path
 ) -> None:
     function = Function("f", "arn:f", "app.handler", tmp_path / "gone")
@@ -253,7 +253,7 @@ async def test_a_folder_that_is_gone_is_an_error_like_any_other(
     assert (await functions.invoke("f", {})).payload["errorMessage"].endswith("gone")
 
 
-async def test_a_handler_that_cannot_be_loaded_any_more_fails_every_invocation(
+async def test_handler_that_cannot_be_loaded_fails_every_invocation(
     functions: Functions, make: Make
 ) -> None:
     await start(functions, make("raise RuntimeError('on purpose')"))
@@ -261,7 +261,7 @@ async def test_a_handler_that_cannot_be_loaded_any_more_fails_every_invocation(
     assert [outcome.payload["errorMessage"] for outcome in outcomes] == ["on purpose"] * 5
 
 
-async def test_changed_code_is_used_while_the_old_finishes_its_work(
+async def test_changed_code_runs_while_the_old_code_finishes(
     functions: Functions, make: Make
 ) -> None:
     await start(functions, make())
@@ -305,7 +305,7 @@ def is_stopped(pid: int) -> bool:
 
 
 @pytest.mark.parametrize("kind", ["thread", "child"])
-async def test_work_left_running_waits_for_the_next_invocation(
+async def test_background_work_is_frozen_until_the_next_invocation(
     functions: Functions, make: Make, tmp_path: Path, kind: str
 ) -> None:
     await start(functions, make(BACKGROUND))
@@ -321,7 +321,7 @@ async def test_work_left_running_waits_for_the_next_invocation(
     assert written.stat().st_size > first
 
 
-async def test_a_process_is_stopped_before_its_first_invocation(
+async def test_process_is_frozen_before_its_first_invocation(
     functions: Functions, make: Make, tmp_path: Path
 ) -> None:
     written = tmp_path / "written"
@@ -334,7 +334,7 @@ async def test_a_process_is_stopped_before_its_first_invocation(
     assert written.stat().st_size > first
 
 
-async def test_a_process_is_stopped_after_an_exception_and_its_log_appears(
+async def test_process_is_frozen_after_an_exception_and_its_log_is_complete(
     functions: Functions, make: Make, log: Log
 ) -> None:
     await start(functions, make(BACKGROUND))
@@ -345,7 +345,7 @@ async def test_a_process_is_stopped_after_an_exception_and_its_log_appears(
     assert is_stopped(pid)
 
 
-async def test_changed_code_ends_a_stopped_process(functions: Functions, make: Make) -> None:
+async def test_changed_code_ends_a_frozen_process(functions: Functions, make: Make) -> None:
     await start(functions, make(BACKGROUND))
     pid = (await functions.invoke("f", {})).payload
     assert is_stopped(pid)
@@ -358,7 +358,7 @@ async def test_changed_code_ends_a_stopped_process(functions: Functions, make: M
     assert not (await functions.invoke("f", {})).is_error
 
 
-async def test_nothing_is_left_after_the_end(functions: Functions, make: Make) -> None:
+async def test_no_process_is_left_after_close(functions: Functions, make: Make) -> None:
     await start(functions, make())
     pid = (await functions.invoke("f", {})).payload["pid"]
     await functions.close()

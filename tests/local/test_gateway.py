@@ -87,7 +87,7 @@ def message_of(text: str | None) -> str:
 # --- handshakes -----------------------------------------------------------------------------------
 
 
-async def test_without_a_connect_route_everyone_is_accepted() -> None:
+async def test_handshake_is_accepted_without_a_connect_route() -> None:
     functions = FakeFunctions()
     gateway = Gateway(api(), functions.invoke)
     await opened(gateway)
@@ -106,7 +106,7 @@ async def test_without_a_connect_route_everyone_is_accepted() -> None:
         (RuntimeError("on purpose"), 502),
     ],
 )
-async def test_what_connect_returns_decides(result: Any, status: int) -> None:
+async def test_status_or_failure_of_connect_refuses_the_handshake(result: Any, status: int) -> None:
     gateway = Gateway(api(Route("$connect", "door")), FakeFunctions(door=result).invoke)
     decision = await gateway.connect(HANDSHAKE)
     assert isinstance(decision, Refused)
@@ -114,7 +114,7 @@ async def test_what_connect_returns_decides(result: Any, status: int) -> None:
     assert gateway.connections == {}
 
 
-async def test_past_the_integration_timeout_the_function_runs_on() -> None:
+async def test_integration_timeout_of_connect_is_504_and_does_not_cancel_the_function() -> None:
     functions = FakeFunctions(door="hang")
     gateway = Gateway(api(Route("$connect", "door", timeout_s=0.01)), functions.invoke)
     decision = await gateway.connect(HANDSHAKE)
@@ -123,7 +123,7 @@ async def test_past_the_integration_timeout_the_function_runs_on() -> None:
     functions.release.set()
 
 
-async def test_a_connect_route_without_a_function_fails() -> None:
+async def test_connect_route_without_a_function_refuses_with_502() -> None:
     decision = await Gateway(api(Route("$connect", None)), FakeFunctions().invoke).connect(
         HANDSHAKE
     )
@@ -131,7 +131,7 @@ async def test_a_connect_route_without_a_function_fails() -> None:
     assert decision.status == 502
 
 
-async def test_a_throttled_handshake_is_429() -> None:
+async def test_throttled_handshake_is_429() -> None:
     gateway = Gateway(api(throttle=Throttle(0.001, 1)), FakeFunctions().invoke)
     await opened(gateway)
     decision = await gateway.connect(HANDSHAKE)
@@ -139,7 +139,7 @@ async def test_a_throttled_handshake_is_429() -> None:
     assert decision.status == 429
 
 
-async def test_the_subprotocol_is_read_whatever_the_case_of_its_header() -> None:
+async def test_subprotocol_header_matches_in_any_case() -> None:
     result = {"statusCode": 200, "headers": {"sec-websocket-PROTOCOL": "chat"}}
     gateway = Gateway(api(Route("$connect", "door")), FakeFunctions(door=result).invoke)
     decision = await gateway.connect(HANDSHAKE)
@@ -163,7 +163,7 @@ def policy(effect: str, resource: Any = "*", **context: Any) -> dict[str, Any]:
         (None, 500),
     ],
 )
-async def test_the_authorizer_refuses_before_connect_is_asked(result: Any, status: int) -> None:
+async def test_authorizer_refusal_does_not_invoke_connect(result: Any, status: int) -> None:
     functions = FakeFunctions(guard=result, door=OK)
     route = Route("$connect", "door", authorizer=Authorizer("guard"))
     decision = await Gateway(api(route), functions.invoke).connect(HANDSHAKE)
@@ -172,7 +172,7 @@ async def test_the_authorizer_refuses_before_connect_is_asked(result: Any, statu
     assert functions.contexts("door") == []
 
 
-async def test_the_authorizers_context_is_text_in_every_later_event() -> None:
+async def test_authorizer_context_is_text_in_every_later_event() -> None:
     resource = ["arn:aws:execute-api:us-east-1:123456789012:a123456789/prod/$connect"]
     functions = FakeFunctions(guard=policy("Allow", resource, n=1, flag=True), f=OK)
     routes = [
@@ -197,7 +197,7 @@ async def test_the_authorizers_context_is_text_in_every_later_event() -> None:
         ("route.request.querystring.b", False),
     ],
 )
-async def test_each_identity_source_must_be_there(source: str, present: bool) -> None:
+async def test_handshake_without_an_identity_source_is_refused(source: str, present: bool) -> None:
     functions = FakeFunctions(guard=policy("Allow"), door=OK)
     route = Route("$connect", "door", authorizer=Authorizer("guard", (source,)))
     decision = await Gateway(api(route), functions.invoke).connect(HANDSHAKE)
@@ -207,7 +207,7 @@ async def test_each_identity_source_must_be_there(source: str, present: bool) ->
 # --- frames ---------------------------------------------------------------------------------------
 
 
-async def test_what_no_route_takes_is_forbidden_and_invokes_nothing() -> None:
+async def test_frame_without_a_route_is_forbidden_and_invokes_nothing() -> None:
     functions = FakeFunctions()
     gateway = Gateway(api(Route("chat", "f")), functions.invoke)
     connection = await opened(gateway)
@@ -228,7 +228,7 @@ async def test_what_no_route_takes_is_forbidden_and_invokes_nothing() -> None:
         (False, {"statusCode": 299}, None),
     ],
 )
-async def test_the_body_is_the_reply_only_with_a_route_response(
+async def test_body_is_the_reply_only_with_a_route_response(
     replies: bool, result: Any, expected: str | None
 ) -> None:
     gateway = Gateway(api(Route("chat", "f", replies=replies)), FakeFunctions(f=result).invoke)
@@ -248,26 +248,26 @@ async def test_the_body_is_the_reply_only_with_a_route_response(
         RuntimeError("x"),
     ],
 )
-async def test_a_failed_function_is_an_internal_server_error(replies: bool, result: Any) -> None:
+async def test_failed_function_is_an_internal_server_error(replies: bool, result: Any) -> None:
     gateway = Gateway(api(Route("chat", "f", replies=replies)), FakeFunctions(f=result).invoke)
     answer = await gateway.message(await opened(gateway), frame("chat"))
     assert message_of(answer) == "Internal server error"
 
 
-async def test_a_bad_status_on_a_one_way_route_is_an_internal_server_error() -> None:
+async def test_error_status_on_a_one_way_route_is_an_internal_server_error() -> None:
     gateway = Gateway(api(Route("chat", "f")), FakeFunctions(f={"statusCode": 400}).invoke)
     answer = await gateway.message(await opened(gateway), frame("chat"))
     assert message_of(answer) == "Internal server error"
 
 
-async def test_the_error_frame_has_the_id_of_the_request_that_failed() -> None:
+async def test_error_frame_has_the_id_of_the_failed_request() -> None:
     functions = FakeFunctions(f=RuntimeError("x"))
     gateway = Gateway(api(Route("chat", "f")), functions.invoke)
     answer = await gateway.message(await opened(gateway), frame("chat"))
     assert json.loads(answer or "")["requestId"] == functions.contexts("f")[0]["requestId"]
 
 
-async def test_past_the_integration_timeout_the_client_hears_of_it() -> None:
+async def test_integration_timeout_of_a_frame_is_an_internal_server_error() -> None:
     functions = FakeFunctions(f="hang")
     gateway = Gateway(api(Route("chat", "f", replies=True, timeout_s=0.01)), functions.invoke)
     answer = await gateway.message(await opened(gateway), frame("chat"))
@@ -275,7 +275,7 @@ async def test_past_the_integration_timeout_the_client_hears_of_it() -> None:
     functions.release.set()
 
 
-async def test_a_routes_own_throttle_spares_the_others() -> None:
+async def test_throttle_of_a_route_does_not_limit_other_routes() -> None:
     gateway = Gateway(
         api(Route("rare", "f", throttle=Throttle(0.001, 1)), Route("chat", "f"), throttle=None),
         FakeFunctions(f=OK).invoke,
@@ -289,7 +289,7 @@ async def test_a_routes_own_throttle_spares_the_others() -> None:
 # --- ends -----------------------------------------------------------------------------------------
 
 
-async def test_disconnect_hears_what_the_client_said() -> None:
+async def test_disconnect_event_has_the_close_code_and_reason_of_the_client() -> None:
     functions = FakeFunctions(bye=OK)
     gateway = Gateway(api(Route("$disconnect", "bye")), functions.invoke)
     connection = await opened(gateway)
@@ -299,7 +299,7 @@ async def test_disconnect_hears_what_the_client_said() -> None:
     assert management(gateway).post_to_connection(connection.id, b"x") == GONE
 
 
-async def test_disconnect_hears_how_the_gateway_closed_not_how_the_client_replied() -> None:
+async def test_disconnect_event_has_the_close_code_of_the_gateway_if_that_closed_first() -> None:
     functions = FakeFunctions(bye=OK)
     gateway = Gateway(api(Route("$disconnect", "bye")), functions.invoke)
     socket = FakeSocket()
@@ -311,7 +311,7 @@ async def test_disconnect_hears_how_the_gateway_closed_not_how_the_client_replie
     assert functions.contexts("bye")[0]["disconnectStatusCode"] == 1001
 
 
-async def test_a_failure_of_disconnect_is_nobodys_business() -> None:
+async def test_failed_disconnect_function_raises_nothing() -> None:
     gateway = Gateway(api(Route("$disconnect", "bye")), FakeFunctions(bye=RuntimeError()).invoke)
     await gateway.disconnect(await opened(gateway), 1000, "")
 
@@ -319,7 +319,7 @@ async def test_a_failure_of_disconnect_is_nobodys_business() -> None:
 # --- @connections ---------------------------------------------------------------------------------
 
 
-async def test_a_post_is_sent_and_counts_as_activity() -> None:
+async def test_post_is_sent_and_counts_as_activity() -> None:
     gateway = Gateway(api(), FakeFunctions().invoke)
     socket = FakeSocket()
     connection = await opened(gateway, socket)
@@ -329,27 +329,27 @@ async def test_a_post_is_sent_and_counts_as_activity() -> None:
     assert connection.last_active_at_ms > 0
 
 
-async def test_a_post_to_a_client_that_does_not_read_exceeds_a_limit() -> None:
+async def test_post_to_a_client_with_a_full_buffer_is_429() -> None:
     gateway = Gateway(api(), FakeFunctions().invoke)
     connection = await opened(gateway, FakeSocket(full=True))
     assert management(gateway).post_to_connection(connection.id, b"x") == LIMIT_EXCEEDED
 
 
-async def test_a_post_is_too_large_from_128_kib_on() -> None:
+async def test_post_over_128_kib_is_413() -> None:
     gateway = Gateway(api(), FakeFunctions().invoke)
     connection = await opened(gateway)
     assert management(gateway).post_to_connection(connection.id, b"x" * 131072).status == 200
     assert management(gateway).post_to_connection(connection.id, b"x" * 131073) == TOO_LARGE
 
 
-async def test_a_connection_is_gone_until_its_handshake_is_over() -> None:
+async def test_get_during_the_handshake_is_410() -> None:
     gateway = Gateway(api(), FakeFunctions().invoke)
     decision = await gateway.connect(HANDSHAKE)
     assert isinstance(decision, Accepted)
     assert management(gateway).get_connection(decision.connection.id) == GONE
 
 
-async def test_get_writes_times_as_aws_does() -> None:
+async def test_get_returns_times_in_iso_format() -> None:
     gateway = Gateway(api(), FakeFunctions().invoke)
     connection = await opened(gateway)
     connection.connected_at_ms = connection.last_active_at_ms = 1588281033236
@@ -360,7 +360,7 @@ async def test_get_writes_times_as_aws_does() -> None:
     }
 
 
-async def test_delete_closes_and_forgets() -> None:
+async def test_delete_closes_and_removes_the_connection() -> None:
     gateway = Gateway(api(), FakeFunctions().invoke)
     socket = FakeSocket()
     connection = await opened(gateway, socket)
@@ -370,7 +370,7 @@ async def test_delete_closes_and_forgets() -> None:
 
 
 @pytest.mark.parametrize("connection_id", ["", "short=", "AAAAAAAAAAAAAAAA", "../../../../../x="])
-def test_a_malformed_id_is_a_bad_request(connection_id: str) -> None:
+def test_malformed_connection_id_is_a_bad_request(connection_id: str) -> None:
     answer = ManagementApi({}).get_connection(connection_id)
     assert (answer.status, answer.error) == (400, "BadRequestException")
 
@@ -378,7 +378,7 @@ def test_a_malformed_id_is_a_bad_request(connection_id: str) -> None:
 # --- the stage ------------------------------------------------------------------------------------
 
 
-async def test_stage_variables_are_in_events_only_where_there_are_any() -> None:
+async def test_event_has_stage_variables_only_if_the_stage_has_any() -> None:
     functions = FakeFunctions(f=OK)
     variables: Mapping[str, str] = {"Room": "lobby"}
     gateway = Gateway(api(Route("chat", "f"), stage_variables=variables), functions.invoke)
@@ -390,7 +390,7 @@ async def test_stage_variables_are_in_events_only_where_there_are_any() -> None:
     assert "stageVariables" not in functions.events[1][1]
 
 
-async def test_connections_outlive_a_new_template() -> None:
+async def test_connection_stays_open_with_a_new_template() -> None:
     gateway = Gateway(api(), FakeFunctions(f=OK).invoke)
     connection = await opened(gateway)
     assert message_of(await gateway.message(connection, frame("chat"))) == "Forbidden"

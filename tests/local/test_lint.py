@@ -43,11 +43,11 @@ def lint(tmp_path: Path) -> Lint:
     return warnings
 
 
-def test_a_sound_template_has_no_warnings(lint: Lint) -> None:
+def test_correct_template_has_no_warnings(lint: Lint) -> None:
     assert lint(SOUND) == []
 
 
-def test_a_reply_expression_needs_a_route_response(lint: Lint) -> None:
+def test_response_expression_without_a_route_response_is_a_warning(lint: Lint) -> None:
     (line,) = lint(
         SOUND.replace("ApiChatRoute", "ApiPingRoute").replace(
             "ping: {", "ping: {RouteResponseSelectionExpression: $default, "
@@ -56,22 +56,22 @@ def test_a_reply_expression_needs_a_route_response(lint: Lint) -> None:
     assert line.startswith("route chat: RouteResponseSelectionExpression without")
 
 
-def test_a_route_response_needs_a_reply_expression(lint: Lint) -> None:
+def test_route_response_without_a_response_expression_is_a_warning(lint: Lint) -> None:
     (line,) = lint(SOUND.replace(", RouteResponseSelectionExpression: $default", ""))
     assert line.startswith("route chat: a route response without RouteResponseSelectionExpression")
 
 
-def test_the_key_of_a_route_response_is_default(lint: Lint) -> None:
+def test_route_response_key_other_than_default_is_a_warning(lint: Lint) -> None:
     lines = lint(SOUND.replace("RouteResponseKey: $default", "RouteResponseKey: chat"))
     assert lines[0] == "route chat: the key of a route response must be $default"
 
 
-def test_a_route_response_needs_a_route_of_the_api(lint: Lint) -> None:
+def test_route_response_without_a_route_is_a_warning(lint: Lint) -> None:
     lines = lint(SOUND.replace("!Ref ApiChatRoute", "chat"))
     assert lines[0] == "a route response belongs to no route of the API (chat)"
 
 
-def test_a_route_needs_a_function(lint: Lint) -> None:
+def test_route_without_an_integration_is_a_warning(lint: Lint) -> None:
     lines = lint(
         SOUND
         + """
@@ -83,7 +83,7 @@ def test_a_route_needs_a_function(lint: Lint) -> None:
     assert lines == ["route lost: no integration, so no function, behind it"]
 
 
-def test_a_function_needs_a_permission(lint: Lint) -> None:
+def test_function_without_a_permission_is_a_warning(lint: Lint) -> None:
     text = (
         SOUND
         + """
@@ -100,17 +100,17 @@ def test_a_function_needs_a_permission(lint: Lint) -> None:
     assert line.endswith("/prod/by-hand is missing")
 
 
-def test_a_handler_must_exist(lint: Lint) -> None:
+def test_missing_handler_function_is_a_warning(lint: Lint) -> None:
     (line,) = lint(SOUND.replace("app.handler", "app.handle"))
     assert line.endswith("app.py has no handle")
 
 
-def test_the_module_of_a_handler_must_exist(lint: Lint) -> None:
+def test_missing_handler_module_is_a_warning(lint: Lint) -> None:
     (line,) = lint(SOUND.replace("app.handler", "main.handler"))
     assert line.startswith("local-F: no module main in ")
 
 
-def test_a_stage_needs_a_deployment(lint: Lint) -> None:
+def test_stage_without_a_deployment_is_a_warning(lint: Lint) -> None:
     text = """
 Resources:
   Api:

@@ -31,7 +31,7 @@ def run(folder: Path) -> Iterator[LocalRunner]:
         yield run
 
 
-def test_the_page_is_said_and_served(run: LocalRunner) -> None:
+def test_page_is_printed_and_served(run: LocalRunner) -> None:
     assert f"Page: {run.origin}/" in run.lines
     answer = httpx.get(f"{run.origin}/")
     assert (answer.status_code, answer.text) == (200, "<title>A page</title>")
@@ -43,7 +43,7 @@ def test_the_page_is_said_and_served(run: LocalRunner) -> None:
     assert module.headers["Content-Type"].startswith("text/javascript")
 
 
-def test_an_edit_shows_at_the_next_load(run: LocalRunner, folder: Path) -> None:
+def test_edit_of_the_page_shows_at_the_next_load(run: LocalRunner, folder: Path) -> None:
     url = f"{run.origin}/module.js"
     known = {"If-None-Match": httpx.get(url).headers["ETag"]}
     assert httpx.get(url, headers=known).status_code == 304
@@ -67,7 +67,7 @@ def test_an_edit_shows_at_the_next_load(run: LocalRunner, folder: Path) -> None:
         "/" + "x" * 300,
     ],
 )
-def test_what_is_not_in_the_folder_is_forbidden_as_ever(run: LocalRunner, path: str) -> None:
+def test_path_outside_of_the_page_folder_is_403(run: LocalRunner, path: str) -> None:
     # As a raw path: httpx would tidy it.
     url = httpx.URL(run.origin).copy_with(raw_path=path.encode())
     answer = httpx.get(url)
@@ -75,22 +75,22 @@ def test_what_is_not_in_the_folder_is_forbidden_as_ever(run: LocalRunner, path: 
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
-def test_the_page_is_only_read(run: LocalRunner, method: str) -> None:
+def test_write_to_the_page_is_403(run: LocalRunner, method: str) -> None:
     answer = httpx.request(method, f"{run.origin}/")
     assert (answer.status_code, answer.json()) == FORBIDDEN
 
 
-def test_the_stage_is_no_page(run: LocalRunner) -> None:
+def test_plain_http_to_the_stage_is_426_with_a_page(run: LocalRunner) -> None:
     assert httpx.get(run.http_url).status_code == 426
     assert httpx.get(f"{run.http_url}/").status_code == 426
 
 
-def test_other_templates_have_no_page() -> None:
+def test_root_is_403_without_a_page() -> None:
     with local_runner(template=ROOT / "tests/local/templates/rooms.yaml") as run:
         assert not any(line.startswith("Page:") for line in run.lines)
         answer = httpx.get(f"{run.origin}/")
         assert (answer.status_code, answer.json()) == FORBIDDEN
 
 
-def test_a_missing_folder_is_one_line(tmp_path: Path) -> None:
+def test_missing_page_folder_is_a_one_line_error(tmp_path: Path) -> None:
     fails_with("there is no folder", "--template", CHAT, "--port", 0, "--page", tmp_path / "none")

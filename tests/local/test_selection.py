@@ -26,18 +26,18 @@ ROUTES = {"chat", "1", "1.5", "true", "a/b", '{"x":1}'}
         ("$request.body.action", "", None),
     ],
 )
-def test_the_expression_is_evaluated_on_the_body(
+def test_selection_expression_is_evaluated_on_the_body(
     expression: str, frame: str, key: str | None
 ) -> None:
     assert select_route(expression, frame, ROUTES) == key
 
 
 @pytest.mark.parametrize("frame", ['{"action": "nowhere"}', "{}", "[]", "text", ""])
-def test_what_matches_no_key_goes_to_default_if_there_is_one(frame: str) -> None:
+def test_frame_that_matches_no_key_goes_to_default(frame: str) -> None:
     assert select_route("$request.body.action", frame, {"chat", "$default"}) == "$default"
 
 
-def test_a_frame_may_name_a_route_of_the_gateway() -> None:
+def test_frame_can_select_disconnect() -> None:
     frame = '{"action": "$disconnect"}'
     assert select_route("$request.body.action", frame, {"$disconnect"}) == "$disconnect"
 
@@ -52,7 +52,7 @@ def test_a_frame_may_name_a_route_of_the_gateway() -> None:
         ("$context.routeKey", False),
     ],
 )
-def test_only_an_expression_on_the_body_selects_by_the_body_alone(
+def test_expression_on_anything_but_the_body_is_recognised(
     expression: str, understood: bool
 ) -> None:
     api = Api("a123456789", "prod", "us-east-1", {}, expression)

@@ -30,7 +30,7 @@ def written(tmp_path: Path, text: str) -> Path:
 # --- parameters -----------------------------------------------------------------------------------
 
 
-def test_overrides_win_over_defaults() -> None:
+def test_parameter_override_replaces_the_default() -> None:
     declared: dict[str, dict[str, Any]] = {
         "A": {"Type": "String", "Default": "a"},
         "B": {"Type": "Number", "Default": 1},
@@ -50,21 +50,19 @@ def test_overrides_win_over_defaults() -> None:
         ({"Type": "AWS::SSM::Parameter::Value<String>"}, "/some/name"),
     ],
 )
-def test_a_value_that_cloudformation_would_refuse_is_refused(
-    rules: dict[str, Any], value: str
-) -> None:
+def test_parameter_value_against_its_rules_is_refused(rules: dict[str, Any], value: str) -> None:
     with pytest.raises(LocalError, match="parameter P"):
         parameter_values({"P": rules}, {"P": value})
 
 
-def test_an_override_of_nothing_is_refused() -> None:
+def test_override_of_an_unknown_parameter_is_refused() -> None:
     with pytest.raises(LocalError, match="no parameter Q"):
         parameter_values({"P": {"Type": "String", "Default": ""}}, {"Q": "1"})
     with pytest.raises(LocalError, match="takes Key=Value"):
         parse_overrides(["P"])
 
 
-def test_a_parameter_without_a_value_is_asked_for() -> None:
+def test_parameter_without_a_value_is_an_error() -> None:
     with pytest.raises(LocalError, match="--parameter-overrides P=VALUE"):
         parameter_values({"P": {"Type": "String"}}, {})
 
@@ -132,7 +130,7 @@ def resolver() -> Resolver:
         ),
     ],
 )
-def test_functions_are_evaluated(resolver: Resolver, value: Any, expected: Any) -> None:
+def test_intrinsic_function_is_evaluated(resolver: Resolver, value: Any, expected: Any) -> None:
     assert resolver.resolve(value) == expected
 
 
@@ -149,12 +147,14 @@ def test_functions_are_evaluated(resolver: Resolver, value: Any, expected: Any) 
         {"Fn::Sub": "${List}"},
     ],
 )
-def test_what_cannot_be_known_is_not_guessed(resolver: Resolver, value: Any) -> None:
+def test_intrinsic_function_that_cannot_be_evaluated_is_an_error(
+    resolver: Resolver, value: Any
+) -> None:
     with pytest.raises(Unresolvable):
         resolver.resolve(value)
 
 
-def test_the_stack_id_ends_in_a_uuid(resolver: Resolver) -> None:
+def test_stack_id_ends_in_a_uuid(resolver: Resolver) -> None:
     stack_id = resolver.resolve({"Ref": "AWS::StackId"})
     assert re.fullmatch(
         r"arn:aws:cloudformation:eu-west-1:123456789012:stack/local/\w{8}(-\w{4}){3}-\w{12}",
@@ -162,14 +162,14 @@ def test_the_stack_id_ends_in_a_uuid(resolver: Resolver) -> None:
     )
 
 
-def test_a_resource_whose_condition_fails_does_not_exist(resolver: Resolver) -> None:
+def test_resource_with_a_false_condition_does_not_exist(resolver: Resolver) -> None:
     assert "Never" not in resolver.resources()
 
 
 # --- whole templates ------------------------------------------------------------------------------
 
 
-def test_plain_cloudformation_is_read(tmp_path: Path) -> None:
+def test_plain_cloudformation_template_is_read(tmp_path: Path) -> None:
     stack = load_template(TEMPLATES / "rooms.yaml", tmp_path)
     function = stack.functions["join-rooms"]
     environment = dict(function.environment)
@@ -191,7 +191,7 @@ def test_plain_cloudformation_is_read(tmp_path: Path) -> None:
     assert [item.name for item in stack.storage] == ["members-rooms"]
 
 
-def test_overrides_reach_conditions_mappings_and_names(tmp_path: Path) -> None:
+def test_parameter_overrides_change_conditions_mappings_and_names(tmp_path: Path) -> None:
     stack = load_template(TEMPLATES / "rooms.yaml", tmp_path, Size="large", Loud="true", Suffix="x")
     function = stack.functions["join-x"]
     environment = dict(function.environment)
@@ -204,7 +204,7 @@ def test_overrides_reach_conditions_mappings_and_names(tmp_path: Path) -> None:
     assert [item.name for item in stack.storage] == ["members-x", "loud-members-x"]
 
 
-def test_what_cannot_be_honoured_is_named(tmp_path: Path) -> None:
+def test_part_that_is_not_imitated_is_a_notice(tmp_path: Path) -> None:
     stack = load_template(TEMPLATES / "rooms.yaml", tmp_path)
     assert stack.notices == (
         (
@@ -217,7 +217,7 @@ def test_what_cannot_be_honoured_is_named(tmp_path: Path) -> None:
     assert stack.api.routes["mock"].function is None
 
 
-def test_sam_with_an_api_by_hand_is_read(tmp_path: Path) -> None:
+def test_sam_template_with_a_cloudformation_api_is_read(tmp_path: Path) -> None:
     stack = load_template(TEMPLATES / "auction.yaml", tmp_path, Currency="EUR")
     assert stack.api.routes["bid"].function == "local-BidFunction"  # by a stage variable
     assert stack.api.throttle == Throttle(100, 50)
@@ -264,7 +264,7 @@ def test_sam_with_an_api_by_hand_is_read(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_broken_template_is_one_clear_line(tmp_path: Path, text: str, message: str) -> None:
+def test_broken_template_is_a_one_line_error(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(LocalError, match=re.escape(message)) as error:
         load_template(written(tmp_path, text), tmp_path)
     assert "\n" not in str(error.value)
@@ -391,7 +391,7 @@ def resources(**changes: str) -> str:
         ),
     ],
 )
-def test_wrong_property_is_one_line_that_names_resource_and_property(
+def test_wrong_property_is_a_one_line_error_that_names_resource_and_property(
     tmp_path: Path, changes: dict[str, str], message: str
 ) -> None:
     with pytest.raises(LocalError) as error:
@@ -424,7 +424,9 @@ def test_wrong_property_is_one_line_that_names_resource_and_property(
         ("Conditions: {C: {}}", "there is no condition ['C']"),
     ],
 )
-def test_wrong_section_is_one_line_that_names_it(tmp_path: Path, text: str, message: str) -> None:
+def test_wrong_section_is_a_one_line_error_that_names_it(
+    tmp_path: Path, text: str, message: str
+) -> None:
     broken = resources() + "  Q: {Type: 'AWS::SQS::Queue', Condition: [C]}\n" + text
     with pytest.raises(LocalError, match=re.escape(message)) as error:
         load_template(written(tmp_path, broken), tmp_path)
@@ -450,7 +452,7 @@ def test_error_of_the_runner_itself_is_not_blamed_on_the_template(
         load_template(TEMPLATES / "rooms.yaml", tmp_path)
 
 
-def test_of_several_apis_one_must_be_chosen(tmp_path: Path) -> None:
+def test_template_with_several_apis_needs_a_choice(tmp_path: Path) -> None:
     conformance = Path(__file__).parents[1] / "conformance" / "template.yaml"
     with pytest.raises(LocalError, match="--api: Api or GuardedApi"):
         load_template(conformance, tmp_path)

@@ -65,7 +65,7 @@ def answer(event: Event, _context: object) -> Any:
 def authorize(event: Event, _context: object) -> Any:
     token = event["queryStringParameters"]["token"]
     if token == "unauthorized":
-        raise Exception("Unauthorized")  # noqa: TRY002 - the message is all that counts
+        raise Exception("Unauthorized")  # noqa: TRY002 -- the message is all that counts
     if token == "broken":
         return {"principalId": "nobody"}
     statement = {

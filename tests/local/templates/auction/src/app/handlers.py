@@ -27,9 +27,9 @@ def open_door(event: Event, _context: object) -> Event:
 
 def bid(event: Event, context: Any) -> Event:
     # Only this handler has the layer.
-    from pricing import price  # type: ignore[import-not-found]  # noqa: PLC0415
+    from pricing import price  # type: ignore[import-not-found]  # noqa: PLC0415 -- in the layer
 
-    global bids  # noqa: PLW0603 - the memory of a warm container
+    global bids  # noqa: PLW0603 -- the memory of a warm container
     bids += 1
     body = json.loads(event["body"])
     record = {"bidder": event["requestContext"]["authorizer"], "bids": bids, "pid": os.getpid()}
