@@ -136,8 +136,7 @@ class Resolver:
     def _find_in_map(self, argument: Json) -> Json:
         found: Json = self._mappings
         for key in _list(_list(argument)[:3], 3):
-            values = {as_text(name): value for name, value in _mapping(found).items()}
-            text = self._text(key)
+            values, text = _mapping(found), self._text(key)
             if text not in values:
                 raise _WrongArgument
             found = values[text]

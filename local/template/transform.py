@@ -14,7 +14,7 @@ from samtranslator.yaml_helper import yaml_parse
 
 from local.errors import LocalError
 from local.template.parameters import parameter_values
-from local.template.properties import Properties
+from local.template.properties import Json, Properties, as_text
 
 # The transform refuses folders as code, so it gets `s3://local/<path>` for each.
 LOCAL_BUCKET = "local"
@@ -48,7 +48,7 @@ def read(path: Path) -> dict[str, Any]:
 
     """
     try:
-        document = yaml_parse(path.read_text())  # type: ignore[no-untyped-call]  # the library has no types
+        document = _with_text_keys(yaml_parse(path.read_text()))  # type: ignore[no-untyped-call]  # the library has no types
     except OSError as error:
         raise LocalError(f"cannot read {path}: {error.strerror}") from error
     except yaml.MarkedYAMLError as error:
@@ -96,6 +96,15 @@ def to_cloudformation(
         # The transform expects that others have checked the types of what it reads.
         raise LocalError(f"{path}: SAM's transform cannot read it: {_one_line(error)}") from error
     return transformed, values
+
+
+def _with_text_keys(value: Json) -> Json:
+    """Return a value of YAML with all keys as text, as in JSON: a route may be called 7."""
+    if isinstance(value, dict):
+        return {as_text(key): _with_text_keys(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_with_text_keys(item) for item in value]
+    return value
 
 
 def _point_code_to_local_bucket(document: dict[str, Any]) -> None:

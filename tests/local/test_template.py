@@ -298,6 +298,17 @@ def resources(**changes: str) -> str:
     )
 
 
+def test_key_that_yaml_reads_as_a_number_is_text(tmp_path: Path) -> None:
+    throttle = "{ThrottlingRateLimit: 2, ThrottlingBurstLimit: 3}"
+    template = resources(
+        Stage=f"{{ApiId: !Ref Api, StageName: 1, RouteSettings: {{7: {throttle}}}}}",
+        Route="{ApiId: !Ref Api, RouteKey: 7}",
+    )
+    stack = load_template(written(tmp_path, template), tmp_path)
+    assert stack.api.stage == "1"
+    assert stack.api.routes["7"].throttle == Throttle(2, 3)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
