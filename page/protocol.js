@@ -463,6 +463,8 @@ export class ChatClient extends ChatEventTarget {
       }
       url.searchParams.set("token", token);
     }
+    // Also with a token: the backend refuses a userId that is not the token's, so the outbox of one
+    // user is never sent as another's.
     if (this.#userId || !token) {
       const userId = this.#userId ?? "";
       if (!USER_ID.test(userId)) {

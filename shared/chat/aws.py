@@ -39,7 +39,8 @@ _CONFIG = Config(
     max_pool_connections=PARALLEL_CALLS,
     retries={"mode": "standard", "total_max_attempts": 2},
     tcp_keepalive=True,
-    # botocore puts its own together anew, twice for each call: an eighth of the CPU of a call.
+    # botocore puts its own together anew, twice for each call: an eighth of the CPU of a call. This
+    # one says in CloudTrail that the chat called.
     user_agent=f"serverless-chat-backend botocore/{botocore.__version__}",
 )
 # Without all three, links are signed with Signature Version 2, name the global host, or do so in
