@@ -88,8 +88,8 @@ class Tokens:
     def _is_meant_for_us(self, claims: Mapping[str, Any]) -> bool:
         audience = claims.get("aud")
         if audience is None and claims.get("token_use") == "access":
-            # Cognito's access tokens have no `aud`, but the id of the app that they are for. In tokens
-            # of other kinds `client_id` means something else, so it counts in these alone:
+            # Cognito's access tokens have no `aud`, but the id of the app that they are for. In
+            # other tokens `client_id` means something else, so it counts in these alone:
             # https://docs.aws.amazon.com/cognito/latest/developerguide/amazon-cognito-user-pools-using-the-access-token.html
             audience = claims.get("client_id")
         return self._audience in (audience if isinstance(audience, list) else [audience])
