@@ -1,4 +1,4 @@
-"""How an invocation of a function ended."""
+"""The result of an invocation, which Lambda returns and API Gateway reads."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -43,7 +43,7 @@ class Identity:
 
 
 class Context:
-    """What a handler can read about its invocation.
+    """The context of an invocation, for the handler.
 
     https://docs.aws.amazon.com/lambda/latest/dg/python-context.html
     """

@@ -1,4 +1,4 @@
-"""All that depends on the internals of other libraries, by the process that it runs in.
+"""Patches: all code that depends on the internals of other libraries, by process.
 
     versions          the versions that the patches were checked against
     uvicorn_patches   the runner: frame limits, header names, refused handshakes, signals

@@ -1,4 +1,4 @@
-"""Have botocore load the plug-in that leads calls of `@connections` to this machine.
+"""Make botocore load the plug-in that sends calls of `@connections` to this machine.
 
 The plug-in itself is in `local/lambdas/bootstrap.py`, which runs isolated in the process of a
 function and can import nothing of `local`: botocore finds it there as `__main__`. A function whose

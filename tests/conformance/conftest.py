@@ -1,4 +1,4 @@
-"""Where the tests find their two APIs: on AWS if told so, else on this machine.
+"""The URLs of the two APIs: on AWS if `CHAT_URL` is set, otherwise on this machine.
 
     CHAT_URL=wss://….amazonaws.com/test CHAT_URL_GUARDED=wss://….amazonaws.com/guarded \\
         pytest tests/conformance

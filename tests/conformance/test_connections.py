@@ -1,4 +1,4 @@
-"""`@connections`, as botocore makes of it in a function.
+"""`@connections`, as a function calls it with botocore.
 
 https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-how-to-call-websocket-api-connections.html
 and botocore's model of apigatewaymanagementapi.

@@ -1,4 +1,4 @@
-"""`@connections` on the wire. AWS wants these requests signed, so they are asked here only."""
+"""`@connections` over HTTP. AWS requires a signature, so these tests run on this machine only."""
 
 from urllib.parse import quote
 
@@ -46,7 +46,7 @@ async def test_connections_error_has_its_type_in_a_header(http: str, method: str
 
 
 async def test_post_to_a_client_that_does_not_read_is_429(url: str, http: str) -> None:
-    # 429 is for "client side buffer is full" too, says botocore's model; how large it is, nobody.
+    # Botocore's model documents 429 for a full "client side buffer", but not the buffer's size.
     async with opening(url) as client, httpx.AsyncClient() as caller:
         target = f"{http}/@connections/{await connection_id(client)}"
         client.transport.pause_reading()

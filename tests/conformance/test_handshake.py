@@ -1,4 +1,4 @@
-"""Opening a connection.
+"""The handshake of a connection.
 
 https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-route-keys-connect-disconnect.html
 """

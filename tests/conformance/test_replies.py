@@ -1,4 +1,4 @@
-"""What of a function's result reaches the client.
+"""The frame that a client receives for a function's result.
 
 https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-route-response.html
 """

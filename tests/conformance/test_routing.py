@@ -1,4 +1,4 @@
-"""From a frame to its route.
+"""The route of a frame.
 
 https://docs.aws.amazon.com/apigateway/latest/developerguide/websocket-api-develop-routes.html
 """

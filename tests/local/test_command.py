@@ -1,4 +1,4 @@
-"""`python -m local`, as a person meets it."""
+"""The command `python -m local`: options, errors, signals, reloading."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Templates that are not this project's run as well."""
+"""Templates of other projects run, and the Invoke API works."""
 
 import json
 from collections.abc import Iterator

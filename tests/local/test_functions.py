@@ -1,4 +1,4 @@
-"""Lambda's processes: real ones, that run small handlers."""
+"""Lambda's worker processes, with small handlers."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""API Gateway's rules, on plain values: no socket, no process."""
+"""API Gateway's rules, tested with plain values, without sockets and processes."""
 
 import asyncio
 import json
@@ -20,7 +20,7 @@ OK: dict[str, Any] = {"statusCode": 200}
 
 
 class FakeFunctions:
-    """Functions that return what they are told to, and remember their events."""
+    """A stand-in for functions: it returns given results, and stores the events."""
 
     def __init__(self, **results: Any) -> None:
         self.results = results
@@ -43,7 +43,7 @@ class FakeFunctions:
 
 
 class FakeSocket:
-    """A client's end."""
+    """A stand-in for the socket of a client."""
 
     def __init__(self, *, full: bool = False) -> None:
         self.full = full

@@ -1,4 +1,4 @@
-"""Which modules import which: no circles, and the layers of the local runner."""
+"""The imports between modules: no circles, and the layers of the local runner."""
 
 import ast
 import asyncio.streams

@@ -1,4 +1,4 @@
-"""Mistakes that AWS does not report."""
+"""The lint: mistakes that AWS accepts without an error."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The page that the runner serves, and what it leaves as it was."""
+"""The page that the runner serves with `--page`."""
 
 from collections.abc import Iterator
 from pathlib import Path

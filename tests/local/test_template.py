@@ -1,4 +1,4 @@
-"""Templates, as CloudFormation would read them."""
+"""Parameters, intrinsic functions and whole templates, as CloudFormation reads them."""
 
 import re
 from pathlib import Path
