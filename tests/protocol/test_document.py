@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft7Validator
 
-from chat import errors, file_keys, files, catch_up
+from chat import catch_up, errors, file_keys, files
 from local.gateway import gateway
 from local.gateway.limits import MAX_FRAME_BYTES, MAX_MESSAGE_BYTES, Lifetimes
 from local.template.transform import read
