@@ -10,9 +10,9 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from local.storage.create import create_item
 from local.template.model import Stack
 from tests.support.backend import Backend, Container, Logs
+from tests.support.embedded_storage import empty_storage
 from tests.support.management_api import ManagementApi, management_api
 from tests.support.network import Network, network
 from tests.support.stack import ENDPOINT, bucket_of, containers, loaded
@@ -85,9 +85,7 @@ def backend(
     # Clients that are made only when they are needed are made now.
     monkeypatch.setenv("AWS_DEFAULT_REGION", stack.region)
     monkeypatch.setenv(ENDPOINT, api.url)
-    with mock_aws():
-        for item in stack.storage:
-            create_item(item, _clients["dynamodb"], _clients["s3"])
+    with empty_storage(stack, **_clients):
         wire.calls.clear()
         yield Backend(**_containers, **_clients, api=api, wire=wire, bucket=bucket_of(stack))
 
