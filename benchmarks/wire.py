@@ -19,7 +19,7 @@ from botocore.compat import HTTPHeaders
 from moto.core.botocore_stubber import BotocoreStubber
 
 from benchmarks import units
-from tests.support.network import Carry, Network, RawBody
+from tests.support.network import Network, RawBody, Send
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Wire(Network):
         self.log: list[Call] = []
         self.stand_in_cpu_s = 0.0
 
-    def carry(self, operation: str, request: AWSPreparedRequest, carry: Carry) -> Any:
+    def carry(self, operation: str, request: AWSPreparedRequest, carry: Send) -> Any:
         """Send one request to moto, or answer it where moto cannot."""
         began = time.perf_counter()
         service, _, name = operation.partition(".")

@@ -12,9 +12,9 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from tests.attacks.attacked import AttackedBackend, Users
-from tests.support.device import PATIENCE_S, Device, device
+from tests.support.device import TIMEOUT_S, Device, device
 
-MOST_CONNECTIONS = 20
+MAX_CONNECTIONS = 20
 """As the template has it."""
 
 
@@ -31,11 +31,11 @@ def test_a_flood_of_connections(open_backend: AttackedBackend, users: Users) -> 
 
         oldest = one(0)
         # Those that came at once are counted by those that come next.
-        list(flood.map(one, range(3 * MOST_CONNECTIONS)))
+        list(flood.map(one, range(3 * MAX_CONNECTIONS)))
         for number in range(4):
             one(number)
         delivered = bob.say(f"{users.bob}#{users.mallory}", "x")["delivered"]
-        assert 1 <= delivered <= MOST_CONNECTIONS
+        assert 1 <= delivered <= MAX_CONNECTIONS
         with pytest.raises(ConnectionClosed):
             oldest.receive()
 
@@ -54,7 +54,7 @@ def test_a_flood_of_chats(attacked: AttackedBackend, users: Users) -> None:
             mallory.send({"action": "sendmessage", "chatId": f"{number}#{number}", "text": "x"})
         began = time.monotonic()
         assert alice.say(users.chat_id, "still here")["delivered"] == 1
-        assert time.monotonic() - began < PATIENCE_S / 2
+        assert time.monotonic() - began < TIMEOUT_S / 2
         assert bob.receive()["text"] == "still here"
         answers = [mallory.receive() for _ in range(200)]
         assert sum(answer["type"] == "ack" for answer in answers) == 100
@@ -71,7 +71,7 @@ def sleeper(attacked: AttackedBackend, user_id: str) -> Iterator[None]:
         raw.connect((host, int(port)))
         url = f"{attacked.url}?{urlencode({'userId': user_id})}"
         with connect(
-            url, sock=raw, open_timeout=PATIENCE_S, close_timeout=0, compression=None, max_queue=1
+            url, sock=raw, open_timeout=TIMEOUT_S, close_timeout=0, compression=None, max_queue=1
         ):
             yield
 
@@ -94,7 +94,7 @@ def test_a_slow_reader(open_backend: AttackedBackend, users: Users) -> None:
         assert reached == 1
         began = time.monotonic()
         assert alice.say(users.chat_id, "still here")["delivered"] == 1
-        assert time.monotonic() - began < PATIENCE_S / 2
+        assert time.monotonic() - began < TIMEOUT_S / 2
         assert bob.receive()["text"] == "still here"
 
 

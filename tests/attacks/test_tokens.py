@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from websockets.sync.client import connect
 
 from tests.attacks.attacked import AttackedBackend, Users
-from tests.support.device import PATIENCE_S
+from tests.support.device import TIMEOUT_S
 from tests.support.issuer import AUDIENCE, Issuer, ec_key, rsa_key
 
 type Forgery = Callable[[Issuer, str], str]
@@ -160,7 +160,7 @@ def test_a_good_one_gets_in_either_way(token_backend: AttackedBackend, users: Us
     assert token_backend.issuer is not None
     token = token_backend.issuer.token(users.alice, aud=[AUDIENCE, "another"])
     headers = {"aUTHORIZATION": f"Bearer {token}"}
-    with connect(token_backend.url, additional_headers=headers, open_timeout=PATIENCE_S):
+    with connect(token_backend.url, additional_headers=headers, open_timeout=TIMEOUT_S):
         pass
     with token_backend.device(users.alice) as alice:
         assert alice.say(users.chat_id, "x")["type"] == "ack"

@@ -10,7 +10,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from tests.e2e.storage import request
-from tests.support.device import PATIENCE_S, device
+from tests.support.device import TIMEOUT_S, device
 from tests.support.document import CHAT, SCHEMAS, ref_of
 from tests.support.runner import Target, local_runner
 from tests.support.users import Pair
@@ -102,7 +102,7 @@ def test_what_ends_a_connection_does_so_with_the_documents_code(
     with connect(f"{chat_url}?userId={pair.first}", compression=None) as socket:
         socket.send(data)
         with pytest.raises(ConnectionClosed) as closed:
-            socket.recv(PATIENCE_S)
+            socket.recv(TIMEOUT_S)
     assert closed.value.rcvd is not None
     assert str(closed.value.rcvd.code) == code
 

@@ -11,10 +11,10 @@ from tests.support.backend import Backend
 from tests.support.clock import Clock
 from tests.support.network import (
     ANY,
-    Carry,
     Fault,
+    FaultAction,
     Network,
-    Strike,
+    Send,
     answer_lost,
     failing,
     killed_after,
@@ -26,7 +26,7 @@ from tests.support.scene import Scene
 
 pytestmark = pytest.mark.usefixtures("clock")
 
-STRIKES = [killed_before, killed_after, throttled, failing, lost_on_its_way, answer_lost]
+FAULT_ACTIONS = [killed_before, killed_after, throttled, failing, lost_on_its_way, answer_lost]
 # Who sends, two look-ups, the transaction, four pushes, the dead one's row.
 CALLS = 9
 
@@ -40,9 +40,11 @@ def test_a_message_makes_as_many_calls_as_are_struck_here(backend: Backend, wire
     scene.check_all_reached()
 
 
-@pytest.mark.parametrize("strike", STRIKES)
+@pytest.mark.parametrize("strike", FAULT_ACTIONS)
 @pytest.mark.parametrize("call", range(CALLS))
-def test_one_call_goes_wrong(backend: Backend, wire: Network, strike: Strike, call: int) -> None:
+def test_one_call_goes_wrong(
+    backend: Backend, wire: Network, strike: FaultAction, call: int
+) -> None:
     scene = Scene(backend)
     fault = Fault(ANY, strike, after=call, times=1)
     with wire.broken(fault):
@@ -56,7 +58,7 @@ def test_one_call_goes_wrong(backend: Backend, wire: Network, strike: Strike, ca
 @pytest.mark.parametrize("strike", [throttled, failing, lost_on_its_way, answer_lost])
 @pytest.mark.parametrize("call", range(CALLS))
 def test_all_calls_from_one_on_go_wrong(
-    backend: Backend, wire: Network, strike: Strike, call: int
+    backend: Backend, wire: Network, strike: FaultAction, call: int
 ) -> None:
     scene = Scene(backend)
     with wire.broken(Fault(ANY, strike, after=call)):
@@ -76,7 +78,7 @@ def test_all_calls_from_one_on_go_wrong(
     ids=lambda strikes: " and ".join(strike.__name__ for strike in strikes),
 )
 def test_two_calls_go_wrong(
-    backend: Backend, wire: Network, strikes: tuple[Strike, Strike]
+    backend: Backend, wire: Network, strikes: tuple[FaultAction, FaultAction]
 ) -> None:
     """The second may strike a resend: where the first one kills, the client comes again."""
     for first, second in itertools.combinations(range(CALLS), 2):
@@ -92,9 +94,9 @@ def test_two_calls_go_wrong(
         scene.check_all_reached()
 
 
-@pytest.mark.parametrize("strike", STRIKES)
+@pytest.mark.parametrize("strike", FAULT_ACTIONS)
 def test_the_only_attempt_goes_wrong_at_any_call(
-    backend: Backend, wire: Network, strike: Strike
+    backend: Backend, wire: Network, strike: FaultAction
 ) -> None:
     """Nobody sends again: an ack must be true all the same, and no push may be of nothing."""
     for call in range(CALLS):
@@ -108,16 +110,16 @@ def test_the_only_attempt_goes_wrong_at_any_call(
             assert scene.received(connection_id) <= stored
 
 
-@pytest.mark.parametrize("strike", [None, *STRIKES])
+@pytest.mark.parametrize("strike", [None, *FAULT_ACTIONS])
 @pytest.mark.parametrize("call", range(CALLS))
 def test_device_that_connects_before_a_call_gets_the_message_on_that_connection(
-    backend: Backend, wire: Network, strike: Strike | None, call: int
+    backend: Backend, wire: Network, strike: FaultAction | None, call: int
 ) -> None:
     """And its catch-up runs at once, before the sender goes on or tries again."""
     scene = Scene(backend)
     opened = []
 
-    def connect(request: AWSPreparedRequest, carry: Carry) -> AWSResponse | None:
+    def connect(request: AWSPreparedRequest, carry: Send) -> AWSResponse | None:
         opened.append(backend.catch_up(scene.second, since=0))
         return strike(request, carry) if strike else carry()
 
@@ -226,7 +228,7 @@ def test_an_end_may_be_told_before_the_beginning(backend: Backend) -> None:
 @pytest.mark.parametrize("strike", [killed_before, killed_after, throttled, lost_on_its_way])
 @pytest.mark.parametrize("call", range(4))
 def test_a_replay_goes_wrong_and_is_run_again(
-    backend: Backend, wire: Network, strike: Strike, call: int
+    backend: Backend, wire: Network, strike: FaultAction, call: int
 ) -> None:
     scene = Scene(backend)
     scene.try_once("c-1")
@@ -241,7 +243,7 @@ def test_a_replay_goes_wrong_and_is_run_again(
 @pytest.mark.parametrize("strike", [killed_before, killed_after, throttled, lost_on_its_way])
 @pytest.mark.parametrize("call", range(2))
 def test_connecting_goes_wrong_and_the_client_connects_again(
-    backend: Backend, wire: Network, strike: Strike, call: int
+    backend: Backend, wire: Network, strike: FaultAction, call: int
 ) -> None:
     scene = Scene(backend)
     scene.try_once()

@@ -8,8 +8,8 @@ from tests.support.backend import Backend
 from tests.support.network import (
     ANY,
     Fault,
+    FaultAction,
     Network,
-    Strike,
     answer_lost,
     failing,
     killed_after,
@@ -20,7 +20,7 @@ from tests.support.scene import Scene
 
 pytestmark = pytest.mark.usefixtures("clock")
 
-STRIKES = [killed_before, killed_after, failing, lost_on_its_way, answer_lost]
+FAULT_ACTIONS = [killed_before, killed_after, failing, lost_on_its_way, answer_lost]
 # As without a file, and: a look at it, and its tag.
 CALLS = 11
 
@@ -56,8 +56,10 @@ def test_a_file_makes_as_many_calls_as_are_struck_here(backend: Backend, wire: N
     scene.check_all_reached()
 
 
-@pytest.mark.parametrize("strike", STRIKES)
-def test_a_message_never_outlives_its_file(backend: Backend, wire: Network, strike: Strike) -> None:
+@pytest.mark.parametrize("strike", FAULT_ACTIONS)
+def test_a_message_never_outlives_its_file(
+    backend: Backend, wire: Network, strike: FaultAction
+) -> None:
     for call in range(CALLS):
         scene = FileScene(backend)
         with wire.broken(Fault(ANY, strike, after=call, times=1)):
@@ -70,7 +72,9 @@ def test_a_message_never_outlives_its_file(backend: Backend, wire: Network, stri
 
 
 @pytest.mark.parametrize("strike", [failing, lost_on_its_way, answer_lost])
-def test_all_calls_from_one_on_go_wrong(backend: Backend, wire: Network, strike: Strike) -> None:
+def test_all_calls_from_one_on_go_wrong(
+    backend: Backend, wire: Network, strike: FaultAction
+) -> None:
     for call in range(CALLS):
         scene = FileScene(backend)
         with wire.broken(Fault(ANY, strike, after=call)):

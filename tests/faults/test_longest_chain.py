@@ -18,7 +18,7 @@ from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
 from local.template.model import Stack
 from tests.support import events
 from tests.support.backend import Backend, Container
-from tests.support.network import ANY, Carry, Fault, answer, leaves_out, throttled
+from tests.support.network import ANY, Fault, Send, answer, leaves_out, throttled
 
 # The first retry of botocore's standard mode comes after a random pause of up to a second:
 # https://docs.aws.amazon.com/boto3/latest/guide/retries.html
@@ -130,7 +130,7 @@ def duration(
     """Run a function while every call may be late or fail; return how long it took, in seconds."""
     clients: Any = container.modules["chat.aws"]
 
-    def behave(request: AWSPreparedRequest, carry: Carry) -> AWSResponse | None:
+    def behave(request: AWSPreparedRequest, carry: Send) -> AWSResponse | None:
         operation, _ = backend.wire.requests[-1]
         service = operation.partition(".")[0]
         outcome = choices.among(

@@ -36,18 +36,18 @@ from tests.support.network import (
 )
 
 USERS = ("ann", "bob", "cem")
-STRIKES = [killed_before, killed_after, throttled, failing, lost_on_its_way, answer_lost]
+FAULT_ACTIONS = [killed_before, killed_after, throttled, failing, lost_on_its_way, answer_lost]
 # How late a message may be stored after it was received: an integration runs up to 29 s.
 LATEST_MS = 29_000
 INDEX_LAG_S = 1.9
 MAX_WRITE_S = 0.01
 # A replay in the model ends after so many messages, so that clients must go on.
-MOST_MESSAGES = 4
+MAX_MESSAGES = 4
 
 faults = st.none() | st.builds(
     Fault,
     operation=st.just(ANY),
-    strike=st.sampled_from(STRIKES),
+    strike=st.sampled_from(FAULT_ACTIONS),
     after=st.integers(0, 10),
     times=st.sampled_from([1, 2, 100]),
 )
@@ -342,7 +342,7 @@ def test_everyone_ends_up_with_what_was_sent_to_them(backend: Backend, clock: Cl
         module.messages,
         module.files,
         module.push,
-        max_messages=MOST_MESSAGES,
+        max_messages=MAX_MESSAGES,
     )
     try:
         run_state_machine_as_test(

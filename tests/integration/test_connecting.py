@@ -7,8 +7,8 @@ from tests.support import events
 from tests.support.backend import Backend, Logs
 from tests.support.network import (
     Fault,
+    FaultAction,
     Network,
-    Strike,
     denied,
     failing,
     lost_on_its_way,
@@ -55,7 +55,7 @@ def test_a_malformed_user_id_is_refused_with_400(backend: Backend, user_id: str)
 
 @pytest.mark.parametrize("fault", [throttled, failing, lost_on_its_way])
 def test_a_handshake_is_refused_with_503_while_the_table_is_not_there(
-    backend: Backend, wire: Network, fault: Strike
+    backend: Backend, wire: Network, fault: FaultAction
 ) -> None:
     with wire.broken(Fault("dynamodb.PutItem", fault)):
         assert refused(backend, {"userId": "user123"}) == (503, "unavailable")

@@ -10,7 +10,7 @@ from moto import mock_aws
 from tests.support import events
 from tests.support.backend import Backend, Container, Logs
 from tests.support.management_api import ManagementApi
-from tests.support.network import Carry, Fault, Network, throttled
+from tests.support.network import Fault, Network, Send, throttled
 from tests.support.stack import container, loaded
 
 NOW = int(time.time() * 1000)
@@ -120,7 +120,7 @@ def test_two_connections_at_once_close_the_two_oldest(backend: Backend, wire: Ne
     *oldest, youngest = fill(backend)
     together = Barrier(2)
 
-    def meet(_: object, carry: Carry) -> Any:
+    def meet(_: object, carry: Send) -> Any:
         together.wait(10)
         return carry()
 

@@ -9,8 +9,8 @@ from tests.support import events
 from tests.support.backend import Backend, Logs
 from tests.support.network import (
     Fault,
+    FaultAction,
     Network,
-    Strike,
     answer_lost,
     denied,
     failing,
@@ -145,7 +145,7 @@ def test_a_push_that_fails_undoes_nothing(backend: Backend, logs: Logs, status: 
 
 @pytest.mark.parametrize("fault", [lost_on_its_way, not_reached_in_time, no_one_there])
 def test_a_push_that_is_not_answered_undoes_nothing(
-    backend: Backend, wire: Network, fault: Strike
+    backend: Backend, wire: Network, fault: FaultAction
 ) -> None:
     sender, recipient = backend.connect("user123"), backend.connect("user456")
     with wire.broken(Fault("apigatewaymanagementapi.PostToConnection", fault)):
@@ -179,7 +179,7 @@ def test_connections_that_cannot_be_looked_up_cost_time_only(
     "fault", [throttled, failing, lost_on_its_way, not_reached_in_time, no_one_there]
 )
 def test_what_cannot_be_stored_is_neither_pushed_nor_acknowledged(
-    backend: Backend, wire: Network, fault: Strike
+    backend: Backend, wire: Network, fault: FaultAction
 ) -> None:
     sender, recipient = backend.connect("user123"), backend.connect("user456")
     with wire.broken(Fault("dynamodb.PutItem", fault)):

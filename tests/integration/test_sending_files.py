@@ -12,11 +12,11 @@ import pytest
 from tests.support import events
 from tests.support.backend import Backend, Container, Logs
 from tests.support.network import (
-    Carry,
     Fault,
+    FaultAction,
     Killed,
     Network,
-    Strike,
+    Send,
     killed_before,
     lost_on_its_way,
     s3_answers,
@@ -198,7 +198,7 @@ def test_a_file_is_kept_before_its_message_is_stored(backend: Backend, wire: Net
 
 @pytest.mark.parametrize("fault", [s3_answers(503, "SlowDown"), s3_answers(500), lost_on_its_way])
 def test_no_message_is_stored_whose_file_could_not_be_kept(
-    backend: Backend, wire: Network, fault: Strike
+    backend: Backend, wire: Network, fault: FaultAction
 ) -> None:
     sender, recipient = backend.connect("user123"), backend.connect("user456")
     file_key = backend.upload(sender, PHOTO)
@@ -224,7 +224,7 @@ def test_two_who_send_a_file_at_once_may_try_again(backend: Backend, wire: Netwo
     ],
 )
 def test_what_s3_should_never_say_is_our_mistake(
-    backend: Backend, wire: Network, operation: str, fault: Strike
+    backend: Backend, wire: Network, operation: str, fault: FaultAction
 ) -> None:
     sender = backend.connect("user123")
     file_key = backend.upload(sender, PHOTO)
@@ -325,7 +325,7 @@ def test_a_slow_file_leaves_the_message_less_time(backend: Backend, wire: Networ
     sender = backend.connect("user123")
     file_key = backend.upload(sender, PHOTO)
 
-    def slow(_: object, carry: Carry) -> Any:
+    def slow(_: object, carry: Send) -> Any:
         threading.Event().wait(0.6)
         return carry()
 

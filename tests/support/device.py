@@ -10,7 +10,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from tests.support.conversation import Conversation
 
-PATIENCE_S = 20
+TIMEOUT_S = 20
 
 
 class Device:
@@ -24,7 +24,7 @@ class Device:
         self._socket.send(text)
 
     def receive(self) -> dict[str, Any]:
-        frame: dict[str, Any] = json.loads(self._socket.recv(PATIENCE_S))
+        frame: dict[str, Any] = json.loads(self._socket.recv(TIMEOUT_S))
         self._conversation.received(frame)
         return frame
 
@@ -40,5 +40,5 @@ class Device:
 @contextmanager
 def device(url: str, **query: str) -> Iterator[Device]:
     target = f"{url}?{urlencode(query)}" if query else url
-    with connect(target, open_timeout=PATIENCE_S, compression=None) as socket:
+    with connect(target, open_timeout=TIMEOUT_S, compression=None) as socket:
         yield Device(socket)

@@ -17,9 +17,9 @@ from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, Re
 from botocore.httpsession import URLLib3Session
 from moto.core.botocore_stubber import BotocoreStubber
 
-type Carry = Callable[[], AWSResponse | None]
+type Send = Callable[[], AWSResponse | None]
 """Does the real thing. Returns nothing where moto does not stand in, and real HTTP does."""
-type Strike = Callable[[AWSPreparedRequest, Carry], AWSResponse | None]
+type FaultAction = Callable[[AWSPreparedRequest, Send], AWSResponse | None]
 """Is given a request and the real thing, and does what it likes with them."""
 
 
@@ -40,10 +40,10 @@ def answer(request: AWSPreparedRequest, status: int, code: str) -> AWSResponse:
     return AWSResponse(request.url, status, headers, RawBody(body.encode()))
 
 
-def s3_answers(status: int, code: str = "") -> Strike:
+def s3_answers(status: int, code: str = "") -> FaultAction:
     """Make S3 answer with an error: a status alone where it was asked for a HEAD."""
 
-    def strike(request: AWSPreparedRequest, _: Carry) -> AWSResponse:
+    def strike(request: AWSPreparedRequest, _: Send) -> AWSResponse:
         body = f"<Error><Code>{code}</Code></Error>" if code else ""
         return AWSResponse(request.url, status, HTTPHeaders(), RawBody(body.encode()))
 
@@ -66,46 +66,46 @@ class Fault:
     """
 
     operation: str
-    strike: Strike
+    strike: FaultAction
     after: int = 0
     times: int = 1_000_000
 
 
-def throttled(request: AWSPreparedRequest, _: Carry) -> AWSResponse | None:
+def throttled(request: AWSPreparedRequest, _: Send) -> AWSResponse | None:
     return answer(request, 400, "ThrottlingException")
 
 
-def failing(request: AWSPreparedRequest, _: Carry) -> AWSResponse | None:
+def failing(request: AWSPreparedRequest, _: Send) -> AWSResponse | None:
     return answer(request, 500, "InternalServerError")
 
 
-def denied(request: AWSPreparedRequest, _: Carry) -> AWSResponse | None:
+def denied(request: AWSPreparedRequest, _: Send) -> AWSResponse | None:
     return answer(request, 400, "AccessDeniedException")
 
 
-def lost_on_its_way(request: AWSPreparedRequest, _: Carry) -> AWSResponse | None:
+def lost_on_its_way(request: AWSPreparedRequest, _: Send) -> AWSResponse | None:
     raise ReadTimeoutError(endpoint_url=request.url)
 
 
-def not_reached_in_time(request: AWSPreparedRequest, _: Carry) -> AWSResponse | None:
+def not_reached_in_time(request: AWSPreparedRequest, _: Send) -> AWSResponse | None:
     raise ConnectTimeoutError(endpoint_url=request.url)
 
 
-def no_one_there(request: AWSPreparedRequest, _: Carry) -> AWSResponse | None:
+def no_one_there(request: AWSPreparedRequest, _: Send) -> AWSResponse | None:
     """The connection is refused, or the name has no address."""
     raise EndpointConnectionError(endpoint_url=request.url, error="refused")
 
 
-def answer_lost(request: AWSPreparedRequest, carry: Carry) -> AWSResponse | None:
+def answer_lost(request: AWSPreparedRequest, carry: Send) -> AWSResponse | None:
     """The service does it, and we never hear."""
     carry()
     raise ReadTimeoutError(endpoint_url=request.url)
 
 
-def leaves_out(key: str) -> Strike:
+def leaves_out(key: str) -> FaultAction:
     """Make DynamoDB answer a BatchGetItem without one row (`UnprocessedKeys`)."""
 
-    def strike(request: AWSPreparedRequest, carry: Carry) -> AWSResponse | None:
+    def strike(request: AWSPreparedRequest, carry: Send) -> AWSResponse | None:
         response = carry()
         assert response is not None
         (table,) = (answer := json.loads(response.content))["Responses"]
@@ -119,7 +119,7 @@ def leaves_out(key: str) -> Strike:
     return strike
 
 
-def taken(request: AWSPreparedRequest, _: Carry) -> AWSResponse | None:
+def taken(request: AWSPreparedRequest, _: Send) -> AWSResponse | None:
     """Another message has the key that a PutItem wants."""
     body = {
         "__type": "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException",
@@ -129,17 +129,17 @@ def taken(request: AWSPreparedRequest, _: Carry) -> AWSResponse | None:
     return AWSResponse(request.url, 400, HTTPHeaders(), RawBody(json.dumps(body).encode()))
 
 
-def index_behind(request: AWSPreparedRequest, _: Carry) -> AWSResponse | None:
+def index_behind(request: AWSPreparedRequest, _: Send) -> AWSResponse | None:
     """The index does not show any of the rows that a Query asks for, yet."""
     body = json.dumps({"Items": [], "Count": 0, "ScannedCount": 0})
     return AWSResponse(request.url, 200, HTTPHeaders(), RawBody(body.encode()))
 
 
-def killed_before(_: AWSPreparedRequest, __: Carry) -> AWSResponse | None:
+def killed_before(_: AWSPreparedRequest, __: Send) -> AWSResponse | None:
     raise Killed
 
 
-def killed_after(_: AWSPreparedRequest, carry: Carry) -> AWSResponse | None:
+def killed_after(_: AWSPreparedRequest, carry: Send) -> AWSResponse | None:
     carry()
     raise Killed
 
@@ -194,7 +194,7 @@ class Network:
             for fault in faults:
                 self._faults.remove(fault)
 
-    def carry(self, operation: str, request: AWSPreparedRequest, carry: Carry) -> Any:
+    def carry(self, operation: str, request: AWSPreparedRequest, carry: Send) -> Any:
         with self._lock:
             if self.is_dead:
                 raise Killed
