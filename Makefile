@@ -50,9 +50,11 @@ format: $(STAMP) $(NODE_STAMP) ## let ruff and ESLint rewrite what they can
 	$(BIN)/ruff format .
 	node_modules/.bin/eslint --fix .
 
-lock: $(STAMP) ## pin the newest versions in requirements-dev.txt
+lock: $(STAMP) ## pin the newest versions in requirements-dev.txt, and those of package.json
 	$(BIN)/pip-compile --quiet --upgrade --extra dev --strip-extras --no-header \
 		--no-emit-index-url --no-emit-find-links --output-file requirements-dev.txt pyproject.toml
+	npm install --package-lock-only --silent
+	node -e 'const fs = require("fs"), lock = JSON.parse(fs.readFileSync("package-lock.json")); for (const each of Object.values(lock.packages)) { delete each.funding; delete each.resolved; } fs.writeFileSync("package-lock.json", JSON.stringify(lock, null, 2) + "\n");'
 
 audit: ## look for known vulnerabilities in what is pinned (needs pipx and the internet)
 	pipx run pip-audit --no-deps --disable-pip -r shared/requirements.txt \

@@ -171,3 +171,9 @@ def test_links_within_the_repository_lead_somewhere(page: str) -> None:
             headings = re.findall(r"^#+ (.*)$", linked.read_text(), re.MULTILINE)
             anchors = {re.sub(r"[^\w -]", "", each).lower().replace(" ", "-") for each in headings}
             assert anchor in anchors, target
+
+
+@pytest.mark.parametrize("name", ["package-lock.json", "requirements-dev.txt"])
+def test_lock_file_names_no_host(name: str) -> None:
+    """Where packages come from is each machine's affair. `make lock` writes both files so."""
+    assert "://" not in (ROOT / name).read_text()
