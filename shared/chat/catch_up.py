@@ -87,12 +87,12 @@ class CatchUp:
                 self._look_again(request, run)
         except _Left:
             self._connections.remove(request.connection_id, request.user_id)
-            logger.info("left while catching up", pushed=len(run.pushed))
+            logger.info("left while catching up", replayed=len(run.pushed))
         except Unavailable as error:
-            logger.info("catch-up interrupted", pushed=len(run.pushed), cause=cause_of(error))
+            logger.info("catch-up interrupted", replayed=len(run.pushed), cause=cause_of(error))
             raise
         else:
-            logger.info("caught up", pushed=len(run.pushed), complete=complete)
+            logger.info("caught up", replayed=len(run.pushed), complete=complete)
         count("CatchUps")
 
     def _push_missed(self, request: CatchUpRequest, run: _Run) -> bool:

@@ -84,12 +84,12 @@ def test_a_catch_up_ends_in_one_line(backend: Backend, logs: Logs, wire: Network
     backend.api.leaves_after[gone] = 1
     logs()
     backend.run_queue()
-    assert the_outcome(logs) == ("left while catching up", {"pushed": 1})
+    assert the_outcome(logs) == ("left while catching up", {"replayed": 1})
 
     backend.connect("user456", since="0")
     logs()
     backend.run_queue()
-    assert the_outcome(logs) == ("caught up", {"pushed": 1, "complete": True})
+    assert the_outcome(logs) == ("caught up", {"replayed": 1, "complete": True})
 
     backend.connect("user456", since="0")
     logs()
@@ -97,7 +97,7 @@ def test_a_catch_up_ends_in_one_line(backend: Backend, logs: Logs, wire: Network
     with wire.broken(Fault("dynamodb.Query", throttled)), pytest.raises(Exception, match="busy"):
         backend.send_message(event)
     cause = "ThrottlingException: ThrottlingException (Query)"
-    assert the_outcome(logs) == ("catch-up interrupted", {"pushed": 0, "cause": cause})
+    assert the_outcome(logs) == ("catch-up interrupted", {"replayed": 0, "cause": cause})
 
 
 def test_a_refused_handshake_ends_in_one_line(backend: Backend, logs: Logs) -> None:
