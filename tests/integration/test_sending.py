@@ -1,12 +1,12 @@
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from types import SimpleNamespace
 
 import pytest
 
 from tests.support import events
 from tests.support.backend import Backend, Logs
+from tests.support.clock import Clock
 from tests.support.network import (
     Fault,
     FaultAction,
@@ -248,15 +248,13 @@ def test_a_throttled_chat_gives_up_within_its_timeout(
     sender = backend.connect("user123")
     frame = {"action": "sendmessage", "chatId": CHAT, "text": "y"}
     modules = backend.send_message.modules
-    clock = SimpleNamespace(now=0.0)
-    clock.monotonic = lambda: clock.now
-    clock.sleep = lambda pause: setattr(clock, "now", clock.now + pause)
+    clock = Clock()
     for name in ("retry", "delivery"):
         monkeypatch.setattr(modules[f"chat.{name}"], "time", clock)
     monkeypatch.setattr(modules["chat.messages"], "STORE_TIMEOUT_S", 2.0)
     with wire.broken(Fault("dynamodb.PutItem", throttled)):
         assert backend.send(sender, frame)["code"] == "unavailable"
-    assert 0 < clock.now <= 2.0
+    assert 0 < clock.slept_s <= 2.0
 
 
 def test_one_millisecond_in_two_chats_is_no_clash(backend: Backend) -> None:
