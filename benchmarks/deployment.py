@@ -14,12 +14,13 @@ from unittest.mock import patch
 import boto3
 from moto import mock_aws
 
-from benchmarks.wire import Wire, wire
+from benchmarks.wire import Wire
 from local.storage.create import create_item
 from local.template.model import Stack
 from tests.support import events
 from tests.support.backend import ROOT, Backend, Container
 from tests.support.management_api import ManagementApi
+from tests.support.network import between_botocore_and_moto
 from tests.support.stack import bucket_of, containers, loaded
 
 LONG_AGO_MS = 60_000
@@ -94,7 +95,7 @@ def deployment() -> Iterator[Deployment]:
         patch.object(sys, "path", [str(ROOT / "shared"), *sys.path]),
         redirect_stdout(log),
         mock_aws(),
-        wire() as between,
+        between_botocore_and_moto(Wire()) as between,
     ):
         # Moto stands in for these two, and is not to be counted.
         with patch.object(Wire, "carry", lambda _self, _operation, _request, carry: carry()):

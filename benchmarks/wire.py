@@ -8,15 +8,11 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
-from unittest.mock import patch
 
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.compat import HTTPHeaders
-from moto.core.botocore_stubber import BotocoreStubber
 
 from benchmarks import units
 from tests.support.network import Network, RawBody, Send
@@ -100,24 +96,3 @@ def depth(calls: list[Call]) -> int:
         before = (steps for other, steps in chain.items() if other.ended <= call.began)
         chain[call] = 1 + max(before, default=0)
     return max(chain.values(), default=0)
-
-
-@contextmanager
-def wire() -> Iterator[Wire]:
-    """Put a `Wire` between botocore and moto."""
-    real = BotocoreStubber.__call__
-    between = Wire()
-
-    def call(
-        self: BotocoreStubber,
-        event_name: str,
-        request: AWSPreparedRequest,
-        **more: Any,
-    ) -> Any:
-        _, service, operation = event_name.split(".")
-        return between.carry(
-            f"{service}.{operation}", request, lambda: real(self, event_name, request, **more)
-        )
-
-    with patch.object(BotocoreStubber, "__call__", call):
-        yield between

@@ -14,7 +14,7 @@ from local.template.model import Stack
 from tests.support.backend import Backend, Container, Logs
 from tests.support.embedded_storage import empty_storage
 from tests.support.management_api import ManagementApi, management_api
-from tests.support.network import Network, network
+from tests.support.network import Network, between_botocore_and_moto
 from tests.support.stack import ENDPOINT, bucket_of, containers, loaded
 
 
@@ -48,7 +48,7 @@ def api(_api: ManagementApi) -> ManagementApi:
 @pytest.fixture
 def wire() -> Iterator[Network]:
     """The network between the functions and AWS."""
-    with network() as between:
+    with between_botocore_and_moto(Network()) as between:
         yield between
 
 

@@ -272,10 +272,9 @@ def _messages_in(operation: str, request: AWSPreparedRequest) -> list[str]:
 
 
 @contextmanager
-def network() -> Iterator[Network]:
-    """Put a `Network` between botocore and moto."""
+def between_botocore_and_moto[N: Network](between: N) -> Iterator[N]:
+    """Send every call of botocore's through a network before moto answers it."""
     real = BotocoreStubber.__call__
-    between = Network()
 
     def call(
         self: BotocoreStubber, event_name: str, request: AWSPreparedRequest, **more: Any
