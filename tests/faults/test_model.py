@@ -40,7 +40,7 @@ FAULT_ACTIONS = [killed_before, killed_after, throttled, failing, lost_on_its_wa
 # How late a message may be stored after it was received: an integration runs up to 29 s.
 LATEST_MS = 29_000
 INDEX_LAG_S = 1.9
-MAX_WRITE_S = 0.01
+MAX_WRITE_S = 0.8
 # A replay in the model ends after so many messages, so that clients must go on.
 MAX_MESSAGES = 4
 
