@@ -24,8 +24,8 @@ NAMES = [
 ]
 
 
-def read(header: str) -> tuple[str, str]:
-    """Read a header as RFC 6266 has it read: its type, and the name that is preferred."""
+def parse(header: str) -> tuple[str, str]:
+    """Parse a header as RFC 6266 says: return its type, and the file name that clients prefer."""
     extended = re.search(r"filename\*=UTF-8''([A-Za-z0-9!#$&+.^_`|~%-]+)$", header)
     quoted = re.search(r'; filename="([^"\\]*)"', header)
     assert quoted
@@ -33,13 +33,13 @@ def read(header: str) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_file_is_called_by_its_own_name(name: str) -> None:
-    assert read(attachment(name)) == ("attachment", name)
-    assert read(inline(name)) == ("inline", name)
+def test_header_has_the_file_name_unchanged(name: str) -> None:
+    assert parse(attachment(name)) == ("attachment", name)
+    assert parse(inline(name)) == ("inline", name)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_parser_that_is_not_ours_reads_the_same(name: str) -> None:
+def test_parser_of_the_email_package_reads_the_file_name(name: str) -> None:
     message = EmailMessage()
     message["Content-Disposition"] = attachment(name)
     fallback = re.sub(r"[^ !#-$&-\[\]-~]", "_", name)
@@ -48,15 +48,15 @@ def test_a_parser_that_is_not_ours_reads_the_same(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_header_is_plain_ascii_in_one_line(name: str) -> None:
+def test_header_is_printable_ascii_in_one_line(name: str) -> None:
     assert re.fullmatch(r"[ -~]+", attachment(name))
 
 
-def test_a_plain_name_is_written_plainly() -> None:
+def test_plain_file_name_needs_no_extended_parameter() -> None:
     assert attachment("a b.jpg") == 'attachment; filename="a b.jpg"'
 
 
-def test_an_old_client_gets_a_name_that_it_can_read() -> None:
+def test_fallback_file_name_replaces_special_characters() -> None:
     expected = (
         "attachment; filename=\"na_ve _100__.txt\"; filename*=UTF-8''na%C3%AFve%20%22100%25%22.txt"
     )

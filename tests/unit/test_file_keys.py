@@ -11,11 +11,11 @@ FOLDER = "0ed1a8c2-9d5f-4a43-8a8e-000000000001"
 COMPOSED, DECOMPOSED = "caf\u00e9.txt", "cafe\u0301.txt"
 
 
-def named(name: object) -> str:
+def key_of(name: object) -> str:
     return new_key(ClientFrame({"fileName": name}), CHAT)
 
 
-def read(key: object) -> str | None:
+def parse(key: object) -> str:
     return key_in(ClientFrame({"fileKey": key}), CHAT)
 
 
@@ -38,46 +38,46 @@ def read(key: object) -> str | None:
         DECOMPOSED,
     ],
 )
-def test_a_name_is_kept_as_it_is_and_its_key_can_be_read_again(name: str) -> None:
-    key = named(name)
+def test_file_name_is_unchanged_in_its_key_and_the_key_is_accepted(name: str) -> None:
+    key = key_of(name)
     assert key.startswith("user123#user456/")
     assert name_in(key) == name
-    assert read(key) == key
+    assert parse(key) == key
 
 
-def test_no_two_files_share_a_key() -> None:
-    assert named("a") != named("a")
+def test_two_uploads_of_one_file_name_get_two_keys() -> None:
+    assert key_of("a") != key_of("a")
 
 
-def test_names_that_differ_in_unicode_form_are_two_names() -> None:
-    assert name_in(named(COMPOSED)) != name_in(named(DECOMPOSED))
+def test_file_names_in_different_unicode_forms_stay_different() -> None:
+    assert name_in(key_of(COMPOSED)) != name_in(key_of(DECOMPOSED))
 
 
 @pytest.mark.parametrize("name", ["a/b", "../a", "/", "a\\b", "..\\a", ".", ".."])
-def test_a_name_that_leads_elsewhere_is_refused(name: str) -> None:
+def test_file_name_with_a_path_is_refused(name: str) -> None:
     with pytest.raises(InvalidRequest, match="`fileName` must not"):
-        named(name)
+        key_of(name)
 
 
 @pytest.mark.parametrize("char", list("\x00\t\n\r\x1b\x7f\x85\x9f\u2028\u2029"))
-def test_a_name_of_several_lines_or_with_controls_is_refused(char: str) -> None:
+def test_file_name_with_a_control_character_or_line_break_is_refused(char: str) -> None:
     with pytest.raises(InvalidRequest, match="`fileName` must not"):
-        named(f"a{char}.jpg")
+        key_of(f"a{char}.jpg")
 
 
 @pytest.mark.parametrize("char", list("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"))
-def test_a_name_that_turns_the_direction_of_writing_is_refused(char: str) -> None:
+def test_file_name_that_turns_the_direction_of_writing_is_refused(char: str) -> None:
     with pytest.raises(InvalidRequest, match="direction of writing"):
-        named(f"photo_{char}gpj.exe")
+        key_of(f"photo_{char}gpj.exe")
 
 
 @pytest.mark.parametrize("name", ["", "x" * 256, None, 7, ["a"]])
-def test_what_is_no_name_is_refused(name: object) -> None:
+def test_file_name_of_wrong_type_or_length_is_refused(name: object) -> None:
     with pytest.raises(InvalidRequest, match="`fileName`"):
-        named(name)
+        key_of(name)
 
 
-def test_a_name_that_s3_could_not_hold_is_refused() -> None:
+def test_file_name_whose_key_is_too_long_for_s3_is_refused() -> None:
     longest = "😀" * 242 + "x" * 3
     chat = Chat((UserId("a"), UserId("b")))
     assert len(new_key(ClientFrame({"fileName": longest}), chat).encode()) == 1012
@@ -99,9 +99,9 @@ def test_a_name_that_s3_could_not_hold_is_refused() -> None:
         "a.jpg",
     ],
 )
-def test_a_key_that_does_not_lie_in_the_chat_is_forbidden(key: str) -> None:
+def test_file_key_outside_the_chat_is_forbidden(key: str) -> None:
     with pytest.raises(Forbidden, match="`fileKey` must be of a file in this chat"):
-        read(key)
+        parse(key)
 
 
 @pytest.mark.parametrize(
@@ -125,17 +125,17 @@ def test_a_key_that_does_not_lie_in_the_chat_is_forbidden(key: str) -> None:
         f"{FOLDER}/{'😀' * 255}",
     ],
 )
-def test_a_key_that_no_upload_ever_had_is_not_found(rest: str) -> None:
+def test_file_key_that_no_upload_can_have_is_not_found(rest: str) -> None:
     with pytest.raises(NotFound, match="exactly as"):
-        read(f"user123#user456/{rest}")
+        parse(f"user123#user456/{rest}")
 
 
 @pytest.mark.parametrize("key", ["", None, 7, ["x"], "x" * 1025, "\ud800"])
-def test_what_is_no_key_is_refused(key: object) -> None:
+def test_file_key_that_is_no_valid_string_is_refused(key: object) -> None:
     with pytest.raises(InvalidRequest, match="`fileKey`"):
-        read(key)
+        parse(key)
 
 
-def test_a_missing_key_is_named() -> None:
+def test_missing_file_key_is_named_in_the_error() -> None:
     with pytest.raises(InvalidRequest, match="`fileKey` is missing"):
         key_in(ClientFrame({}), CHAT)

@@ -5,12 +5,12 @@ from chat.identity import user_id_in
 
 
 @pytest.mark.parametrize("user_id", ["a", "user123", "A.z_9@x+y=:|-", "o'neil~1", "u" * 128])
-def test_a_user_id_names_who_connects(user_id: str) -> None:
+def test_valid_user_id_is_accepted(user_id: str) -> None:
     assert user_id_in({"userId": user_id}) == user_id
 
 
 @pytest.mark.parametrize("query", [{}, {"userId": ""}, {"userid": "user123"}])
-def test_nobody_may_not_connect(query: dict[str, str]) -> None:
+def test_missing_user_id_is_unauthorized(query: dict[str, str]) -> None:
     with pytest.raises(Unauthorized, match="userId"):
         user_id_in(query)
 
@@ -19,10 +19,10 @@ def test_nobody_may_not_connect(query: dict[str, str]) -> None:
     "user_id",
     ["u" * 129, "a#b", "a/b", "a\n", "\na", "é", "ａ", "a\x00", "٣", "a,b", "😀"],
 )
-def test_who_cannot_exist_may_not_connect(user_id: str) -> None:
+def test_malformed_user_id_is_refused(user_id: str) -> None:
     with pytest.raises(InvalidRequest, match="`userId` must be"):
         user_id_in({"userId": user_id})
 
 
-def test_plus_that_arrives_as_a_space_is_read_as_plus() -> None:
+def test_space_in_a_user_id_is_read_as_plus() -> None:
     assert user_id_in({"userId": "ann chat@example.com"}) == "ann+chat@example.com"

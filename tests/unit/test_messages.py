@@ -18,15 +18,15 @@ def new_message(*, sender_id: str = "user123", **fields: Any) -> NewMessage:
 
 
 def no_file(_: object) -> Any:
-    raise AssertionError("there is no file")
+    raise AssertionError("the message has no file")
 
 
-def stored(new: NewMessage) -> Message:
+def message_of(new: NewMessage) -> Message:
     return new.to_message(no_file)
 
 
-def test_a_text_becomes_a_message_frame() -> None:
-    message = stored(new_message(text="Hello!"))
+def test_text_becomes_a_message_frame() -> None:
+    message = message_of(new_message(text="Hello!"))
     assert message_frame(message, no_file) == {
         "type": "message",
         "messageId": message.message_id,
@@ -38,7 +38,7 @@ def test_a_text_becomes_a_message_frame() -> None:
     }
 
 
-def test_a_file_alone_is_a_message() -> None:
+def test_file_without_text_becomes_a_message_frame() -> None:
     message = new_message(fileKey=KEY).to_message(lambda key: File(key, "image/jpeg", 48213))
     frame = message_frame(message, lambda file: f"https://files.example.com/{file.name}")
     assert (
@@ -54,31 +54,31 @@ def test_a_file_alone_is_a_message() -> None:
     assert "text" not in frame
 
 
-def test_two_messages_have_two_ids() -> None:
+def test_each_message_gets_a_different_id() -> None:
     new = new_message(text="a")
-    assert stored(new).message_id != stored(new).message_id
+    assert message_of(new).message_id != message_of(new).message_id
 
 
-def test_what_the_frame_says_of_its_sender_is_ignored() -> None:
+def test_sender_and_recipient_in_the_frame_are_ignored() -> None:
     assert new_message(text="a", senderId="user456", recipientId="user123").sender_id == "user123"
 
 
 @pytest.mark.parametrize("text", [" x ", "😀" * 4096, "\n.\n"])
-def test_a_text_is_kept_as_it_was_sent(text: str) -> None:
+def test_text_is_kept_unchanged(text: str) -> None:
     assert new_message(text=text).text == text
 
 
 @pytest.mark.parametrize("text", ["", " ", "\t\n", "\u2003", "x" * 4097, None, 1, ["x"]])
-def test_a_text_that_says_nothing_or_too_much_is_refused(text: object) -> None:
+def test_blank_too_long_or_non_string_text_is_refused(text: object) -> None:
     with pytest.raises(InvalidRequest, match="`text`"):
         new_message(text=text)
 
 
-def test_an_empty_message_is_refused() -> None:
+def test_message_without_text_and_file_is_refused() -> None:
     with pytest.raises(InvalidRequest, match="`text`, `fileKey`, or both"):
         new_message()
 
 
-def test_a_sender_outside_the_chat_is_refused() -> None:
+def test_sender_outside_the_chat_is_forbidden() -> None:
     with pytest.raises(Forbidden, match="not in this chat"):
         new_message(sender_id="user789", text="a")

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from chat import issuer as issuer_module
 from chat.errors import Unauthorized
 from chat.issuer import MAX_KEY_AGE_S, MIN_REFETCH_S, IssuerUnreachable
-from chat.issuer import Issuer as Known
+from chat.issuer import Issuer as IssuerClient
 from chat.tokens import Tokens
 from tests.support.backend import ROOT
 from tests.support.issuer import AUDIENCE, CONFIGURATION, KEYS, Issuer, Key, ec_key, issuer, rsa_key
@@ -32,7 +32,7 @@ def _served() -> Iterator[Issuer]:
 
 @pytest.fixture
 def served(_served: Issuer) -> Issuer:
-    """An issuer in good order, that nobody has asked yet."""
+    """An issuer with its key listed, and no requests yet."""
     _served.answers = {CONFIGURATION: {"issuer": _served.url, "jwks_uri": f"{_served.url}{KEYS}"}}
     _served.list(_served.key)
     _served.asked.clear()
@@ -50,34 +50,34 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return Clock(monkeypatch)
 
 
-def reading(served: Issuer, **changes: Any) -> Tokens:
-    known = Known(served.url, changes.pop("jwks_url", ""))
-    return Tokens(known, **{"audience": AUDIENCE, "user_claim": "sub"} | changes)
+def tokens_of(served: Issuer, **changes: Any) -> Tokens:
+    client = IssuerClient(served.url, changes.pop("jwks_url", ""))
+    return Tokens(client, **{"audience": AUDIENCE, "user_claim": "sub"} | changes)
 
 
-def test_a_good_token_names_its_user(served: Issuer) -> None:
-    assert reading(served).user_of(served.token("user123")) == "user123"
+def test_valid_token_names_its_user(served: Issuer) -> None:
+    assert tokens_of(served).user_of(served.token("user123")) == "user123"
 
 
-def test_elliptic_keys_will_do(served: Issuer) -> None:
+def test_token_signed_with_an_elliptic_key_is_accepted(served: Issuer) -> None:
     key = ec_key()
     served.list(served.key, key)
-    assert reading(served).user_of(key.sign(served.claims("user123"))) == "user123"
+    assert tokens_of(served).user_of(key.sign(served.claims("user123"))) == "user123"
 
 
-def test_another_claim_may_be_the_user(served: Issuer) -> None:
+def test_configured_claim_names_the_user(served: Issuer) -> None:
     token = served.token("ignored", email="a@example.com")
-    assert reading(served, user_claim="email").user_of(token) == "a@example.com"
+    assert tokens_of(served, user_claim="email").user_of(token) == "a@example.com"
 
 
 @pytest.mark.parametrize("audience", [AUDIENCE, [AUDIENCE], ["other", AUDIENCE]])
-def test_a_token_may_be_meant_for_several(served: Issuer, audience: object) -> None:
-    assert reading(served).user_of(served.token("user123", aud=audience)) == "user123"
+def test_token_for_several_audiences_is_accepted(served: Issuer, audience: object) -> None:
+    assert tokens_of(served).user_of(served.token("user123", aud=audience)) == "user123"
 
 
-def test_an_access_token_of_cognitos_names_its_app_instead(served: Issuer) -> None:
+def test_access_token_of_cognito_is_accepted_by_its_client_id(served: Issuer) -> None:
     token = served.token("user123", aud=None, client_id=AUDIENCE, token_use="access")
-    assert reading(served).user_of(token) == "user123"
+    assert tokens_of(served).user_of(token) == "user123"
 
 
 @pytest.mark.parametrize(
@@ -94,26 +94,26 @@ def test_an_access_token_of_cognitos_names_its_app_instead(served: Issuer) -> No
         {"aud": "other", "client_id": AUDIENCE, "token_use": "access"},
     ],
 )
-def test_a_token_for_someone_else_is_refused(served: Issuer, changes: dict[str, Any]) -> None:
+def test_token_for_another_audience_is_refused(served: Issuer, changes: dict[str, Any]) -> None:
     with pytest.raises(Unauthorized, match="not meant"):
-        reading(served).user_of(served.token("user123", **changes))
+        tokens_of(served).user_of(served.token("user123", **changes))
 
 
-def test_without_an_audience_nothing_starts(served: Issuer) -> None:
+def test_empty_audience_is_a_configuration_error(served: Issuer) -> None:
     with pytest.raises(ValueError, match="JwtAudience"):
-        reading(served, audience="")
+        tokens_of(served, audience="")
 
 
 @pytest.mark.parametrize("ago", [31, 3600])
-def test_an_expired_token_is_refused(served: Issuer, ago: int) -> None:
+def test_expired_token_is_refused(served: Issuer, ago: int) -> None:
     with pytest.raises(Unauthorized, match="expired"):
-        reading(served).user_of(served.token("user123", exp=int(time.time()) - ago))
+        tokens_of(served).user_of(served.token("user123", exp=int(time.time()) - ago))
 
 
-def test_clocks_may_differ_a_little(served: Issuer) -> None:
+def test_token_is_accepted_if_clocks_differ_by_ten_seconds(served: Issuer) -> None:
     now = int(time.time())
     token = served.token("user123", exp=now - 10, nbf=now + 10)
-    assert reading(served).user_of(token) == "user123"
+    assert tokens_of(served).user_of(token) == "user123"
 
 
 @pytest.mark.parametrize(
@@ -126,25 +126,25 @@ def test_clocks_may_differ_a_little(served: Issuer) -> None:
         {"iss": "https://elsewhere.example"},
     ],
 )
-def test_a_token_that_is_not_of_here_and_now_is_refused(
+def test_token_of_another_issuer_or_without_valid_times_is_refused(
     served: Issuer, changes: dict[str, Any]
 ) -> None:
     with pytest.raises(Unauthorized, match="not valid"):
-        reading(served).user_of(served.token("user123", **changes))
+        tokens_of(served).user_of(served.token("user123", **changes))
 
 
 @pytest.mark.parametrize(
     "user_id", [None, "", "a#b", "a b", "x" * 129, "ünal", "a\n", "user123\u202e"]
 )
-def test_a_claim_that_is_no_user_id_is_refused(served: Issuer, user_id: Any) -> None:
+def test_claim_that_is_no_user_id_is_refused(served: Issuer, user_id: Any) -> None:
     with pytest.raises(Unauthorized, match="`sub` is not a user id"):
-        reading(served).user_of(served.token("x", sub=user_id))
+        tokens_of(served).user_of(served.token("x", sub=user_id))
 
 
 @pytest.mark.parametrize("user_id", [7, True, ["user123"], {"a": "b"}])
-def test_a_claim_that_is_no_text_is_refused(served: Issuer, user_id: Any) -> None:
+def test_claim_that_is_no_string_is_refused(served: Issuer, user_id: Any) -> None:
     with pytest.raises(Unauthorized, match="`number` is not a user id"):
-        reading(served, user_claim="number").user_of(served.token("x", number=user_id))
+        tokens_of(served, user_claim="number").user_of(served.token("x", number=user_id))
 
 
 def urlsafe(part: bytes) -> str:
@@ -173,28 +173,28 @@ def encoded(part: object) -> str:
         f"{encoded({'alg': None})}.{encoded('[' * 20_000)}.",
     ],
 )
-def test_what_is_no_token_is_refused(served: Issuer, token: str) -> None:
+def test_malformed_token_is_refused(served: Issuer, token: str) -> None:
     with pytest.raises(Unauthorized):
-        reading(served).user_of(token)
+        tokens_of(served).user_of(token)
 
 
 @given(token=st.text() | st.builds(".".join, st.lists(st.binary().map(urlsafe), max_size=5)))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-def test_no_text_at_all_gets_in_or_breaks_anything(served: Issuer, token: str) -> None:
+def test_random_text_is_refused_as_a_token(served: Issuer, token: str) -> None:
     with pytest.raises(Unauthorized):
-        reading(served).user_of(token)
+        tokens_of(served).user_of(token)
 
 
-def test_an_unsigned_token_is_refused(served: Issuer) -> None:
+def test_unsigned_token_is_refused(served: Issuer) -> None:
     for algorithm in ("none", "None", "NONE", ""):
         header = {"alg": algorithm, "kid": served.key.id}
         token = f"{encoded(header)}.{encoded(served.claims('user123'))}."
         with pytest.raises(Unauthorized):
-            reading(served).user_of(token)
+            tokens_of(served).user_of(token)
 
 
-def test_a_public_key_is_no_secret_to_sign_with(served: Issuer) -> None:
-    """The classic confusion: the RSA key that everyone knows, taken for a shared secret."""
+def test_token_signed_with_the_public_key_as_shared_secret_is_refused(served: Issuer) -> None:
+    """The RSA key is public, so it must not verify a token as a shared secret."""
     public = served.key.private.public_key()
     pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     der = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
@@ -202,49 +202,53 @@ def test_a_public_key_is_no_secret_to_sign_with(served: Issuer) -> None:
         signed = f"{encoded({'alg': 'HS256', 'kid': served.key.id})}.{encoded(served.claims('a'))}"
         mac = jwt.algorithms.HMACAlgorithm(jwt.algorithms.HMACAlgorithm.SHA256)
         with pytest.raises(Unauthorized):
-            reading(served).user_of(f"{signed}.{urlsafe(mac.sign(signed.encode(), secret))}")
+            tokens_of(served).user_of(f"{signed}.{urlsafe(mac.sign(signed.encode(), secret))}")
 
 
 @pytest.mark.parametrize("algorithm", ["RS384", "RS512", "PS256"])
-def test_the_key_says_how_it_signs_and_not_the_token(served: Issuer, algorithm: str) -> None:
+def test_token_with_another_algorithm_than_its_key_is_refused(
+    served: Issuer, algorithm: str
+) -> None:
     claims, headers = served.claims("user123"), {"kid": served.key.id}
     with pytest.raises(Unauthorized):
-        reading(served).user_of(jwt.encode(claims, served.key.private, algorithm, headers))
+        tokens_of(served).user_of(jwt.encode(claims, served.key.private, algorithm, headers))
 
 
-@pytest.mark.parametrize("forger", [rsa_key, ec_key])
-def test_a_stranger_who_borrows_a_keys_name_is_refused(served: Issuer, forger: Any) -> None:
+@pytest.mark.parametrize("make_key", [rsa_key, ec_key])
+def test_token_of_an_unknown_key_with_a_known_key_id_is_refused(
+    served: Issuer, make_key: Any
+) -> None:
     with pytest.raises(Unauthorized):
-        reading(served).user_of(forger().sign(served.claims("user123"), kid=served.key.id))
+        tokens_of(served).user_of(make_key().sign(served.claims("user123"), kid=served.key.id))
 
 
-def test_a_key_that_comes_with_the_token_is_not_believed(served: Issuer) -> None:
+def test_key_in_the_token_header_is_not_used(served: Issuer) -> None:
     own = rsa_key()
-    headers = {"jwk": own.listed, "jku": f"{served.url}/evil", "x5u": f"{served.url}/evil"}
+    headers = {"jwk": own.listed, "jku": f"{served.url}/attacker", "x5u": f"{served.url}/attacker"}
     with pytest.raises(Unauthorized):
-        reading(served).user_of(own.sign(served.claims("user123"), **headers))
-    assert served.asked["/evil"] == 0
+        tokens_of(served).user_of(own.sign(served.claims("user123"), **headers))
+    assert served.asked["/attacker"] == 0
 
 
-def test_a_token_that_was_changed_is_refused(served: Issuer) -> None:
+def test_token_with_changed_claims_is_refused(served: Issuer) -> None:
     header, _, signature = served.token("user123").split(".")
     with pytest.raises(Unauthorized, match="not valid"):
-        reading(served).user_of(f"{header}.{encoded(served.claims('user456'))}.{signature}")
+        tokens_of(served).user_of(f"{header}.{encoded(served.claims('user456'))}.{signature}")
 
 
-def test_a_critical_extension_that_nobody_knows_is_refused(served: Issuer) -> None:
+def test_token_with_an_unknown_critical_extension_is_refused(served: Issuer) -> None:
     with pytest.raises(Unauthorized):
-        reading(served).user_of(served.key.sign(served.claims("a"), crit=["x"], x=1))
+        tokens_of(served).user_of(served.key.sign(served.claims("a"), crit=["x"], x=1))
 
 
-def weak() -> Key:
+def short_key() -> Key:
     return Key(rsa.generate_private_key(public_exponent=65537, key_size=1024))  # noqa: S505
 
 
 @pytest.mark.parametrize(
-    "key",
+    "make_key",
     [
-        weak,
+        short_key,
         lambda: rsa_key(use="enc"),
         lambda: rsa_key(alg="RS512"),
         lambda: rsa_key(kty="oct"),
@@ -253,69 +257,78 @@ def weak() -> Key:
         lambda: ec_key(crv="P-384"),
         lambda: Key(ec.generate_private_key(ec.SECP256K1()), crv="secp256k1"),
     ],
-    ids=["short", "to encrypt", "other", "shared", "list", "broken", "P-384", "secp256k1"],
+    ids=[
+        "1024 bits",
+        "for encryption",
+        "another algorithm",
+        "shared secret",
+        "key type is a list",
+        "without modulus",
+        "P-384",
+        "secp256k1",
+    ],
 )
 @pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")
-def test_a_key_that_is_not_fit_to_sign_with_does_not_count(served: Issuer, key: Any) -> None:
-    unfit = key()
-    served.list(unfit, served.key)
-    algorithm = "ES256K" if unfit.listed.get("crv") == "secp256k1" else unfit.algorithm
-    token = jwt.encode(served.claims("a"), unfit.private, algorithm, {"kid": unfit.id})
-    tokens = reading(served)
+def test_unsuitable_key_of_the_issuer_is_ignored(served: Issuer, make_key: Any) -> None:
+    unsuitable = make_key()
+    served.list(unsuitable, served.key)
+    algorithm = "ES256K" if unsuitable.listed.get("crv") == "secp256k1" else unsuitable.algorithm
+    token = jwt.encode(served.claims("a"), unsuitable.private, algorithm, {"kid": unsuitable.id})
+    tokens = tokens_of(served)
     with pytest.raises(Unauthorized):
         tokens.user_of(token)
     assert tokens.user_of(served.token("user123")) == "user123"
 
 
-def test_things_that_are_no_keys_do_not_matter(served: Issuer) -> None:
+def test_malformed_entries_in_the_key_list_are_ignored(served: Issuer) -> None:
     served.answers[KEYS] = {"keys": [None, 7, "x", [], {}, served.key.listed]}
-    assert reading(served).user_of(served.token("user123")) == "user123"
+    assert tokens_of(served).user_of(served.token("user123")) == "user123"
 
 
-def test_a_token_need_not_name_the_only_key(served: Issuer) -> None:
-    nameless = jwt.encode(served.claims("user123"), served.key.private, "RS256")
-    assert reading(served).user_of(nameless) == "user123"
+def test_token_without_a_key_id_is_accepted_only_if_there_is_one_key(served: Issuer) -> None:
+    token = jwt.encode(served.claims("user123"), served.key.private, "RS256")
+    assert tokens_of(served).user_of(token) == "user123"
     served.list(served.key, ec_key())
     with pytest.raises(Unauthorized):
-        reading(served).user_of(nameless)
+        tokens_of(served).user_of(token)
 
 
-def test_keys_without_names_are_of_use_only_alone(served: Issuer) -> None:
-    nameless = jwt.encode(served.claims("user123"), served.key.private, "RS256")
+def test_key_without_an_id_is_used_only_if_it_is_the_only_key(served: Issuer) -> None:
+    token = jwt.encode(served.claims("user123"), served.key.private, "RS256")
     listed = {name: value for name, value in served.key.listed.items() if name != "kid"}
     served.answers[KEYS] = {"keys": [listed]}
-    assert reading(served).user_of(nameless) == "user123"
+    assert tokens_of(served).user_of(token) == "user123"
     served.answers[KEYS] = {"keys": [listed, ec_key().listed]}
     with pytest.raises(Unauthorized):
-        reading(served).user_of(nameless)
+        tokens_of(served).user_of(token)
 
 
-# --- asking the issuer ----------------------------------------------------------------------------
+# --- requests to the issuer -----------------------------------------------------------------------
 
 
-def test_the_issuer_is_asked_once(served: Issuer) -> None:
-    tokens = reading(served)
+def test_several_tokens_cause_one_request_for_keys(served: Issuer) -> None:
+    tokens = tokens_of(served)
     for _ in range(3):
         tokens.user_of(served.token("user123"))
     assert served.asked == {CONFIGURATION: 1, KEYS: 1}
 
 
-def test_an_issuers_url_may_end_in_a_slash(served: Issuer) -> None:
+def test_issuer_url_with_a_slash_at_the_end_is_accepted(served: Issuer) -> None:
     url = f"{served.url}/"
     served.answers[CONFIGURATION] = {"issuer": url, "jwks_uri": f"{served.url}{KEYS}"}
-    tokens = Tokens(Known(url), audience=AUDIENCE, user_claim="sub")
+    tokens = Tokens(IssuerClient(url), audience=AUDIENCE, user_claim="sub")
     assert tokens.user_of(served.token("user123", iss=url)) == "user123"
 
 
-def test_where_the_keys_are_may_be_given(served: Issuer) -> None:
+def test_configured_jwks_url_is_used(served: Issuer) -> None:
     served.answers["/elsewhere"] = served.answers[KEYS]
-    tokens = reading(served, jwks_url=f"{served.url}/elsewhere")
+    tokens = tokens_of(served, jwks_url=f"{served.url}/elsewhere")
     assert tokens.user_of(served.token("user123")) == "user123"
     assert served.asked == {"/elsewhere": 1}
 
 
-def test_a_new_key_is_found(served: Issuer, clock: Clock) -> None:
-    tokens = reading(served)
+def test_new_key_of_the_issuer_is_fetched(served: Issuer, clock: Clock) -> None:
+    tokens = tokens_of(served)
     tokens.user_of(served.token("user123"))
     new = rsa_key()
     served.list(served.key, new)
@@ -325,18 +338,20 @@ def test_a_new_key_is_found(served: Issuer, clock: Clock) -> None:
     assert served.asked[KEYS] == 2
 
 
-def test_garbage_cannot_make_us_hammer_the_issuer(served: Issuer, clock: Clock) -> None:
-    tokens = reading(served)
-    forger = ec_key()
+def test_many_unknown_key_ids_cause_few_requests_to_the_issuer(
+    served: Issuer, clock: Clock
+) -> None:
+    tokens = tokens_of(served)
+    unknown = ec_key()
     for number in range(100):
         clock.now += MIN_REFETCH_S / 50
         with pytest.raises(Unauthorized):
-            tokens.user_of(forger.sign(served.claims("user123"), kid=str(number)))
+            tokens.user_of(unknown.sign(served.claims("user123"), kid=str(number)))
     assert served.asked[KEYS] <= 3
 
 
-def test_a_key_that_was_taken_back_ends_within_the_hour(served: Issuer, clock: Clock) -> None:
-    tokens = reading(served)
+def test_removed_key_is_refused_after_its_maximum_age(served: Issuer, clock: Clock) -> None:
+    tokens = tokens_of(served)
     token = served.token("user123")
     assert tokens.user_of(token) == "user123"
     served.list(ec_key())
@@ -347,8 +362,8 @@ def test_a_key_that_was_taken_back_ends_within_the_hour(served: Issuer, clock: C
         tokens.user_of(token)
 
 
-def test_an_issuer_that_fails_for_a_while_is_asked_again(served: Issuer, clock: Clock) -> None:
-    tokens = reading(served)
+def test_failing_issuer_is_asked_again_after_a_pause(served: Issuer, clock: Clock) -> None:
+    tokens = tokens_of(served)
     answer, served.answers[KEYS] = served.answers[KEYS], 503
     for _ in range(5):
         with pytest.raises(IssuerUnreachable):
@@ -359,8 +374,8 @@ def test_an_issuer_that_fails_for_a_while_is_asked_again(served: Issuer, clock: 
     assert tokens.user_of(served.token("user123")) == "user123"
 
 
-def test_known_keys_outlast_a_failure(served: Issuer, clock: Clock) -> None:
-    tokens = reading(served)
+def test_known_keys_are_used_while_the_issuer_fails(served: Issuer, clock: Clock) -> None:
+    tokens = tokens_of(served)
     tokens.user_of(served.token("user123"))
     served.answers[KEYS] = 503
     clock.now += MIN_REFETCH_S
@@ -370,46 +385,46 @@ def test_known_keys_outlast_a_failure(served: Issuer, clock: Clock) -> None:
 
 
 @pytest.mark.parametrize("answer", [500, 404, 302, b"", b"<html>", b"[" * 100_000, [], {"keys": 7}])
-def test_an_issuer_that_lists_no_keys_lets_no_one_in(served: Issuer, answer: Any) -> None:
+def test_token_is_refused_while_the_issuer_lists_no_keys(served: Issuer, answer: Any) -> None:
     served.answers[KEYS] = answer
     with pytest.raises((IssuerUnreachable, Unauthorized)):
-        reading(served).user_of(served.token("user123"))
+        tokens_of(served).user_of(served.token("user123"))
 
 
 @pytest.mark.parametrize(
     "changes", [{"issuer": "https://elsewhere.example"}, {"issuer": None}, {"jwks_uri": None}]
 )
-def test_a_configuration_that_does_not_fit_is_not_believed(
+def test_configuration_of_another_issuer_is_refused(
     served: Issuer, changes: dict[str, Any]
 ) -> None:
     served.answers[CONFIGURATION] |= changes
     with pytest.raises(IssuerUnreachable):
-        reading(served).user_of(served.token("user123"))
+        tokens_of(served).user_of(served.token("user123"))
     assert served.asked[KEYS] == 0
 
 
-def test_keys_are_not_fetched_with_less_protection_than_the_issuer_has(
+def test_keys_of_an_https_issuer_are_not_fetched_over_http(
     served: Issuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    known = Known("https://issuer.example")
-    configuration = {"issuer": known.url, "jwks_uri": f"{served.url}{KEYS}"}
-    monkeypatch.setattr(known, "_get", lambda _: configuration)
+    client = IssuerClient("https://issuer.example")
+    configuration = {"issuer": client.url, "jwks_uri": f"{served.url}{KEYS}"}
+    monkeypatch.setattr(client, "_get", lambda _: configuration)
     with pytest.raises(IssuerUnreachable, match="not served over HTTPS"):
-        known.key("x")
+        client.key("x")
 
 
-def test_an_issuer_that_is_not_there_is_given_up_soon() -> None:
+def test_request_to_a_silent_issuer_times_out() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         began = time.monotonic()
         with pytest.raises(IssuerUnreachable, match="Timeout"):
-            Known(url).key("x")
+            IssuerClient(url).key("x")
         assert time.monotonic() - began < 3
     with pytest.raises(IssuerUnreachable):
-        Known(url).key("x")
+        IssuerClient(url).key("x")
 
 
-def test_open_mode_does_not_import_what_reads_tokens() -> None:
+def test_open_mode_does_not_import_the_token_modules() -> None:
     program = """
 import sys
 sys.path[:0] = ["on_connect", "shared"]
