@@ -1,4 +1,4 @@
-"""`sam build` makes the layer by shared/Makefile, in a folder elsewhere."""
+"""The build of the layer, as `sam build` runs shared/Makefile in a temporary folder."""
 
 import os
 import subprocess
@@ -6,7 +6,8 @@ from pathlib import Path
 
 from tests.support.backend import ROOT
 
-# As a shim of pyenv's: it looks for .python-version in PYENV_DIR, or else where it runs, and above.
+# Like a shim of pyenv: it looks for .python-version in PYENV_DIR, or else in the working directory,
+# and in the parents of that folder.
 SHIM = """#!/bin/sh
 folder="${PYENV_DIR:-$PWD}"
 while [ -n "$folder" ] && [ ! -f "$folder/.python-version" ]; do folder="${folder%/*}"; done
@@ -25,7 +26,7 @@ def test_layer_is_built_where_python_is_a_shim_of_pyenv(tmp_path: Path) -> None:
         "PATH": f"{shims}:{os.environ['PATH']}",
         "ARTIFACTS_DIR": str(tmp_path / "artifacts"),
     }
-    made = subprocess.run(
+    build = subprocess.run(
         ["make", "--makefile", str(ROOT / "shared" / "Makefile"), "build-ChatLayer"],
         cwd=scratch,
         env=environment,
@@ -33,5 +34,5 @@ def test_layer_is_built_where_python_is_a_shim_of_pyenv(tmp_path: Path) -> None:
         text=True,
         check=False,
     )
-    assert made.returncode == 0, made.stderr
+    assert build.returncode == 0, build.stderr
     assert (tmp_path / "artifacts" / "python" / "chat").is_dir()

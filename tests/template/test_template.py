@@ -1,4 +1,4 @@
-"""What the template promises, held on the template as it is after the transform."""
+"""The template after SAM's transform."""
 
 import json
 import re
@@ -48,7 +48,7 @@ def of_kind(resources: Resources, kind: str) -> Resources:
     }
 
 
-def test_there_are_four_functions_with_the_agreed_names(resources: Resources) -> None:
+def test_template_has_four_functions_with_their_documented_names(resources: Resources) -> None:
     functions = of_kind(resources, "AWS::Lambda::Function")
     assert {
         logical_id: each["FunctionName"]["Fn::Sub"] for logical_id, each in functions.items()
@@ -65,14 +65,14 @@ def test_there_are_four_functions_with_the_agreed_names(resources: Resources) ->
         assert len(each["Layers"]) == 1
 
 
-def test_four_routes_lead_to_them(resources: Resources) -> None:
+def test_each_route_leads_to_its_function(resources: Resources) -> None:
     integrations = of_kind(resources, "AWS::ApiGatewayV2::Integration")
-    leads_to = {}
+    folders = {}
     for route in of_kind(resources, "AWS::ApiGatewayV2::Route").values():
         target = integrations[route["Target"]["Fn::Join"][1][1]["Ref"]]
         function_arn = target["IntegrationUri"]["Fn::Sub"][1]["FunctionArn"]
-        leads_to[route["RouteKey"]] = FOLDERS[function_arn["Fn::GetAtt"][0]]
-    assert leads_to == {
+        folders[route["RouteKey"]] = FOLDERS[function_arn["Fn::GetAtt"][0]]
+    assert folders == {
         "$connect": "on_connect",
         "$disconnect": "on_disconnect",
         "sendmessage": "send_message",
@@ -84,7 +84,7 @@ def test_four_routes_lead_to_them(resources: Resources) -> None:
     assert stage["StageName"] == "prod"
 
 
-def test_a_route_whose_handler_answers_has_its_route_response(resources: Resources) -> None:
+def test_routes_that_answer_have_a_route_response(resources: Resources) -> None:
     """Without it AWS drops every reply, and neither the transform nor the linter warns."""
     routes = of_kind(resources, "AWS::ApiGatewayV2::Route")
     answered = {
@@ -93,16 +93,16 @@ def test_a_route_whose_handler_answers_has_its_route_response(resources: Resourc
         if response["RouteResponseKey"] == "$default"
     }
     assert answered == {"sendmessage", "sendfile"}
-    expecting = {
+    with_expression = {
         route["RouteKey"]
         for route in routes.values()
         if route.get("RouteResponseSelectionExpression") == "$default"
     }
-    assert expecting == answered
+    assert with_expression == answered
 
 
 def permissions(resources: Resources, role: str) -> set[tuple[str, str]]:
-    """List what a role allows, as pairs of an action and the resource, in its shortest form."""
+    """Return what a role allows: pairs of an action and a resource in its shortest form."""
     (policy,) = resources[role]["Properties"]["Policies"]
     assert "ManagedPolicyArns" not in resources[role]["Properties"]
     allowed = set()
@@ -111,8 +111,8 @@ def permissions(resources: Resources, role: str) -> set[tuple[str, str]]:
         assert statement["Effect"] == "Allow"
         actions = statement["Action"]
         target = statement["Resource"]
-        where = "*" if target == "*" else target.get("Fn::Sub") or ".".join(target["Fn::GetAtt"])
-        allowed |= {(each, where) for each in ([actions] if isinstance(actions, str) else actions)}
+        name = "*" if target == "*" else target.get("Fn::Sub") or ".".join(target["Fn::GetAtt"])
+        allowed |= {(each, name) for each in ([actions] if isinstance(actions, str) else actions)}
     return allowed
 
 
@@ -169,7 +169,7 @@ def permissions(resources: Resources, role: str) -> set[tuple[str, str]]:
         ),
     ],
 )
-def test_each_function_may_do_exactly_what_it_does(
+def test_role_allows_exactly_the_actions_of_its_function(
     resources: Resources, function: str, allowed: set[tuple[str, str]]
 ) -> None:
     own_logs = {(action, f"{function}LogGroup.Arn") for action in LOGS}
@@ -179,7 +179,7 @@ def test_each_function_may_do_exactly_what_it_does(
     assert properties["Role"] == {"Fn::GetAtt": [f"{function}Role", "Arn"]}
 
 
-def test_nothing_else_grants_anything(resources: Resources) -> None:
+def test_template_grants_nothing_outside_the_four_roles(resources: Resources) -> None:
     assert set(of_kind(resources, "AWS::IAM::Role")) == {
         "OnConnectRole",
         "OnDisconnectRole",
@@ -233,18 +233,18 @@ def test_nothing_else_grants_anything(resources: Resources) -> None:
         ),
     ],
 )
-def test_each_function_has_only_the_environment_it_uses(
+def test_function_has_only_the_variables_that_it_uses(
     resources: Resources, function: str, variables: set[str]
 ) -> None:
     environment = resources[f"{function}Function"]["Properties"]["Environment"]["Variables"]
-    everyones = {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE"}
-    assert environment.keys() == variables | everyones
+    common = {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE"}
+    assert environment.keys() == variables | common
     # Two stacks must not add to the same metrics.
     namespace = environment["POWERTOOLS_METRICS_NAMESPACE"]
     assert namespace == {"Fn::Sub": "ServerlessChat/${AWS::StackName}"}
 
 
-def test_each_function_logs_json_to_its_own_group_for_a_while(resources: Resources) -> None:
+def test_each_function_logs_json_to_its_own_group_with_a_retention(resources: Resources) -> None:
     groups = of_kind(resources, "AWS::Logs::LogGroup")
     for logical_id, function in of_kind(resources, "AWS::Lambda::Function").items():
         group = logical_id.replace("Function", "LogGroup")
@@ -254,18 +254,18 @@ def test_each_function_logs_json_to_its_own_group_for_a_while(resources: Resourc
         assert groups[group]["RetentionInDays"] == {"Ref": "LogRetentionDays"}
 
 
-def test_each_function_is_traced_unless_a_parameter_says_otherwise(resources: Resources) -> None:
+def test_each_function_is_traced_unless_a_parameter_turns_it_off(resources: Resources) -> None:
     assert SOURCE["Parameters"]["Tracing"]["Default"] == "Active"
     for function in of_kind(resources, "AWS::Lambda::Function").values():
         assert function["TracingConfig"] == {"Mode": {"Ref": "Tracing"}}
 
 
-def test_every_function_ends_before_api_gateway_stops_waiting(resources: Resources) -> None:
+def test_function_timeouts_are_below_that_of_api_gateway(resources: Resources) -> None:
     for function in of_kind(resources, "AWS::Lambda::Function").values():
         assert function["Timeout"] < 29
 
 
-def test_the_tables_are_as_agreed(resources: Resources) -> None:
+def test_tables_have_the_documented_keys_indexes_and_settings(resources: Resources) -> None:
     connections = resources["ConnectionsTable"]["Properties"]
     messages = resources["MessagesTable"]["Properties"]
     assert connections["TableName"]["Fn::Sub"] == "${FunctionNamePrefix}ChatConnections"
@@ -289,13 +289,13 @@ def indexes(table: dict[str, Any]) -> dict[str, list[str]]:
     return {index["IndexName"]: keys(index) for index in table["GlobalSecondaryIndexes"]}
 
 
-def test_messages_and_files_outlive_the_stack(resources: Resources) -> None:
+def test_messages_and_files_are_retained_when_the_stack_is_deleted(resources: Resources) -> None:
     for logical_id in ("MessagesTable", "FilesBucket"):
         assert resources[logical_id]["DeletionPolicy"] == "Retain"
         assert resources[logical_id]["UpdateReplacePolicy"] == "Retain"
 
 
-def test_the_bucket_is_private_encrypted_and_tls_only(resources: Resources) -> None:
+def test_bucket_is_private_encrypted_and_tls_only(resources: Resources) -> None:
     bucket = resources["FilesBucket"]["Properties"]
     assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
     (encryption,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
@@ -310,7 +310,7 @@ def test_the_bucket_is_private_encrypted_and_tls_only(resources: Resources) -> N
     assert len(statement["Resource"]) == 2
 
 
-def test_the_buckets_name_holds_account_and_region(resources: Resources) -> None:
+def test_bucket_name_has_account_and_region(resources: Resources) -> None:
     pattern, parts = resources["FilesBucket"]["Properties"]["BucketName"]["Fn::Sub"]
     assert pattern == "chat-files-${AWS::AccountId}-${AWS::Region}-${StackPart}"
     assert "AWS::StackId" in json.dumps(parts)
@@ -318,46 +318,46 @@ def test_the_buckets_name_holds_account_and_region(resources: Resources) -> None
     assert len("chat-files-") + 12 + 1 + 14 + 1 + 12 <= 63
 
 
-def test_cors_is_by_parameter(resources: Resources) -> None:
+def test_cors_origins_come_from_a_parameter(resources: Resources) -> None:
     (rule,) = resources["FilesBucket"]["Properties"]["CorsConfiguration"]["CorsRules"]
     assert rule["AllowedOrigins"] == {"Ref": "AllowedOrigins"}
     assert rule["AllowedMethods"] == ["PUT", "GET"]
 
 
-def test_pages_may_send_what_the_upload_link_asks_for(resources: Resources) -> None:
+def test_cors_allows_the_headers_of_an_upload(resources: Resources) -> None:
     (rule,) = resources["FilesBucket"]["Properties"]["CorsConfiguration"]["CorsRules"]
-    # Browsers ask in lower case, and for nothing that needs no asking: Content-Length.
+    # Browsers ask in lower case, and do not ask for Content-Length.
     assert rule["AllowedHeaders"] == ["content-type", "if-none-match", "x-amz-tagging"]
     assert rule["ExposedHeaders"] == ["Content-Disposition", "ETag"]
 
 
-def test_s3_drops_what_no_message_refers_to_and_nothing_else(resources: Resources) -> None:
+def test_only_unsent_files_expire(resources: Resources) -> None:
     rules = resources["FilesBucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
     (rule,) = (rule for rule in rules if any(name.startswith("Expiration") for name in rule))
     assert rule["Status"] == "Enabled"
     (tag,) = rule["TagFilters"]
     assert (tag["Key"], tag["Value"]) == UNSENT
-    # S3 counts from the upload and waits for the next midnight. A file that it may delete by then
-    # must have been refused for long.
+    # S3 counts from the upload and waits for the next midnight. Long before, the backend must
+    # refuse to send the file.
     assert timedelta(days=rule["ExpirationInDays"]) >= SENDABLE_FOR + timedelta(days=1)
 
 
-def test_nothing_is_kept_of_what_was_deleted(resources: Resources) -> None:
+def test_bucket_keeps_no_versions_of_deleted_files(resources: Resources) -> None:
     assert "VersioningConfiguration" not in resources["FilesBucket"]["Properties"]
 
 
-def test_files_are_shown_in_place_only_where_a_parameter_says_so() -> None:
+def test_files_are_not_shown_in_place_by_default() -> None:
     parameter = SOURCE["Parameters"]["ShowFilesInPlace"]
     assert parameter["Default"] == "false"
     assert parameter["AllowedValues"] == ["true", "false"]
 
 
-def test_unfinished_uploads_are_dropped(resources: Resources) -> None:
+def test_unfinished_uploads_are_deleted(resources: Resources) -> None:
     rules = resources["FilesBucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
     assert any(rule.get("AbortIncompleteMultipartUpload") for rule in rules)
 
 
-def test_the_stage_is_throttled_by_parameter(resources: Resources) -> None:
+def test_throttle_of_the_stage_comes_from_parameters(resources: Resources) -> None:
     (stage,) = of_kind(resources, "AWS::ApiGatewayV2::Stage").values()
     assert stage["DefaultRouteSettings"] == {
         "ThrottlingRateLimit": {"Ref": "ThrottlingRateLimit"},
@@ -365,20 +365,20 @@ def test_the_stage_is_throttled_by_parameter(resources: Resources) -> None:
     }
 
 
-def test_every_parameter_and_output_is_described() -> None:
+def test_each_parameter_and_output_has_a_description() -> None:
     for part in ("Parameters", "Outputs"):
         for name, each in SOURCE[part].items():
             assert each.get("Description"), name
     assert "WebSocketURI" in SOURCE["Outputs"]
 
 
-def test_every_parameter_has_a_default() -> None:
+def test_each_parameter_has_a_default() -> None:
     for name, parameter in SOURCE["Parameters"].items():
         assert "Default" in parameter, name
 
 
 @pytest.mark.parametrize(
-    ("parameters", "says"),
+    ("parameters", "starts_with"),
     [
         ({}, "OPEN - no tokens. Whoever knows a user id can connect under it"),
         (
@@ -387,14 +387,16 @@ def test_every_parameter_has_a_default() -> None:
         ),
     ],
 )
-def test_every_deployment_says_who_may_connect(parameters: dict[str, str], says: str) -> None:
+def test_output_says_which_clients_may_connect(
+    parameters: dict[str, str], starts_with: str
+) -> None:
     document, values = to_cloudformation(TEMPLATE, parameters, "us-east-1")
     resolver = Resolver(document, values, Names("us-east-1"))
-    assert resolver.resolve(document["Outputs"]["WhoMayConnect"]["Value"]).startswith(says)
+    assert resolver.resolve(document["Outputs"]["WhoMayConnect"]["Value"]).startswith(starts_with)
 
 
 @pytest.mark.parametrize(
-    ("issuer", "is_taken"),
+    ("issuer", "is_accepted"),
     [
         ("", True),
         ("https://cognito-idp.us-east-1.amazonaws.com/us-east-1_EXAMPLE", True),
@@ -407,26 +409,28 @@ def test_every_deployment_says_who_may_connect(parameters: dict[str, str], says:
         (" ", False),
     ],
 )
-def test_an_issuer_is_reached_by_https(issuer: str, *, is_taken: bool) -> None:
+def test_issuer_parameter_accepts_only_https_or_this_machine(
+    issuer: str, *, is_accepted: bool
+) -> None:
     pattern = SOURCE["Parameters"]["JwtIssuer"]["AllowedPattern"]
-    # CloudFormation looks at all of the value: the pattern is not to be found in it, but to be it.
-    assert (re.fullmatch(pattern, issuer) is not None) == is_taken
+    # CloudFormation compares the pattern with the whole value.
+    assert (re.fullmatch(pattern, issuer) is not None) == is_accepted
 
 
-def test_an_issuer_comes_with_an_audience() -> None:
+def test_template_rule_requires_an_audience_with_an_issuer() -> None:
     document, _ = to_cloudformation(TEMPLATE, {}, "us-east-1")
     rule = document["Rules"]["AudienceGoesWithIssuer"]
     assert "JwtIssuer" in json.dumps(rule["RuleCondition"])
     assert "JwtAudience" in json.dumps(rule["Assertions"])
 
 
-def test_cloudformation_can_read_the_file() -> None:
-    """It takes neither anchors nor aliases, and a template may have at most 1 MB."""
+def test_template_has_no_yaml_anchors_or_aliases() -> None:
+    """CloudFormation refuses templates with anchors or aliases."""
     tokens = list(yaml.scan(TEMPLATE.read_text()))
     assert not [each for each in tokens if isinstance(each, yaml.AnchorToken | yaml.AliasToken)]
 
 
-def test_a_plain_deploy_ships_what_was_built() -> None:
+def test_default_deploy_uses_the_built_template() -> None:
     config = tomllib.loads((ROOT / "samconfig.toml").read_text())["default"]
     assert config["global"]["parameters"] == {
         "stack_name": "serverless-chat-backend",
@@ -443,28 +447,28 @@ def pins(path: Path) -> dict[str, str]:
     return dict(line.lower().split("==") for line in lines if line)
 
 
-def test_what_ships_is_what_was_tested() -> None:
+def test_shipped_packages_have_the_tested_versions() -> None:
     tested = pins(ROOT / "requirements-dev.txt")
     layer = pins(ROOT / "shared" / "requirements.txt")
-    assert layer.keys() == needed_by("aws-lambda-powertools") | needed_by("botocore")
+    assert layer.keys() == required_by("aws-lambda-powertools") | required_by("botocore")
     assert layer.items() <= tested.items()
     on_connect = pins(ROOT / "on_connect" / "requirements.txt")
-    assert on_connect.keys() == needed_by("pyjwt") | needed_by("cryptography")
+    assert on_connect.keys() == required_by("pyjwt") | required_by("cryptography")
     assert on_connect.items() <= tested.items()
 
 
-def needed_by(package: str) -> set[str]:
-    """Name a package and all that it cannot do without."""
+def required_by(package: str) -> set[str]:
+    """Return the names of a package and of all packages that it requires."""
     found = {package}
     for line in requires(package) or []:
         needed = Requirement(line)
         if needed.marker is None or needed.marker.evaluate({"extra": ""}):
-            found |= needed_by(needed.name.lower())
+            found |= required_by(needed.name.lower())
     return {name.replace("_", "-") for name in found}
 
 
 @pytest.mark.parametrize("folder", FOLDERS.values())
-def test_a_function_ships_only_its_module(folder: str) -> None:
+def test_function_folder_has_only_handler_and_requirements(folder: str) -> None:
     files = {path.name for path in (ROOT / folder).iterdir() if path.name != "__pycache__"}
     assert files == {"lambda_function.py", "requirements.txt"}
     if folder != "on_connect":
@@ -472,15 +476,15 @@ def test_a_function_ships_only_its_module(folder: str) -> None:
 
 
 @pytest.mark.parametrize("folder", FOLDERS.values())
-def test_no_function_imports_another(folder: str) -> None:
+def test_handler_imports_only_the_chat_package(folder: str) -> None:
     source = (ROOT / folder / "lambda_function.py").read_text()
     imported = set(re.findall(r"^(?:from|import) (\w+)", source, re.MULTILINE))
     assert imported <= {"__future__", "chat", "typing"}
 
 
-def test_the_layer_is_built_with_bytecode() -> None:
+def test_layer_is_built_with_bytecode() -> None:
     assert SOURCE["Resources"]["ChatLayer"]["Metadata"]["BuildMethod"] == "makefile"
     recipe = (ROOT / "shared" / "Makefile").read_text()
     assert "\nbuild-ChatLayer:\n" in recipe
-    # A file's time does not survive the way to Lambda, so it must not decide.
+    # The layer's archive does not keep the files' times, so they must not decide.
     assert "compileall -q --invalidation-mode unchecked-hash" in recipe

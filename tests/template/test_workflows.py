@@ -1,4 +1,4 @@
-"""What CI and the deployment from GitHub promise, and the commands that the pages tell to type."""
+"""The workflows of GitHub, and the commands and links in the documents."""
 
 import json
 import re
@@ -20,7 +20,7 @@ from tests.support.backend import ROOT
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 README = ROOT / "README.md"
 OPERATING = ROOT / "docs" / "operating.md"
-STAGES = tomllib.loads((ROOT / "samconfig.toml").read_text())
+CONFIGURATIONS = tomllib.loads((ROOT / "samconfig.toml").read_text())
 
 
 def loaded(path: Path) -> dict[str, Any]:
@@ -34,25 +34,25 @@ def steps(path: Path) -> Iterator[dict[str, Any]]:
         yield from job["steps"]
 
 
-def test_there_are_three() -> None:
+def test_workflows_are_audit_ci_and_deploy() -> None:
     assert [path.stem for path in WORKFLOWS] == ["audit", "ci", "deploy"]
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
-def test_every_action_is_pinned_to_a_commit_and_says_which_version_that_is(path: Path) -> None:
+def test_each_action_is_pinned_to_a_commit_with_its_version(path: Path) -> None:
     lines = re.findall(r"uses: (.*)", path.read_text())
     assert len(lines) == sum("uses" in step for step in steps(path)) > 0
     for line in lines:
         assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line), line
 
 
-def test_an_action_is_pinned_to_the_same_commit_everywhere() -> None:
+def test_action_has_the_same_commit_in_all_workflows() -> None:
     pins = {line for path in WORKFLOWS for line in re.findall(r"uses: (.*)", path.read_text())}
     assert len(pins) == len({pin.partition("@")[0] for pin in pins})
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
-def test_a_workflow_may_only_read_and_ends_some_time(path: Path) -> None:
+def test_workflow_can_only_read_and_has_a_timeout(path: Path) -> None:
     workflow = loaded(path)
     assert workflow["permissions"] == {"contents": "read"}
     for job in workflow["jobs"].values():
@@ -65,19 +65,19 @@ def test_a_workflow_may_only_read_and_ends_some_time(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
-def test_a_workflow_calls_what_a_laptop_can_call(path: Path) -> None:
+def test_workflow_runs_only_commands_that_a_laptop_can_run(path: Path) -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     commands = [step["run"] for step in steps(path) if "run" in step]
     assert commands
     for command in commands:
-        # What somebody typed must not become a part of a script.
+        # An input of the workflow must not become a part of a script.
         assert "${{" not in command
         called = set(re.findall(r"^make (\w+)", command))
         assert called <= targets
         assert called or command == ".ci/run" or command.startswith(".venv/bin/sam deploy ")
 
 
-def test_ci_runs_all_that_must_hold() -> None:
+def test_ci_runs_lint_types_build_and_test() -> None:
     (ci,) = (path for path in WORKFLOWS if path.stem == "ci")
     assert {"push", "pull_request"} == loaded(ci)["on"].keys()
     assert [step["run"] for step in steps(ci) if "run" in step] == [".ci/run"]
@@ -85,7 +85,7 @@ def test_ci_runs_all_that_must_hold() -> None:
         assert f"\nmake {target}\n" in (ROOT / ".ci" / "run").read_text()
 
 
-def test_a_deployment_is_by_hand_and_without_keys() -> None:
+def test_deploy_workflow_is_started_by_hand_and_has_no_keys() -> None:
     (deploy,) = (path for path in WORKFLOWS if path.stem == "deploy")
     workflow = loaded(deploy)
     assert workflow["on"].keys() == {"workflow_dispatch"}
@@ -94,43 +94,43 @@ def test_a_deployment_is_by_hand_and_without_keys() -> None:
     assert job["environment"] == "${{ inputs.config }}"
     assert "secrets." not in deploy.read_text()
     done = [str(step.get("run") or step["uses"]) for step in steps(deploy)]
-    (takes_role,) = (place for place, each in enumerate(done) if "credentials@" in each)
-    assert done.index("make build") < takes_role < len(done) - 1
+    (assumes_role,) = (place for place, each in enumerate(done) if "credentials@" in each)
+    assert done.index("make build") < assumes_role < len(done) - 1
     assert done[-1].startswith(".venv/bin/sam deploy --config-env")
 
 
-def test_what_can_be_deployed_is_what_samconfig_has() -> None:
+def test_deploy_workflow_offers_the_configurations_of_samconfig() -> None:
     (deploy,) = (path for path in WORKFLOWS if path.stem == "deploy")
     choice = loaded(deploy)["on"]["workflow_dispatch"]["inputs"]["config"]
-    assert choice["options"] == [name for name in STAGES if name != "version"]
+    assert choice["options"] == [name for name in CONFIGURATIONS if name != "version"]
     (region,) = (step["with"]["aws-region"] for step in steps(deploy) if "aws-region" in str(step))
-    assert {STAGES[name]["global"]["parameters"]["region"] for name in choice["options"]} == {
-        region
-    }
+    assert {
+        CONFIGURATIONS[name]["global"]["parameters"]["region"] for name in choice["options"]
+    } == {region}
 
 
-def test_production_stands_beside_the_other_and_asks_first() -> None:
-    plain, production = STAGES["default"], STAGES["prod"]
+def test_production_has_a_separate_stack_and_asks_before_deploying() -> None:
+    default, production = CONFIGURATIONS["default"], CONFIGURATIONS["prod"]
     assert (
-        plain["global"]["parameters"]["stack_name"]
+        default["global"]["parameters"]["stack_name"]
         != (production["global"]["parameters"]["stack_name"])
     )
     for command in ("build", "validate"):
-        assert production[command] == plain[command]
+        assert production[command] == default[command]
     settings = production["deploy"]["parameters"]
     assert "template_file" not in settings
     assert settings["confirm_changeset"] is True
     assert settings["capabilities"] == "CAPABILITY_IAM"
     chosen = parse_overrides(settings["parameter_overrides"])
     declared = read(ROOT / "template-python.yaml")["Parameters"]
-    values = parameter_values(declared, chosen)  # which raises if one is not allowed
+    values = parameter_values(declared, chosen)  # raises if one is not allowed
     assert values["FunctionNamePrefix"]
     assert values["Monitoring"] == "true"
 
 
 def commands() -> list[list[str]]:
-    """List the AWS CLI's commands that the pages tell to type."""
-    text = "\n".join(page.read_text() for page in (README, OPERATING))
+    """Return the commands of the AWS CLI that the documents show."""
+    text = "\n".join(document.read_text() for document in (README, OPERATING))
     blocks = re.findall(r"^```console\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
     lines = "".join(blocks).replace("\\\n", " ").splitlines()
     found = [re.search(r"\baws (?!s3 )[a-z0-9-]+ .*?(?=\)?$)", line) for line in lines]
@@ -138,7 +138,7 @@ def commands() -> list[list[str]]:
 
 
 @pytest.mark.parametrize("words", commands(), ids=lambda words: " ".join(words[1:3]))
-def test_a_command_is_one_that_aws_has(words: list[str]) -> None:
+def test_documented_aws_command_exists(words: list[str]) -> None:
     _, service, operation, *rest = words
     model = botocore.session.get_session().get_service_model(service.removesuffix("api"))
     (name,) = (each for each in model.operation_names if xform_name(each, "-") == operation)
@@ -147,12 +147,12 @@ def test_a_command_is_one_that_aws_has(words: list[str]) -> None:
     members = {xform_name(member, "-") for member in shape.members}
     required = {xform_name(member, "-") for member in shape.required_members}
     flags = {word.removeprefix("--") for word in rest if word.startswith("--")}
-    # These two belong to the CLI itself.
+    # These two are options of the CLI itself.
     assert flags - {"query", "output"} <= members
     assert required <= flags
 
 
-def test_there_are_commands_to_look_at() -> None:
+def test_documents_have_aws_commands_and_valid_json() -> None:
     assert len(commands()) > 12
     for block in re.findall(
         r"^```json\n(.*?)^```$", OPERATING.read_text(), re.DOTALL | re.MULTILINE
@@ -160,9 +160,9 @@ def test_there_are_commands_to_look_at() -> None:
         assert json.loads(block)
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/operating.md", "docs/runbook.md"])
-def test_links_within_the_repository_lead_somewhere(page: str) -> None:
-    path = ROOT / page
+@pytest.mark.parametrize("document", ["README.md", "docs/operating.md", "docs/runbook.md"])
+def test_links_between_documents_lead_to_existing_headings(document: str) -> None:
+    path = ROOT / document
     for target in re.findall(r"\]\((?!https?:)([^)]+)\)", path.read_text()):
         name, _, anchor = target.partition("#")
         linked = path.parent / name if name else path
@@ -175,5 +175,5 @@ def test_links_within_the_repository_lead_somewhere(page: str) -> None:
 
 @pytest.mark.parametrize("name", ["package-lock.json", "requirements-dev.txt"])
 def test_lock_file_names_no_host(name: str) -> None:
-    """Where packages come from is each machine's affair. `make lock` writes both files so."""
+    """The index of packages is configured on each machine; `make lock` leaves it out."""
     assert "://" not in (ROOT / name).read_text()
