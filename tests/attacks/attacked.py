@@ -1,4 +1,4 @@
-"""A backend that is attacked, and the users of an attack."""
+"""The backend under attack, and the users of an attack."""
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ class AttackedBackend:
     """A running backend.
 
     Attributes:
-        url: Of the WebSocket API.
+        url: The URL of the WebSocket API.
         issuer: The issuer whose tokens it requires; none in the open mode.
     """
 
@@ -25,11 +25,11 @@ class AttackedBackend:
     issuer: Issuer | None
 
     def device(self, user_id: str, **query: str) -> AbstractContextManager[Device]:
-        """Connect as that user, with a valid token where one is required."""
+        """Connect as a user, with a valid token if the backend requires one."""
         user = {"token": self.issuer.token(user_id)} if self.issuer else {"userId": user_id}
         return device(self.url, **user, **query)
 
-    def refuses(self, **query: str) -> int:
+    def refused_status(self, **query: str) -> int:
         """Return the status with which a handshake is refused."""
         with pytest.raises(InvalidStatus) as refusal, device(self.url, **query):
             pass
@@ -38,7 +38,7 @@ class AttackedBackend:
 
 @dataclass(frozen=True)
 class Users:
-    """Two users who chat, and an attacker; no other test has them."""
+    """Two users with a chat, and an attacker; no other test uses them."""
 
     alice: str
     bob: str

@@ -1,4 +1,4 @@
-"""What is attacked: ``python -m local``, in the open mode and with an issuer."""
+"""Fixtures: the local runner in the open mode and with an issuer, and users."""
 
 from collections.abc import Iterator
 

@@ -7,7 +7,7 @@ from tests.attacks.attacked import AttackedBackend, Users
 REFUSED = {"forbidden", "invalid_request", "not_found"}
 
 
-def test_writing_into_it(attacked: AttackedBackend, users: Users) -> None:
+def test_user_outside_a_chat_cannot_write_into_it(attacked: AttackedBackend, users: Users) -> None:
     with (
         attacked.device(users.mallory) as mallory,
         attacked.device(users.bob) as bob,
@@ -15,8 +15,9 @@ def test_writing_into_it(attacked: AttackedBackend, users: Users) -> None:
     ):
         for chat_id in (users.chat_id, f"{users.bob}#{users.alice}"):
             assert mallory.say(chat_id, "psst")["code"] == "forbidden"
-        alice.say(users.chat_id, "the first that arrives")
-        assert bob.receive()["text"] == "the first that arrives"
+        # The first frame that Bob receives is from Alice.
+        alice.say(users.chat_id, "from alice")
+        assert bob.receive()["text"] == "from alice"
 
 
 @pytest.mark.parametrize(
@@ -36,7 +37,7 @@ def test_writing_into_it(attacked: AttackedBackend, users: Users) -> None:
         "{mallory}%23{alice}",
     ],
 )
-def test_a_chat_id_that_could_be_read_in_two_ways(
+def test_ambiguous_chat_id_is_refused(
     attacked: AttackedBackend, users: Users, chat_id: str
 ) -> None:
     spelled = chat_id.format(alice=users.alice, bob=users.bob, mallory=users.mallory)
@@ -44,7 +45,7 @@ def test_a_chat_id_that_could_be_read_in_two_ways(
         assert mallory.say(spelled, "x")["code"] == "invalid_request"
 
 
-def test_a_frame_that_names_two_chats(attacked: AttackedBackend, users: Users) -> None:
+def test_frame_with_two_chat_ids_is_refused(attacked: AttackedBackend, users: Users) -> None:
     own, theirs = f"{users.alice}#{users.mallory}", users.chat_id
     with attacked.device(users.mallory) as mallory:
         for first, second in ((own, theirs), (theirs, own)):
@@ -52,7 +53,7 @@ def test_a_frame_that_names_two_chats(attacked: AttackedBackend, users: Users) -
             assert mallory.ask(body)["code"] == "invalid_request"
 
 
-def test_reading_a_replay_of_what_others_got(attacked: AttackedBackend, users: Users) -> None:
+def test_catch_up_has_no_messages_of_other_users(attacked: AttackedBackend, users: Users) -> None:
     with attacked.device(users.alice) as alice:
         alice.say(users.chat_id, "for bob alone")
     with attacked.device(users.mallory, since="0") as mallory:
@@ -60,18 +61,18 @@ def test_reading_a_replay_of_what_others_got(attacked: AttackedBackend, users: U
         assert (synced["type"], synced["count"]) == ("synced", 0)
 
 
-def test_reading_anothers_replay_without_anothers_token(
+def test_catch_up_of_another_user_needs_a_token_of_that_user(
     token_backend: AttackedBackend, users: Users
 ) -> None:
     assert token_backend.issuer is not None
     own = token_backend.issuer.token(users.mallory)
-    assert token_backend.refuses(userId=users.bob, since="0") == 401
-    assert token_backend.refuses(userId=users.bob, since="0", token="") == 401
-    assert token_backend.refuses(userId=users.bob, since="0", token=own) == 403
+    assert token_backend.refused_status(userId=users.bob, since="0") == 401
+    assert token_backend.refused_status(userId=users.bob, since="0", token="") == 401
+    assert token_backend.refused_status(userId=users.bob, since="0", token=own) == 403
 
 
-def upload(attacked: AttackedBackend, users: Users) -> str:
-    """Have Alice ask for a link to upload a file, and give the file's key."""
+def new_file_key(attacked: AttackedBackend, users: Users) -> str:
+    """Request an upload link as Alice, and return the file's key."""
     with attacked.device(users.alice) as alice:
         frame = {
             "action": "sendfile",
@@ -84,7 +85,7 @@ def upload(attacked: AttackedBackend, users: Users) -> str:
 
 
 @pytest.mark.parametrize(
-    "trick",
+    "spelling",
     [
         "{key}",
         "{own}/../{key}",
@@ -95,9 +96,11 @@ def upload(attacked: AttackedBackend, users: Users) -> str:
         "{own}\u0000/{key}",
     ],
 )
-def test_fetching_a_file_of_it(attacked: AttackedBackend, users: Users, trick: str) -> None:
+def test_user_outside_a_chat_cannot_fetch_its_file(
+    attacked: AttackedBackend, users: Users, spelling: str
+) -> None:
     own = f"{users.bob}#{users.mallory}"
-    key = trick.format(key=upload(attacked, users), own=own)
+    key = spelling.format(key=new_file_key(attacked, users), own=own)
     with attacked.device(users.mallory) as mallory:
         for action in ("sendmessage", "sendfile"):
             for chat_id in (own, users.chat_id):
@@ -117,7 +120,7 @@ def test_fetching_a_file_of_it(attacked: AttackedBackend, users: Users, trick: s
         "photo\u202egpj.exe",
     ],
 )
-def test_a_file_name_that_leads_elsewhere_or_looks_like_another(
+def test_misleading_file_name_is_refused(
     attacked: AttackedBackend, users: Users, name: str
 ) -> None:
     frame = {
@@ -130,7 +133,7 @@ def test_a_file_name_that_leads_elsewhere_or_looks_like_another(
         assert mallory.ask(frame)["code"] == "invalid_request"
 
 
-def test_uploading_into_it(attacked: AttackedBackend, users: Users) -> None:
+def test_user_outside_a_chat_cannot_upload_into_it(attacked: AttackedBackend, users: Users) -> None:
     frame = {
         "action": "sendfile",
         "chatId": users.chat_id,

@@ -6,9 +6,7 @@ from tests.attacks.attacked import AttackedBackend, Users
 
 
 @pytest.mark.parametrize("field", ["senderId", "userId", "sender", "from", "connectionId"])
-def test_naming_another_sender_in_a_frame(
-    attacked: AttackedBackend, users: Users, field: str
-) -> None:
+def test_sender_in_a_frame_is_ignored(attacked: AttackedBackend, users: Users, field: str) -> None:
     chat_id = f"{users.bob}#{users.mallory}"
     with attacked.device(users.mallory) as mallory, attacked.device(users.bob) as bob:
         frame = {"action": "sendmessage", "chatId": chat_id, "text": "x", field: users.alice}
@@ -16,9 +14,7 @@ def test_naming_another_sender_in_a_frame(
         assert bob.receive()["senderId"] == users.mallory
 
 
-def test_bringing_api_gateways_own_fields_in_a_frame(
-    attacked: AttackedBackend, users: Users
-) -> None:
+def test_event_fields_in_a_frame_are_ignored(attacked: AttackedBackend, users: Users) -> None:
     forged = {
         "action": "sendmessage",
         "chatId": users.chat_id,
@@ -33,21 +29,23 @@ def test_bringing_api_gateways_own_fields_in_a_frame(
 
 
 @pytest.mark.parametrize("action", ["$connect", "$disconnect", "$default", "catchUp"])
-def test_taking_a_route_that_is_not_for_frames(
+def test_frame_cannot_select_connect_disconnect_or_catch_up(
     attacked: AttackedBackend, users: Users, action: str
 ) -> None:
-    """Neither to become another, nor to be forgotten, and so not to be counted."""
+    """Otherwise Mallory could become another user, or remove a connection from the limit."""
     with attacked.device(users.mallory) as mallory, attacked.device(users.bob) as bob:
         answer = mallory.ask({"action": action, "userId": users.alice})
-        assert "type" not in answer, "it is API Gateway's own"
+        assert "type" not in answer, "the answer is not API Gateway's"
         assert bob.say(f"{users.bob}#{users.mallory}", "x")["delivered"] == 1
         assert mallory.receive()["senderId"] == users.bob
         mallory.say(f"{users.bob}#{users.mallory}", "y")
         assert bob.receive()["senderId"] == users.mallory
 
 
-def test_resending_what_another_sent(attacked: AttackedBackend, users: Users) -> None:
-    """The client's id of a message is its sender's own: it names nobody else's."""
+def test_client_message_id_of_another_user_is_no_duplicate(
+    attacked: AttackedBackend, users: Users
+) -> None:
+    """An idempotency record belongs to one sender."""
     with attacked.device(users.alice) as alice, attacked.device(users.bob) as bob:
         frame = {"action": "sendmessage", "chatId": users.chat_id, "clientMessageId": "1"}
         first = alice.ask(frame | {"text": "from alice"})
@@ -75,23 +73,23 @@ def test_resending_what_another_sent(attacked: AttackedBackend, users: Users) ->
         "{0},{0}",
     ],
 )
-def test_a_user_id_that_would_become_anothers(
+def test_user_id_that_resembles_another_is_refused(
     attacked: AttackedBackend, users: Users, spelling: str
 ) -> None:
-    """Nothing is normalised, so nothing can collide; what has two spellings is no user id.
+    """No user id is normalised, so two of them cannot collide.
 
-    A space is a `+` that was not encoded, and so another user's id.
+    A space is read as a `+` that was not encoded: an id with one belongs to another user.
     """
     user_id = spelling.format(users.alice)
     if attacked.issuer is None:
-        assert attacked.refuses(userId=user_id) == 400
+        assert attacked.refused_status(userId=user_id) == 400
     else:
-        assert attacked.refuses(token=attacked.issuer.token(user_id)) == 401
+        assert attacked.refused_status(token=attacked.issuer.token(user_id)) == 401
         own = attacked.issuer.token(users.mallory)
-        assert attacked.refuses(token=own, userId=user_id) == 403
+        assert attacked.refused_status(token=own, userId=user_id) == 403
 
 
-def test_a_user_id_in_capitals_is_another_user(attacked: AttackedBackend, users: Users) -> None:
+def test_user_id_in_capitals_is_another_user(attacked: AttackedBackend, users: Users) -> None:
     with attacked.device(users.alice.upper()) as mallory, attacked.device(users.bob) as bob:
         assert mallory.say(users.chat_id, "x")["code"] == "forbidden"
         bob.say(users.chat_id, "for alice alone")
@@ -99,16 +97,18 @@ def test_a_user_id_in_capitals_is_another_user(attacked: AttackedBackend, users:
         assert bob.receive()["senderId"] == users.alice.upper()
 
 
-def test_saying_twice_who_one_is(token_backend: AttackedBackend, users: Users) -> None:
+def test_repeated_user_id_in_the_url_is_refused(
+    token_backend: AttackedBackend, users: Users
+) -> None:
     assert token_backend.issuer is not None
     token = token_backend.issuer.token(users.mallory)
     query = f"{token_backend.url}?userId={users.mallory}&token={token}&userId={users.alice}"
-    assert AttackedBackend(query, None).refuses() == 403
+    assert AttackedBackend(query, None).refused_status() == 403
 
 
-def test_in_the_open_mode_a_name_is_all_it_takes(
+def test_open_mode_lets_a_client_claim_any_user_id(
     open_backend: AttackedBackend, users: Users
 ) -> None:
-    """No code can refuse that. README, SECURITY.md and an output of every deployment say so."""
+    """README, SECURITY.md and an output of the stack warn of this."""
     with open_backend.device(users.alice) as mallory:
         assert mallory.say(users.chat_id, "x")["type"] == "ack"
