@@ -1,4 +1,4 @@
-"""The README's own way to try it: the real wscat, in two terminals."""
+"""The way that the README shows: the real wscat, in two terminals."""
 
 import json
 import os
@@ -27,7 +27,7 @@ class Terminal:
         self._conversation = Conversation()
 
     def wait_for(self, pattern: str) -> str:
-        """Read on until the pattern shows, and return its first group."""
+        """Read until the pattern shows, and return its first group."""
         while not (match := re.search(pattern, self._unread)):
             self._unread += os.read(self._screen, 65536).decode()
         self._unread = self._unread[match.end() :]
@@ -65,12 +65,12 @@ def wscat(url: str, user_id: str, **query: str) -> Iterator[Terminal]:
             os.close(screen)
 
 
-def test_two_terminals_exchange_a_text_and_a_file(chat_url: str, pair: Pair) -> None:
-    with wscat(chat_url, pair.first) as here, wscat(chat_url, pair.second) as there:
+def test_two_wscat_clients_exchange_a_text_and_a_file(chat_url: str, pair: Pair) -> None:
+    with wscat(chat_url, pair.first) as sender, wscat(chat_url, pair.second) as recipient:
         message = {"action": "sendmessage", "chatId": pair.chat_id, "text": "Hello!"}
-        here.type(json.dumps(message))
-        assert there.frame()["text"] == "Hello!"
-        assert here.frame()["delivered"] == 1
+        sender.type(json.dumps(message))
+        assert recipient.frame()["text"] == "Hello!"
+        assert sender.frame()["delivered"] == 1
 
         upload = {
             "action": "sendfile",
@@ -78,10 +78,10 @@ def test_two_terminals_exchange_a_text_and_a_file(chat_url: str, pair: Pair) -> 
             "fileName": "image.jpg",
             "contentType": "image/jpeg",
         }
-        here.type(json.dumps(upload))
-        link = here.frame()
+        sender.type(json.dumps(upload))
+        link = sender.frame()
         answer = httpx.put(link["uploadUrl"], headers=link["headers"], content=b"a picture")
         assert answer.status_code == 200
         file = {"action": "sendmessage", "chatId": pair.chat_id, "fileKey": link["fileKey"]}
-        here.type(json.dumps(file))
-        assert there.frame()["fileKey"] == link["fileKey"]
+        sender.type(json.dumps(file))
+        assert recipient.frame()["fileKey"] == link["fileKey"]
