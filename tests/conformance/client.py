@@ -1,4 +1,4 @@
-"""A WebSocket client that speaks with the probe."""
+"""A WebSocket client of the functions in `functions/probe.py`."""
 
 import asyncio
 import contextlib
@@ -15,15 +15,15 @@ from websockets.typing import Subprotocol
 
 TIMEOUT_S = 20
 
-# For what AWS cannot be asked without a signature, and for what is not documented of it: there the
-# emulator has to choose, and these tests only hold it to its choice.
+# For requests that AWS wants signed, and for what AWS does not document: there the local runner has
+# to choose, and the tests only check its choice.
 local_only = pytest.mark.skipif("CHAT_URL" in os.environ, reason="says nothing about AWS")
 
 
 def opening(
     url: str, subprotocols: Sequence[Subprotocol] | None = None, /, **query: object
 ) -> connect:
-    """Open a connection; the query tells $connect what to do."""
+    """Open a connection; the query string says what $connect does."""
     target = f"{url}?{urlencode(query, doseq=True)}" if query else url
     return connect(target, subprotocols=subprotocols, max_size=None, open_timeout=TIMEOUT_S)
 
@@ -40,7 +40,7 @@ async def receive(client: ClientConnection) -> Any:
 
 
 async def receive_text(client: ClientConnection) -> str:
-    """Return the next frame as it is."""
+    """Return the next frame as text."""
     frame = await asyncio.wait_for(client.recv(), TIMEOUT_S)
     assert isinstance(frame, str)
     return frame
@@ -61,7 +61,7 @@ async def refused_status(url: str, **query: object) -> int:
 
 
 async def close_code(client: ClientConnection) -> int | None:
-    """Return the code that the other side closes with."""
+    """Return the close code that API Gateway sends."""
     with contextlib.suppress(ConnectionClosed):
         while True:
             await receive_text(client)

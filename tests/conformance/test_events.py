@@ -148,7 +148,7 @@ async def test_disconnect_event_of_a_broken_connection_has_1006(url: str) -> Non
     assert (context["eventType"], context["disconnectStatusCode"]) == ("DISCONNECT", 1006)
 
 
-@local_only  # whether AWS tells $disconnect of a client that did not wait is not documented
+@local_only  # whether AWS then invokes $disconnect is not documented
 async def test_client_that_leaves_during_the_handshake_gets_a_disconnect_event(url: str) -> None:
     async with opening(url) as watcher:
         handshake = asyncio.ensure_future(_open(url, await connection_id(watcher)))

@@ -1,4 +1,4 @@
-"""Limits on frames and messages.
+"""Limits on WebSocket frames and WebSocket messages.
 
 https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-execution-service-websocket-limits-table.html
 """
@@ -7,36 +7,36 @@ import json
 
 from tests.conformance.client import close_code, local_only, opening, receive
 
-FRAME = 32 * 1024
-MESSAGE = 128 * 1024
+MAX_FRAME_BYTES = 32 * 1024
+MAX_MESSAGE_BYTES = 128 * 1024
 
 
-def frames(size: int) -> list[str]:
-    """Make a message of this size, in frames as large as may be."""
+def websocket_frames(size: int) -> list[str]:
+    """Return a WebSocket message of this size, divided into the largest WebSocket frames."""
     empty = len(json.dumps({"action": "answer", "padding": ""}))
     message = json.dumps({"action": "answer", "padding": "x" * (size - empty)})
-    return [message[start : start + FRAME] for start in range(0, size, FRAME)]
+    return [message[start : start + MAX_FRAME_BYTES] for start in range(0, size, MAX_FRAME_BYTES)]
 
 
-async def test_message_of_128_kib_in_frames_of_32_kib_is_accepted(url: str) -> None:
+async def test_websocket_message_of_128_kib_is_accepted(url: str) -> None:
     async with opening(url) as client:
-        await client.send(frames(MESSAGE))
-        assert await receive(client) == MESSAGE
+        await client.send(websocket_frames(MAX_MESSAGE_BYTES))
+        assert await receive(client) == MAX_MESSAGE_BYTES
 
 
-async def test_message_over_128_kib_closes_with_1009(url: str) -> None:
+async def test_websocket_message_over_128_kib_closes_with_1009(url: str) -> None:
     async with opening(url) as client:
-        await client.send(frames(MESSAGE + 1))
+        await client.send(websocket_frames(MAX_MESSAGE_BYTES + 1))
         assert await close_code(client) == 1009
 
 
-async def test_frame_over_32_kib_closes_with_1009(url: str) -> None:
+async def test_websocket_frame_over_32_kib_closes_with_1009(url: str) -> None:
     async with opening(url) as client:
-        await client.send("x" * (FRAME + 1))
+        await client.send("x" * (MAX_FRAME_BYTES + 1))
         assert await close_code(client) == 1009
 
 
-async def test_binary_frame_closes_with_1003(url: str) -> None:
+async def test_binary_websocket_message_closes_with_1003(url: str) -> None:
     # https://docs.aws.amazon.com/apigateway/latest/developerguide/websocket-api-develop-routes.html
     async with opening(url) as client:
         await client.send(b"\x00")

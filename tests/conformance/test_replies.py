@@ -19,7 +19,7 @@ def assert_is_internal_server_error(frame: Any) -> None:
 
 
 async def assert_no_reply(client: ClientConnection, **asked: Any) -> None:
-    """Send on the one-way route; the next frame must be that of another request."""
+    """Send on the one-way route, and check that the next frame answers another request."""
     await client.send(json.dumps({"action": "silent", **asked}))
     assert (await ask(client, sleep=1))["requestContext"]["routeKey"] == "answer"
 

@@ -35,7 +35,7 @@ def handler(event, context):
     if "decimal" in event: return {"n": Decimal("1.5")}
     if "object" in event: return object()
     return {"pid": os.getpid(), "count": count}
-def tell(event, context):
+def report(event, context):
     return {
         "path": sys.path, "cwd": os.getcwd(), "env": dict(os.environ), "stdin": sys.stdin.read(),
         "remaining": context.get_remaining_time_in_millis(),
@@ -123,34 +123,34 @@ async def test_function_has_the_environment_of_the_template_and_of_lambda(
     functions: Functions, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OF_THE_CALLER", "1")
-    function = make(handler="app.tell", environment=(("TABLE", "t"), ("AWS_REGION", "mars")))
+    function = make(handler="app.report", environment=(("TABLE", "t"), ("AWS_REGION", "mars")))
     await start(functions, function)
     outcome = await functions.invoke("f", {}, request_id="r", client_context={"custom": 1})
-    told = outcome.payload
-    env = told["env"]
+    report = outcome.payload
+    env = report["env"]
     assert "OF_THE_CALLER" not in env
     assert "HOME" not in env
     assert env["TABLE"] == "t"
     assert env["AWS_REGION"] == "us-east-1"  # reserved: the function cannot set it
     assert env["AWS_LAMBDA_FUNCTION_NAME"] == "f"
     assert env["AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI"] == "http://127.0.0.1:2/prod"
-    assert told["context"]["aws_request_id"] == "r"
-    assert told["context"]["function_name"] == "f"
-    assert told["context"]["invoked_function_arn"] == "arn:f"
-    assert told["client"] == {"custom": 1}
-    assert 0 < told["remaining"] <= 20_000
-    assert told["stdin"] == ""
+    assert report["context"]["aws_request_id"] == "r"
+    assert report["context"]["function_name"] == "f"
+    assert report["context"]["invoked_function_arn"] == "arn:f"
+    assert report["client"] == {"custom": 1}
+    assert 0 < report["remaining"] <= 20_000
+    assert report["stdin"] == ""
 
 
 async def test_function_imports_its_code_and_layers_first_and_nothing_of_this_repository(
     functions: Functions, make: Make, tmp_path: Path
 ) -> None:
     layer = tmp_path / "layer"
-    await start(functions, make(handler="app.tell", layers=(layer,)))
-    told = (await functions.invoke("f", {})).payload
-    assert told["path"][:2] == [str(tmp_path / "code"), str(layer)]
-    assert told["cwd"] == str(tmp_path / "code")
-    assert str(Path(__file__).parents[2]) not in told["path"]
+    await start(functions, make(handler="app.report", layers=(layer,)))
+    report = (await functions.invoke("f", {})).payload
+    assert report["path"][:2] == [str(tmp_path / "code"), str(layer)]
+    assert report["cwd"] == str(tmp_path / "code")
+    assert str(Path(__file__).parents[2]) not in report["path"]
 
 
 async def test_exception_is_returned_to_the_caller_and_logged(

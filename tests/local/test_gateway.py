@@ -107,7 +107,7 @@ async def test_handshake_is_accepted_without_a_connect_route() -> None:
     ],
 )
 async def test_status_or_failure_of_connect_refuses_the_handshake(result: Any, status: int) -> None:
-    gateway = Gateway(api(Route("$connect", "door")), FakeFunctions(door=result).invoke)
+    gateway = Gateway(api(Route("$connect", "connect")), FakeFunctions(connect=result).invoke)
     decision = await gateway.connect(HANDSHAKE)
     assert isinstance(decision, Refused)
     assert decision.status == status
@@ -115,8 +115,8 @@ async def test_status_or_failure_of_connect_refuses_the_handshake(result: Any, s
 
 
 async def test_integration_timeout_of_connect_is_504_and_does_not_cancel_the_function() -> None:
-    functions = FakeFunctions(door="hang")
-    gateway = Gateway(api(Route("$connect", "door", timeout_s=0.01)), functions.invoke)
+    functions = FakeFunctions(connect="hang")
+    gateway = Gateway(api(Route("$connect", "connect", timeout_s=0.01)), functions.invoke)
     decision = await gateway.connect(HANDSHAKE)
     assert isinstance(decision, Refused)
     assert decision.status == 504
@@ -141,7 +141,7 @@ async def test_throttled_handshake_is_429() -> None:
 
 async def test_subprotocol_header_matches_in_any_case() -> None:
     result = {"statusCode": 200, "headers": {"sec-websocket-PROTOCOL": "chat"}}
-    gateway = Gateway(api(Route("$connect", "door")), FakeFunctions(door=result).invoke)
+    gateway = Gateway(api(Route("$connect", "connect")), FakeFunctions(connect=result).invoke)
     decision = await gateway.connect(HANDSHAKE)
     assert isinstance(decision, Accepted)
     assert decision.subprotocol == "chat"
@@ -164,19 +164,19 @@ def policy(effect: str, resource: Any = "*", **context: Any) -> dict[str, Any]:
     ],
 )
 async def test_authorizer_refusal_does_not_invoke_connect(result: Any, status: int) -> None:
-    functions = FakeFunctions(guard=result, door=OK)
-    route = Route("$connect", "door", authorizer=Authorizer("guard"))
+    functions = FakeFunctions(authorize=result, connect=OK)
+    route = Route("$connect", "connect", authorizer=Authorizer("authorize"))
     decision = await Gateway(api(route), functions.invoke).connect(HANDSHAKE)
     assert isinstance(decision, Refused)
     assert decision.status == status
-    assert functions.contexts("door") == []
+    assert functions.contexts("connect") == []
 
 
 async def test_authorizer_context_is_text_in_every_later_event() -> None:
     resource = ["arn:aws:execute-api:us-east-1:123456789012:a123456789/prod/$connect"]
-    functions = FakeFunctions(guard=policy("Allow", resource, n=1, flag=True), f=OK)
+    functions = FakeFunctions(authorize=policy("Allow", resource, n=1, flag=True), f=OK)
     routes = [
-        Route("$connect", "f", authorizer=Authorizer("guard")),
+        Route("$connect", "f", authorizer=Authorizer("authorize")),
         Route("chat", "f"),
         Route("$disconnect", "f"),
     ]
@@ -198,8 +198,8 @@ async def test_authorizer_context_is_text_in_every_later_event() -> None:
     ],
 )
 async def test_handshake_without_an_identity_source_is_refused(source: str, present: bool) -> None:
-    functions = FakeFunctions(guard=policy("Allow"), door=OK)
-    route = Route("$connect", "door", authorizer=Authorizer("guard", (source,)))
+    functions = FakeFunctions(authorize=policy("Allow"), connect=OK)
+    route = Route("$connect", "connect", authorizer=Authorizer("authorize", (source,)))
     decision = await Gateway(api(route), functions.invoke).connect(HANDSHAKE)
     assert isinstance(decision, Accepted) is present
 

@@ -1,4 +1,4 @@
-"""The imports between modules: no circles, and the layers of the local runner."""
+"""The imports between modules: no circles, and only those that a package may have."""
 
 import ast
 import asyncio.streams
@@ -10,8 +10,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 
-# By package of `local`, what of the rest of `local` it may import: packages or modules.
-LAYERS = {
+# For each package of `local`: the other packages and modules of `local` that it may import.
+ALLOWED_IMPORTS = {
     "template": {"errors"},
     "gateway": {"invocation_result", "template.model"},
     "lambdas": {"invocation_result", "patches", "template.model"},
@@ -83,9 +83,9 @@ def test_circle_under_type_checking_is_found(tmp_path: Path) -> None:
         assert_no_circle(graph)
 
 
-@pytest.mark.parametrize("package", LAYERS)
-def test_package_imports_only_what_its_layer_may(package: str) -> None:
-    allowed = {f"local.{name}" for name in {package, *LAYERS[package]}}
+@pytest.mark.parametrize("package", ALLOWED_IMPORTS)
+def test_package_imports_only_what_is_allowed(package: str) -> None:
+    allowed = {f"local.{name}" for name in {package, *ALLOWED_IMPORTS[package]}}
     for module, targets in imports(modules_of(ROOT, "local")).items():
         if f"{module}.".startswith(f"local.{package}."):
             outside = {

@@ -7,7 +7,7 @@ import pytest
 
 from local.template.loader import load
 
-SOUND = """
+CORRECT = """
 Transform: AWS::Serverless-2016-10-31
 Resources:
   Api:
@@ -44,12 +44,12 @@ def lint(tmp_path: Path) -> Lint:
 
 
 def test_correct_template_has_no_warnings(lint: Lint) -> None:
-    assert lint(SOUND) == []
+    assert lint(CORRECT) == []
 
 
 def test_response_expression_without_a_route_response_is_a_warning(lint: Lint) -> None:
     (line,) = lint(
-        SOUND.replace("ApiChatRoute", "ApiPingRoute").replace(
+        CORRECT.replace("ApiChatRoute", "ApiPingRoute").replace(
             "ping: {", "ping: {RouteResponseSelectionExpression: $default, "
         )
     )
@@ -57,23 +57,23 @@ def test_response_expression_without_a_route_response_is_a_warning(lint: Lint) -
 
 
 def test_route_response_without_a_response_expression_is_a_warning(lint: Lint) -> None:
-    (line,) = lint(SOUND.replace(", RouteResponseSelectionExpression: $default", ""))
+    (line,) = lint(CORRECT.replace(", RouteResponseSelectionExpression: $default", ""))
     assert line.startswith("route chat: a route response without RouteResponseSelectionExpression")
 
 
 def test_route_response_key_other_than_default_is_a_warning(lint: Lint) -> None:
-    lines = lint(SOUND.replace("RouteResponseKey: $default", "RouteResponseKey: chat"))
+    lines = lint(CORRECT.replace("RouteResponseKey: $default", "RouteResponseKey: chat"))
     assert lines[0] == "route chat: the key of a route response must be $default"
 
 
 def test_route_response_without_a_route_is_a_warning(lint: Lint) -> None:
-    lines = lint(SOUND.replace("!Ref ApiChatRoute", "chat"))
+    lines = lint(CORRECT.replace("!Ref ApiChatRoute", "chat"))
     assert lines[0] == "a route response belongs to no route of the API (chat)"
 
 
 def test_route_without_an_integration_is_a_warning(lint: Lint) -> None:
     lines = lint(
-        SOUND
+        CORRECT
         + """
   Lost:
     Type: AWS::ApiGatewayV2::Route
@@ -85,7 +85,7 @@ def test_route_without_an_integration_is_a_warning(lint: Lint) -> None:
 
 def test_function_without_a_permission_is_a_warning(lint: Lint) -> None:
     text = (
-        SOUND
+        CORRECT
         + """
   Route:
     Type: AWS::ApiGatewayV2::Route
@@ -101,12 +101,12 @@ def test_function_without_a_permission_is_a_warning(lint: Lint) -> None:
 
 
 def test_missing_handler_function_is_a_warning(lint: Lint) -> None:
-    (line,) = lint(SOUND.replace("app.handler", "app.handle"))
+    (line,) = lint(CORRECT.replace("app.handler", "app.handle"))
     assert line.endswith("app.py has no handle")
 
 
 def test_missing_handler_module_is_a_warning(lint: Lint) -> None:
-    (line,) = lint(SOUND.replace("app.handler", "main.handler"))
+    (line,) = lint(CORRECT.replace("app.handler", "main.handler"))
     assert line.startswith("local-F: no module main in ")
 
 

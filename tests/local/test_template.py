@@ -223,7 +223,7 @@ def test_sam_template_with_a_cloudformation_api_is_read(tmp_path: Path) -> None:
     assert stack.api.throttle == Throttle(100, 50)
     authorizer = stack.api.routes["$connect"].authorizer
     assert authorizer is not None
-    assert authorizer.function == "local-DoorFunction"
+    assert authorizer.function == "local-AuthorizerFunction"
     assert authorizer.identity_sources == ("route.request.header.X-Bidder",)
     bid = stack.functions["local-BidFunction"]
     assert bid.layers == (TEMPLATES / "auction" / "common" / "python",)

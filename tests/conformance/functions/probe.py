@@ -1,4 +1,4 @@
-"""Handlers that do what a test asks for, so that it sees how API Gateway reacts."""
+"""Handlers that do what a test asks for, so that it can see how API Gateway reacts."""
 
 import json
 import os
@@ -90,7 +90,7 @@ def misbehave(asked: Event) -> None:
 
 
 def call(event: Event, asked: Event) -> Event:
-    """Call @connections; say what botocore makes of the answer."""
+    """Call @connections, and return what botocore makes of the answer."""
     context = event["requestContext"]
     client = boto3.client(
         "apigatewaymanagementapi",

@@ -15,7 +15,7 @@ def connect(event: Event, _context: object) -> Event:
     return {"statusCode": 200 if event["requestContext"]["authorizer"]["bidder"] else 500}
 
 
-def open_door(event: Event, _context: object) -> Event:
+def authorize(event: Event, _context: object) -> Event:
     bidder = {name.lower(): value for name, value in event["headers"].items()}["x-bidder"]
     statement = {"Effect": "Allow", "Action": "execute-api:Invoke", "Resource": event["methodArn"]}
     return {
