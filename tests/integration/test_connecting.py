@@ -21,7 +21,7 @@ def refused(backend: Backend, query: dict[str, str]) -> tuple[int, str]:
     return reply["statusCode"], json.loads(reply["body"])["code"]
 
 
-def test_a_connection_is_remembered_for_24_hours(backend: Backend) -> None:
+def test_rows_of_a_connection_expire_after_24_hours(backend: Backend) -> None:
     connection_id = backend.connect("user123", connected_at=1764000000123)
     ttl = 1764000000 + 24 * 60 * 60
     rows = sorted(backend.rows("ChatConnections"), key=len)
@@ -36,25 +36,27 @@ def test_a_connection_is_remembered_for_24_hours(backend: Backend) -> None:
     ]
 
 
-def test_one_user_may_have_many_connections(backend: Backend) -> None:
+def test_user_may_have_several_connections(backend: Backend) -> None:
     phone, laptop = backend.connect("user123"), backend.connect("user123")
     assert backend.connections() == {phone: "user123", laptop: "user123"}
 
 
 @pytest.mark.parametrize("query", [{}, {"userId": ""}, {"user": "user123"}])
-def test_nobody_is_refused_with_401(backend: Backend, query: dict[str, str]) -> None:
+def test_handshake_without_a_user_id_is_refused_with_401(
+    backend: Backend, query: dict[str, str]
+) -> None:
     assert refused(backend, query) == (401, "unauthorized")
     assert backend.connections() == {}
 
 
 @pytest.mark.parametrize("user_id", ["a#b", "x" * 129, "ünal"])
-def test_a_malformed_user_id_is_refused_with_400(backend: Backend, user_id: str) -> None:
+def test_malformed_user_id_is_refused_with_400(backend: Backend, user_id: str) -> None:
     assert refused(backend, {"userId": user_id}) == (400, "invalid_request")
     assert backend.connections() == {}
 
 
 @pytest.mark.parametrize("fault", [throttled, failing, lost_on_its_way])
-def test_a_handshake_is_refused_with_503_while_the_table_is_not_there(
+def test_handshake_is_refused_with_503_while_the_table_is_unavailable(
     backend: Backend, wire: Network, fault: FaultAction
 ) -> None:
     with wire.broken(Fault("dynamodb.PutItem", fault)):
@@ -62,24 +64,24 @@ def test_a_handshake_is_refused_with_503_while_the_table_is_not_there(
     assert wire.calls.count("dynamodb.PutItem") == 2
 
 
-def test_a_short_disturbance_goes_unnoticed(backend: Backend, wire: Network) -> None:
+def test_one_throttled_write_does_not_refuse_the_handshake(backend: Backend, wire: Network) -> None:
     with wire.broken(Fault("dynamodb.PutItem", throttled, times=1)):
         connection_id = backend.connect("user123")
     assert backend.connections() == {connection_id: "user123"}
 
 
-def test_our_own_mistake_is_refused_with_500(backend: Backend, wire: Network) -> None:
+def test_missing_permission_refuses_the_handshake_with_500(backend: Backend, wire: Network) -> None:
     with wire.broken(Fault("dynamodb.PutItem", denied)):
         assert refused(backend, {"userId": "user123"}) == (500, "internal")
 
 
-def test_connecting_costs_two_writes(backend: Backend, wire: Network) -> None:
+def test_handshake_makes_two_writes(backend: Backend, wire: Network) -> None:
     wire.calls.clear()
     backend.connect("user123")
     assert sorted(wire.calls) == ["dynamodb.PutItem", "dynamodb.UpdateItem"]
 
 
-def test_a_connection_that_ends_is_forgotten(backend: Backend, wire: Network) -> None:
+def test_ended_connection_is_removed_from_both_rows(backend: Backend, wire: Network) -> None:
     phone, laptop = backend.connect("user123"), backend.connect("user123")
     wire.calls.clear()
     assert backend.on_disconnect(events.disconnect(phone)) == {"statusCode": 200}
@@ -88,14 +90,14 @@ def test_a_connection_that_ends_is_forgotten(backend: Backend, wire: Network) ->
     assert backend.listed("user123") == {laptop}
 
 
-def test_an_end_may_be_told_twice_or_of_a_stranger(backend: Backend) -> None:
+def test_repeated_or_unknown_disconnect_is_accepted(backend: Backend) -> None:
     phone = backend.connect("user123")
     for connection_id in (phone, phone, events.new_id()):
         assert backend.on_disconnect(events.disconnect(connection_id)) == {"statusCode": 200}
 
 
 @pytest.mark.parametrize("action", ["$connect", "$disconnect"])
-def test_a_frame_neither_opens_nor_ends_a_connection(backend: Backend, action: str) -> None:
+def test_frame_cannot_run_the_connect_or_disconnect_handler(backend: Backend, action: str) -> None:
     phone = backend.connect("user123")
     event = events.message(phone, {"action": action})
     event["queryStringParameters"] = {"userId": "user456"}
@@ -104,7 +106,7 @@ def test_a_frame_neither_opens_nor_ends_a_connection(backend: Backend, action: s
     assert backend.connections() == {phone: "user123"}
 
 
-def test_the_close_code_and_reason_are_logged(backend: Backend, logs: Logs) -> None:
+def test_close_code_and_reason_are_logged(backend: Backend, logs: Logs) -> None:
     phone = backend.connect("user123")
     logs()
     backend.on_disconnect(events.disconnect(phone, code=1001, reason="Going away"))
@@ -112,15 +114,15 @@ def test_the_close_code_and_reason_are_logged(backend: Backend, logs: Logs) -> N
     assert (line["close_code"], line["close_reason"]) == (1001, "Going away")
 
 
-def test_an_expired_row_does_not_count_as_a_connection(backend: Backend) -> None:
+def test_expired_connection_gets_no_push(backend: Backend) -> None:
     day_before_yesterday = int(time.time() - 2 * 24 * 60 * 60) * 1000
-    stale = backend.connect("user456", connected_at=day_before_yesterday)
+    expired = backend.connect("user456", connected_at=day_before_yesterday)
     sender = backend.connect("user123")
     assert backend.say(sender, "user123#user456", "Hello!")["delivered"] == 0
-    assert backend.api.attempts[stale] == 0
+    assert backend.api.attempts[expired] == 0
 
 
-def test_end_of_a_connection_brings_no_expired_row_of_its_user_back(backend: Backend) -> None:
+def test_disconnect_does_not_create_an_expired_user_row_again(backend: Backend) -> None:
     phone = backend.connect("user123")
     backend.dynamodb.delete_item(
         TableName="ChatConnections", Key={"connectionId": {"S": "user#user123"}}

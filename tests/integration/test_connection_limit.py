@@ -18,7 +18,7 @@ NOW = int(time.time() * 1000)
 
 @pytest.fixture
 def limited(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Three for each user."""
+    """Limit each user to three connections."""
     monkeypatch.setattr(backend.on_connect.module.connection_limit, "_max_connections", 3)
 
 
@@ -27,7 +27,7 @@ def fill(backend: Backend, number: int = 3) -> list[str]:
 
 
 @pytest.mark.usefixtures("limited")
-def test_the_oldest_gives_way_to_the_newest(backend: Backend, logs: Logs) -> None:
+def test_new_connection_over_the_limit_closes_the_oldest(backend: Backend, logs: Logs) -> None:
     oldest, *others = fill(backend)
     logs()
     newest = backend.connect("user123")
@@ -37,14 +37,14 @@ def test_the_oldest_gives_way_to_the_newest(backend: Backend, logs: Logs) -> Non
 
 
 @pytest.mark.usefixtures("limited")
-def test_as_many_as_may_be_are_left_alone(backend: Backend) -> None:
-    filled = fill(backend)
-    assert backend.connections().keys() == set(filled)
+def test_connections_within_the_limit_stay_open(backend: Backend) -> None:
+    connections = fill(backend)
+    assert backend.connections().keys() == set(connections)
     assert backend.api.closed == []
 
 
 @pytest.mark.usefixtures("limited")
-def test_each_user_has_a_limit_alone(backend: Backend) -> None:
+def test_connections_of_another_user_do_not_count(backend: Backend) -> None:
     fill(backend)
     backend.connect("user456")
     assert backend.api.closed == []
@@ -52,17 +52,17 @@ def test_each_user_has_a_limit_alone(backend: Backend) -> None:
 
 
 @pytest.mark.usefixtures("limited")
-def test_dead_connections_lock_no_one_out(backend: Backend) -> None:
+def test_new_connections_replace_dead_ones_at_the_limit(backend: Backend) -> None:
     dead = fill(backend)
     backend.api.open.clear()
-    living = [backend.connect("user123") for _ in range(3)]
-    assert backend.connections().keys() == set(living)
+    connected = [backend.connect("user123") for _ in range(3)]
+    assert backend.connections().keys() == set(connected)
     assert not backend.connections().keys() & set(dead)
     assert backend.api.closed == []
 
 
 @pytest.mark.usefixtures("limited")
-def test_lowered_limit_closes_all_beyond_it(backend: Backend) -> None:
+def test_lowered_limit_closes_all_connections_beyond_it(backend: Backend) -> None:
     backend.on_connect.module.connection_limit._max_connections = 100
     fill(backend, 9)
     backend.on_connect.module.connection_limit._max_connections = 3
@@ -71,7 +71,7 @@ def test_lowered_limit_closes_all_beyond_it(backend: Backend) -> None:
 
 
 @pytest.mark.usefixtures("limited")
-def test_one_that_cannot_be_closed_keeps_its_row(backend: Backend) -> None:
+def test_connection_that_cannot_be_closed_keeps_its_row(backend: Backend) -> None:
     oldest, *_ = fill(backend)
     backend.api.broken[oldest] = 429
     backend.connect("user123")
@@ -80,7 +80,9 @@ def test_one_that_cannot_be_closed_keeps_its_row(backend: Backend) -> None:
 
 
 @pytest.mark.usefixtures("limited")
-def test_failed_removal_does_not_refuse_the_handshake(backend: Backend, wire: Network) -> None:
+def test_failed_removal_of_the_oldest_does_not_refuse_the_handshake(
+    backend: Backend, wire: Network
+) -> None:
     fill(backend)
     with wire.broken(Fault("dynamodb.DeleteItem", throttled)):
         newest = backend.connect("user123")
@@ -88,15 +90,15 @@ def test_failed_removal_does_not_refuse_the_handshake(backend: Backend, wire: Ne
 
 
 @pytest.mark.usefixtures("limited")
-def test_one_that_may_still_be_opening_keeps_its_row(backend: Backend) -> None:
+def test_connection_that_may_still_be_opening_keeps_its_row(backend: Backend) -> None:
     opening = backend.connect("user123", connected_at=events.now() - 10_000)
     backend.api.open.remove(opening)
-    living = [backend.connect("user123") for _ in range(3)]
-    assert backend.connections().keys() == {opening, *living}
+    connected = [backend.connect("user123") for _ in range(3)]
+    assert backend.connections().keys() == {opening, *connected}
 
 
 @pytest.mark.usefixtures("limited")
-def test_closing_others_ends_before_api_gateway_stops_waiting(
+def test_handshake_succeeds_if_closing_the_oldest_times_out(
     backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     oldest, *others = fill(backend, 3)
@@ -107,7 +109,7 @@ def test_closing_others_ends_before_api_gateway_stops_waiting(
 
 
 @pytest.mark.usefixtures("limited")
-def test_failed_update_of_the_users_row_refuses_the_handshake(
+def test_failed_update_of_the_user_row_refuses_the_handshake(
     backend: Backend, wire: Network
 ) -> None:
     with wire.broken(Fault("dynamodb.UpdateItem", throttled)):
@@ -116,16 +118,16 @@ def test_failed_update_of_the_users_row_refuses_the_handshake(
 
 
 @pytest.mark.usefixtures("limited")
-def test_two_connections_at_once_close_the_two_oldest(backend: Backend, wire: Network) -> None:
+def test_two_concurrent_handshakes_close_the_two_oldest(backend: Backend, wire: Network) -> None:
     *oldest, youngest = fill(backend)
-    together = Barrier(2)
+    barrier = Barrier(2)
 
-    def meet(_: object, carry: Send) -> Any:
-        together.wait(10)
-        return carry()
+    def wait_for_the_other(_: object, send: Send) -> Any:
+        barrier.wait(10)
+        return send()
 
     with (
-        wire.broken(Fault("dynamodb.UpdateItem", meet, times=2)),
+        wire.broken(Fault("dynamodb.UpdateItem", wait_for_the_other, times=2)),
         ThreadPoolExecutor(2) as threads,
     ):
         newest = set(threads.map(lambda _: backend.connect("user123"), range(2)))
@@ -133,41 +135,47 @@ def test_two_connections_at_once_close_the_two_oldest(backend: Backend, wire: Ne
     assert backend.listed("user123") == backend.connections().keys() == {youngest, *newest}
 
 
-def test_expired_connections_leave_the_users_row(backend: Backend) -> None:
+def test_expired_connection_is_removed_from_the_user_row(backend: Backend) -> None:
     backend.connect("user123", connected_at=NOW - 25 * 60 * 60 * 1000)
     newest = backend.connect("user123", connected_at=NOW)
     assert backend.listed("user123") == {newest}
 
 
 @pytest.mark.usefixtures("limited")
-def test_who_cannot_be_let_in_displaces_no_one(backend: Backend, wire: Network) -> None:
-    filled = fill(backend)
+def test_refused_handshake_closes_no_connection(backend: Backend, wire: Network) -> None:
+    connections = fill(backend)
     with wire.broken(Fault("dynamodb.PutItem", throttled)):
         assert backend.try_to_connect("user123") is None
     assert backend.api.closed == []
-    assert backend.connections().keys() == set(filled)
+    assert backend.connections().keys() == set(connections)
 
 
-def test_a_deployment_says_how_many(api: ManagementApi, tmp_path: Path, backend: Backend) -> None:
-    door = on_connect(api, tmp_path, 1)
+def test_template_parameter_sets_the_connection_limit(
+    api: ManagementApi, tmp_path: Path, backend: Backend
+) -> None:
+    function = on_connect(api, tmp_path, 1)
     first, second = events.new_id(), events.new_id()
     for connection_id, at in ((first, NOW - 1), (second, NOW)):
         backend.api.open.add(connection_id)
-        door(events.connect(connection_id, {"userId": "user123"}, connected_at=at))
+        function(events.connect(connection_id, {"userId": "user123"}, connected_at=at))
     assert backend.api.closed == [first]
     assert backend.connections() == {second: "user123"}
 
 
 @pytest.mark.usefixtures("backend")
-def test_without_a_limit_none_is_closed(api: ManagementApi, tmp_path: Path, wire: Network) -> None:
-    door = on_connect(api, tmp_path, 0)
+def test_limit_of_zero_closes_no_connection(
+    api: ManagementApi, tmp_path: Path, wire: Network
+) -> None:
+    function = on_connect(api, tmp_path, 0)
     wire.calls.clear()
-    door(events.connect(events.new_id(), {"userId": "user123"}))
+    function(events.connect(events.new_id(), {"userId": "user123"}))
     assert sorted(wire.calls) == ["dynamodb.PutItem", "dynamodb.UpdateItem"]
 
 
-def on_connect(api: ManagementApi, tmp_path: Path, most: int) -> Container:
-    stack = loaded(tmp_path, MaxConnectionsPerUser=str(most))
-    (function,) = (each for each in stack.functions.values() if each.code.name == "on_connect")
+def on_connect(api: ManagementApi, tmp_path: Path, max_connections: int) -> Container:
+    stack = loaded(tmp_path, MaxConnectionsPerUser=str(max_connections))
+    (on_connect_function,) = (
+        each for each in stack.functions.values() if each.code.name == "on_connect"
+    )
     with mock_aws():
-        return container(function, stack, api)
+        return container(on_connect_function, stack, api)

@@ -15,7 +15,7 @@ from tests.support.stack import environment_of
 
 CHAT = "user123#user456"
 FOLDER = "0ed1a8c2-9d5f-4a43-8a8e-000000000001"
-PHOTO = {
+UPLOAD = {
     "action": "sendfile",
     "chatId": CHAT,
     "fileName": "image.jpg",
@@ -25,12 +25,12 @@ PHOTO = {
 type Make = Callable[..., Container]
 
 
-def asking(file_key: str, **more: object) -> dict[str, Any]:
+def sendfile_frame(file_key: str, **more: object) -> dict[str, Any]:
     return {"action": "sendfile", "chatId": CHAT, "fileKey": file_key, **more}
 
 
-def refused(backend: Backend, asker: str, frame: dict[str, Any]) -> tuple[int, str]:
-    reply = backend.reply_to(asker, frame)
+def refused(backend: Backend, sender: str, frame: dict[str, Any]) -> tuple[int, str]:
+    reply = backend.reply_to(sender, frame)
     error = backend.frame_of(reply)
     assert (error["type"], error["action"]) == ("error", "sendfile")
     assert "fileUrl" not in error
@@ -43,33 +43,33 @@ def query_of(url: str) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def container(stack: Stack) -> Make:
-    """Make a function with other variables."""
+    """Make a container of a function, with changed variables."""
 
     @cache
     def make(folder: str, **changes: str) -> Container:
         (function,) = (each for each in stack.functions.values() if each.code.name == folder)
         environment = environment_of(function, stack.region) | changes
-        made = Container(folder, environment)
-        # Its client for S3 may be made later than the others, and must find its region then.
+        instance = Container(folder, environment)
+        # The client for S3 may be made later than the others; it needs its region then.
         with patch.dict(os.environ, environment, clear=True):
-            made.modules["chat.aws"].s3()
-        return made
+            instance.modules["chat.aws"].s3()
+        return instance
 
     return make
 
 
-def link_made_by(made: Container, content_type: str, name: str = "a") -> str:
-    file = made.modules["chat.files"].File(f"{CHAT}/{FOLDER}/{name}", content_type, 1)
-    url: str = made.module.files.link(file)
+def download_link_of(instance: Container, content_type: str, name: str = "a") -> str:
+    file = instance.modules["chat.files"].File(f"{CHAT}/{FOLDER}/{name}", content_type, 1)
+    url: str = instance.module.files.link(file)
     return url
 
 
-def test_either_side_gets_a_fresh_link(backend: Backend) -> None:
-    for uploader, other in (("user123", "user456"), ("user456", "user123")):
-        file_key = backend.upload(backend.connect(uploader), PHOTO, b"a picture")
-        for user_id in (uploader, other):
+def test_both_members_get_a_download_link(backend: Backend) -> None:
+    for uploader, partner in (("user123", "user456"), ("user456", "user123")):
+        file_key = backend.upload(backend.connect(uploader), UPLOAD, b"a picture")
+        for user_id in (uploader, partner):
             frame = backend.send(
-                backend.connect(user_id), asking(file_key, chatId="user456#user123")
+                backend.connect(user_id), sendfile_frame(file_key, chatId="user456#user123")
             )
             assert frame.pop("fileUrl").startswith("https://")
             assert frame == {
@@ -84,58 +84,66 @@ def test_either_side_gets_a_fresh_link(backend: Backend) -> None:
             }
 
 
-def test_no_one_else_gets_one(backend: Backend, wire: Network) -> None:
-    file_key = backend.upload(backend.connect("user123"), PHOTO)
+def test_user_outside_the_chat_gets_no_download_link(backend: Backend, wire: Network) -> None:
+    file_key = backend.upload(backend.connect("user123"), UPLOAD)
     outsider = backend.connect("user789")
     wire.calls.clear()
     for chat_id in (CHAT, "user123#user789", "user456#user789"):
-        assert refused(backend, outsider, asking(file_key, chatId=chat_id)) == (403, "forbidden")
-    spelled = asking(file_key.replace("#", "%23"), chatId="user123#user789")
+        assert refused(backend, outsider, sendfile_frame(file_key, chatId=chat_id)) == (
+            403,
+            "forbidden",
+        )
+    spelled = sendfile_frame(file_key.replace("#", "%23"), chatId="user123#user789")
     assert refused(backend, outsider, spelled) == (403, "forbidden")
     assert "s3.HeadObject" not in wire.calls
 
 
-def test_a_link_leaves_the_file_as_it_is(backend: Backend) -> None:
-    """To look at an upload is not to send it: S3 still deletes it in time."""
+def test_download_link_leaves_the_file_unsent(backend: Backend) -> None:
+    """S3 still deletes the file in time, unless it is sent."""
     sender = backend.connect("user123")
-    file_key = backend.upload(sender, PHOTO)
-    backend.send(sender, asking(file_key))
+    file_key = backend.upload(sender, UPLOAD)
+    backend.send(sender, sendfile_frame(file_key))
     assert backend.tags_of(file_key) == {"state": "unsent"}
 
 
-def test_a_file_that_is_not_there_is_not_found(backend: Backend) -> None:
-    asker = backend.connect("user123")
+def test_download_of_a_missing_file_is_not_found(backend: Backend) -> None:
+    sender = backend.connect("user123")
     for file_key in (f"{CHAT}/{FOLDER}/a.jpg", f"{CHAT}/", f"{CHAT}/{FOLDER}/"):
-        assert refused(backend, asker, asking(file_key)) == (404, "not_found")
+        assert refused(backend, sender, sendfile_frame(file_key)) == (404, "not_found")
 
 
-def test_a_busy_s3_is_unavailable(backend: Backend, wire: Network) -> None:
-    asker = backend.connect("user123")
+def test_download_link_while_s3_is_overloaded_is_unavailable(
+    backend: Backend, wire: Network
+) -> None:
+    sender = backend.connect("user123")
     with wire.broken(Fault("s3.HeadObject", s3_answers(503))):
-        answer = refused(backend, asker, asking(f"{CHAT}/{FOLDER}/a.jpg"))
+        answer = refused(backend, sender, sendfile_frame(f"{CHAT}/{FOLDER}/a.jpg"))
     assert answer == (503, "unavailable")
 
 
 @pytest.mark.parametrize("file_key", ["", None, 7, ["x"], "x" * 1025])
-def test_what_is_no_key_is_refused(backend: Backend, file_key: Any) -> None:
-    assert refused(backend, backend.connect("user123"), asking(file_key)) == (
+def test_download_with_a_malformed_file_key_is_refused(backend: Backend, file_key: Any) -> None:
+    assert refused(backend, backend.connect("user123"), sendfile_frame(file_key)) == (
         400,
         "invalid_request",
     )
 
 
-def test_up_and_down_at_once_is_refused(backend: Backend) -> None:
-    asker = backend.connect("user123")
-    file_key = backend.upload(asker, PHOTO)
-    assert refused(backend, asker, PHOTO | asking(file_key)) == (400, "invalid_request")
+def test_frame_with_both_file_name_and_file_key_is_refused(backend: Backend) -> None:
+    sender = backend.connect("user123")
+    file_key = backend.upload(sender, UPLOAD)
+    assert refused(backend, sender, UPLOAD | sendfile_frame(file_key)) == (
+        400,
+        "invalid_request",
+    )
 
 
-def test_a_link_is_signed_with_version_4_for_15_minutes_on_the_regional_host(
+def test_download_link_is_signed_with_version_4_for_15_minutes_on_the_regional_host(
     backend: Backend,
 ) -> None:
-    asker = backend.connect("user123")
-    file_key = backend.upload(asker, PHOTO | {"fileName": "写真 #1%23.jpg"})
-    url = backend.send(asker, asking(file_key))["fileUrl"]
+    sender = backend.connect("user123")
+    file_key = backend.upload(sender, UPLOAD | {"fileName": "写真 #1%23.jpg"})
+    url = backend.send(sender, sendfile_frame(file_key))["fileUrl"]
     query = query_of(url)
     assert urlsplit(url).hostname == f"{backend.bucket}.s3.us-east-1.amazonaws.com"
     assert unquote(urlsplit(url).path) == f"/{file_key}"
@@ -147,26 +155,26 @@ def test_a_link_is_signed_with_version_4_for_15_minutes_on_the_regional_host(
     assert not s3_takes("PUT", url, {}, secret="testing")
 
 
-def test_nobody_can_change_what_a_link_says(backend: Backend) -> None:
-    asker = backend.connect("user123")
-    url = backend.send(asker, asking(backend.upload(asker, PHOTO)))["fileUrl"]
-    for was, would_be in (
+def test_s3_refuses_a_changed_download_link(backend: Backend) -> None:
+    sender = backend.connect("user123")
+    url = backend.send(sender, sendfile_frame(backend.upload(sender, UPLOAD)))["fileUrl"]
+    for old, new in (
         ("attachment", "inline"),
         ("image%2Fjpeg", "text%2Fhtml"),
         ("image.jpg?", "other.jpg?"),
         ("X-Amz-Expires=900", "X-Amz-Expires=90000"),
     ):
-        assert was in url
-        assert not s3_takes("GET", url.replace(was, would_be), {}, secret="testing")
+        assert old in url
+        assert not s3_takes("GET", url.replace(old, new), {}, secret="testing")
 
 
 @pytest.mark.parametrize("folder", ["send_message", "send_file"])
 @pytest.mark.parametrize("region", ["us-east-1", "eu-west-1", "ap-southeast-2"])
-def test_the_host_is_that_of_the_functions_region(
+def test_download_link_has_the_host_of_the_functions_region(
     container: Make, folder: str, region: str
 ) -> None:
-    made = container(folder, AWS_REGION=region, AWS_DEFAULT_REGION=region)
-    url = link_made_by(made, "image/jpeg")
+    instance = container(folder, AWS_REGION=region, AWS_DEFAULT_REGION=region)
+    url = download_link_of(instance, "image/jpeg")
     assert str(urlsplit(url).hostname).endswith(f".s3.{region}.amazonaws.com")
     assert f"/{region}/s3/" in query_of(url)["X-Amz-Credential"]
     assert s3_takes("GET", url, {}, secret="testing")
@@ -176,8 +184,10 @@ def test_the_host_is_that_of_the_functions_region(
 @pytest.mark.parametrize(
     "content_type", ["image/jpeg", "application/pdf", "text/plain", "text/html", "image/svg+xml"]
 )
-def test_nothing_is_shown_in_place(container: Make, folder: str, content_type: str) -> None:
-    query = query_of(link_made_by(container(folder), content_type))
+def test_no_file_is_shown_in_place_by_default(
+    container: Make, folder: str, content_type: str
+) -> None:
+    query = query_of(download_link_of(container(folder), content_type))
     assert query["response-content-disposition"] == 'attachment; filename="a"'
     assert query["response-content-type"] == content_type
 
@@ -202,10 +212,10 @@ def test_nothing_is_shown_in_place(container: Make, folder: str, content_type: s
         ("application/octet-stream", False),
     ],
 )
-def test_where_the_deployment_allows_it_what_runs_nothing_is_shown(
+def test_deployment_can_show_types_without_scripts_in_place(
     container: Make, folder: str, content_type: str, shown: bool
 ) -> None:
-    query = query_of(link_made_by(container(folder, SHOW_FILES_IN_PLACE="true"), content_type))
+    query = query_of(download_link_of(container(folder, SHOW_FILES_IN_PLACE="true"), content_type))
     kind = "inline" if shown else "attachment"
     assert query["response-content-disposition"] == f'{kind}; filename="a"'
     assert query["response-content-type"] == content_type
@@ -214,35 +224,33 @@ def test_where_the_deployment_allows_it_what_runs_nothing_is_shown(
 @pytest.mark.parametrize(
     "name", ['say "hi".txt', "naïve.txt", "写真.jpg", "😀👩\u200d👧.png", "100%.txt"]
 )
-def test_a_link_carries_the_files_own_name(container: Make, name: str) -> None:
-    query = query_of(link_made_by(container("send_file"), "image/jpeg", name))
-    _, _, called = query["response-content-disposition"].partition("filename*=UTF-8''")
-    assert unquote(called) == name
+def test_download_link_has_the_file_name(container: Make, name: str) -> None:
+    query = query_of(download_link_of(container("send_file"), "image/jpeg", name))
+    _, _, file_name = query["response-content-disposition"].partition("filename*=UTF-8''")
+    assert unquote(file_name) == name
 
 
-def test_a_link_costs_one_look_at_the_file(backend: Backend, wire: Network) -> None:
-    asker = backend.connect("user123")
-    file_key = backend.upload(asker, PHOTO)
+def test_download_link_makes_one_call_to_s3(backend: Backend, wire: Network) -> None:
+    sender = backend.connect("user123")
+    file_key = backend.upload(sender, UPLOAD)
     wire.calls.clear()
-    backend.send(asker, asking(file_key))
+    backend.send(sender, sendfile_frame(file_key))
     assert wire.calls == ["s3.HeadObject"]
 
 
-def test_neither_key_nor_name_nor_link_is_logged(backend: Backend, logs: Logs) -> None:
-    asker = backend.connect("user123")
-    file_key = backend.upload(asker, PHOTO | {"fileName": "diagnosis.jpg"})
+def test_download_logs_no_file_key_name_or_link(backend: Backend, logs: Logs) -> None:
+    sender = backend.connect("user123")
+    file_key = backend.upload(sender, UPLOAD | {"fileName": "diagnosis.jpg"})
     logs()
-    backend.send(asker, asking(file_key))
+    backend.send(sender, sendfile_frame(file_key))
     logged = str(logs())
     assert "download link made" in logged
     for secret in ("diagnosis", "X-Amz", file_key.split("/")[1]):
         assert secret not in logged
 
 
-def test_a_connection_that_cannot_be_looked_up_gets_no_link(
-    backend: Backend, wire: Network
-) -> None:
-    asker = backend.connect("user123")
+def test_failed_lookup_of_the_user_is_unavailable(backend: Backend, wire: Network) -> None:
+    sender = backend.connect("user123")
     with wire.broken(Fault("dynamodb.GetItem", throttled)):
-        answer = refused(backend, asker, asking(f"{CHAT}/{FOLDER}/a.jpg"))
+        answer = refused(backend, sender, sendfile_frame(f"{CHAT}/{FOLDER}/a.jpg"))
     assert answer == (503, "unavailable")

@@ -1,4 +1,4 @@
-"""What an operator sees: one line an outcome, the metrics behind alarms and dashboard."""
+"""Log lines, metrics, alarms and dashboard, and what the runbook says of them."""
 
 import json
 import re
@@ -19,9 +19,9 @@ from tests.support.network import Fault, Network, denied, index_behind, lost_on_
 
 type Line = dict[str, Any]
 type Metric = tuple[str, tuple[tuple[str, str], ...]]
-"""A metric's name, and its dimensions."""
+"""The name of a metric, and its dimensions."""
 
-# What every line has, of the logger's own and by `chat.websocket.handler`.
+# The fields that each line has from the logger and from `chat.websocket.handler`.
 COMMON = {
     "level", "message", "timestamp", "service", "cold_start", "function_request_id",
     "connection_id", "request_id",
@@ -30,66 +30,66 @@ TEXT_FRAME = {"action": "sendmessage", "chatId": CHAT, "text": TEXT}
 PHOTO = {"action": "sendfile", "chatId": CHAT, "fileName": "a.jpg", "contentType": "image/jpeg"}
 
 
-def told(logs: Logs) -> list[Line]:
-    """Read the lines, without the metrics."""
+def lines_of(logs: Logs) -> list[Line]:
+    """Read the log lines, without the metrics."""
     return [line for line in logs() if "_aws" not in line]
 
 
-def the_outcome(logs: Logs) -> tuple[str, Line]:
-    """Read the only line, as its message and the fields of its own."""
-    (line,) = told(logs)
+def outcome_of(logs: Logs) -> tuple[str, Line]:
+    """Read the only line; return its message, and the fields that not every line has."""
+    (line,) = lines_of(logs)
     assert line["level"] == "INFO"
     assert line.keys() >= COMMON - {"request_id"}
     return line["message"], {name: line[name] for name in line.keys() - COMMON}
 
 
-def test_a_connect_ends_in_one_line(backend: Backend, logs: Logs) -> None:
+def test_connect_writes_one_log_line(backend: Backend, logs: Logs) -> None:
     backend.connect("user123")
-    assert the_outcome(logs) == ("connected", {"user_id": "user123", "catches_up": False})
+    assert outcome_of(logs) == ("connected", {"user_id": "user123", "catches_up": False})
     backend.connect("user123", since="0")
-    assert the_outcome(logs) == ("connected", {"user_id": "user123", "catches_up": True})
+    assert outcome_of(logs) == ("connected", {"user_id": "user123", "catches_up": True})
 
 
-def test_a_disconnect_ends_in_one_line(backend: Backend, logs: Logs) -> None:
+def test_disconnect_writes_one_log_line(backend: Backend, logs: Logs) -> None:
     phone = backend.connect("user123")
     logs()
     backend.on_disconnect(events.disconnect(phone, code=1001, reason="Going away"))
     fields = {"close_code": 1001, "close_reason": "Going away"}
-    assert the_outcome(logs) == ("disconnected", fields)
+    assert outcome_of(logs) == ("disconnected", fields)
 
 
-def test_a_message_ends_in_one_line(backend: Backend, logs: Logs) -> None:
+def test_message_writes_one_log_line(backend: Backend, logs: Logs) -> None:
     sender, _ = backend.connect("user123"), backend.connect("user456")
     logs()
     for duplicate in (False, True):
         ack = backend.say(sender, CHAT, TEXT, clientMessageId="c-1")
         fields = {"message_id": ack["messageId"], "devices": 1, "delivered": 1}
-        assert the_outcome(logs) == ("message sent", fields | {"duplicate": duplicate})
+        assert outcome_of(logs) == ("message sent", fields | {"duplicate": duplicate})
 
 
-def test_a_link_ends_in_one_line(backend: Backend, logs: Logs) -> None:
+def test_upload_and_download_links_write_one_log_line_each(backend: Backend, logs: Logs) -> None:
     sender = backend.connect("user123")
     logs()
     file_key = backend.upload(sender, PHOTO)
-    assert the_outcome(logs) == ("upload link made", {"content_type": "image/jpeg"})
+    assert outcome_of(logs) == ("upload link made", {"content_type": "image/jpeg"})
     backend.upload(sender, PHOTO | {"size": 9})
-    assert the_outcome(logs) == ("upload link made", {"content_type": "image/jpeg", "size": 9})
+    assert outcome_of(logs) == ("upload link made", {"content_type": "image/jpeg", "size": 9})
     backend.send(sender, {"action": "sendfile", "chatId": CHAT, "fileKey": file_key})
-    assert the_outcome(logs) == ("download link made", {"content_type": "image/jpeg", "size": 9})
+    assert outcome_of(logs) == ("download link made", {"content_type": "image/jpeg", "size": 9})
 
 
-def test_a_catch_up_ends_in_one_line(backend: Backend, logs: Logs, wire: Network) -> None:
+def test_catch_up_writes_one_log_line(backend: Backend, logs: Logs, wire: Network) -> None:
     backend.say(backend.connect("user123"), CHAT, TEXT)
     gone = backend.connect("user456", since="0")
     backend.api.leaves_after[gone] = 1
     logs()
     backend.run_queue()
-    assert the_outcome(logs) == ("left while catching up", {"replayed": 1})
+    assert outcome_of(logs) == ("left while catching up", {"replayed": 1})
 
     backend.connect("user456", since="0")
     logs()
     backend.run_queue()
-    assert the_outcome(logs) == ("caught up", {"replayed": 1, "complete": True})
+    assert outcome_of(logs) == ("caught up", {"replayed": 1, "complete": True})
 
     backend.connect("user456", since="0")
     logs()
@@ -97,16 +97,16 @@ def test_a_catch_up_ends_in_one_line(backend: Backend, logs: Logs, wire: Network
     with wire.broken(Fault("dynamodb.Query", throttled)), pytest.raises(Exception, match="busy"):
         backend.send_message(event)
     cause = "ThrottlingException: ThrottlingException (Query)"
-    assert the_outcome(logs) == ("catch-up interrupted", {"replayed": 0, "cause": cause})
+    assert outcome_of(logs) == ("catch-up interrupted", {"replayed": 0, "cause": cause})
 
 
-def test_a_refused_handshake_ends_in_one_line(backend: Backend, logs: Logs) -> None:
+def test_refused_handshake_writes_one_log_line(backend: Backend, logs: Logs) -> None:
     for query, code in (({}, "unauthorized"), ({"userId": "a#b"}, "invalid_request")):
         backend.on_connect(events.connect(events.new_id(), query))
-        assert the_outcome(logs) == ("refused", {"code": code})
+        assert outcome_of(logs) == ("refused", {"code": code})
 
 
-def test_a_refused_frame_ends_in_one_line(backend: Backend, logs: Logs) -> None:
+def test_refused_frame_writes_one_log_line(backend: Backend, logs: Logs) -> None:
     sender = backend.connect("user123")
     logs()
     for frame, code in (
@@ -116,7 +116,7 @@ def test_a_refused_frame_ends_in_one_line(backend: Backend, logs: Logs) -> None:
     ):
         assert backend.send(sender, frame)["code"] == code
         fields = {"code": code, "action": frame["action"]}
-        assert the_outcome(logs) == ("refused", fields)
+        assert outcome_of(logs) == ("refused", fields)
 
 
 @pytest.mark.parametrize(
@@ -126,22 +126,22 @@ def test_a_refused_frame_ends_in_one_line(backend: Backend, logs: Logs) -> None:
         (lost_on_its_way, "ReadTimeoutError"),
     ],
 )
-def test_a_refusal_names_the_service_at_fault(
+def test_refusal_logs_the_failed_call(
     backend: Backend, logs: Logs, wire: Network, fault: Any, cause: str
 ) -> None:
     with wire.broken(Fault("dynamodb.PutItem", fault)):
         assert backend.try_to_connect("user123") is None
-    assert the_outcome(logs) == ("refused", {"code": "unavailable", "cause": cause})
+    assert outcome_of(logs) == ("refused", {"code": "unavailable", "cause": cause})
 
 
-def test_our_own_mistake_ends_in_one_line(backend: Backend, logs: Logs, wire: Network) -> None:
+def test_unexpected_error_writes_one_log_line(backend: Backend, logs: Logs, wire: Network) -> None:
     with wire.broken(Fault("dynamodb.PutItem", denied)):
         backend.try_to_connect("user123")
-    (line,) = told(logs)
+    (line,) = lines_of(logs)
     assert (line["level"], line["message"]) == ("ERROR", "unexpected error")
 
 
-def test_our_own_mistake_is_counted_once(backend: Backend, logs: Logs, wire: Network) -> None:
+def test_unexpected_error_is_counted_once(backend: Backend, logs: Logs, wire: Network) -> None:
     sender = backend.connect("user123")
     backend.connect("user456", since="0")
     (event,) = wire.queue
@@ -151,23 +151,23 @@ def test_our_own_mistake_is_counted_once(backend: Backend, logs: Logs, wire: Net
     assert sum(line.get("InternalErrors", [0])[0] for line in logs()) == 1
     with wire.broken(Fault("dynamodb.Query", denied)), pytest.raises(Exception, match="line"):
         backend.send_message(event)
-    # Lambda counts what leaves a handler.
+    # Lambda counts the exceptions that leave a handler.
     assert not any("InternalErrors" in line for line in logs())
 
 
-def test_a_failed_push_says_why(backend: Backend, logs: Logs) -> None:
+def test_failed_push_logs_its_reason(backend: Backend, logs: Logs) -> None:
     sender, recipient = backend.connect("user123"), backend.connect("user456")
     backend.api.broken[recipient] = 403
     logs()
     backend.say(sender, CHAT, TEXT)
-    push, sent = told(logs)
+    push, sent = lines_of(logs)
     assert sent["message"] == "message sent"
     assert (push["message"], push["to"]) == ("push failed", recipient)
     assert push["reason"].startswith("ForbiddenException: ")
 
 
 def metrics_in(lines: list[Line]) -> Iterator[tuple[str, Metric]]:
-    """Take the metrics out of the log, as CloudWatch does: each with its namespace."""
+    """Read the metrics from log lines, as CloudWatch does: each with its namespace."""
     for line in lines:
         for directive in line.get("_aws", {}).get("CloudWatchMetrics", []):
             for names in directive["Dimensions"]:
@@ -176,8 +176,8 @@ def metrics_in(lines: list[Line]) -> Iterator[tuple[str, Metric]]:
                     yield directive["Namespace"], (metric["Name"], dimensions)
 
 
-def everything(backend: Backend, wire: Network) -> None:
-    """Do all that can happen."""
+def run_all_outcomes(backend: Backend, wire: Network) -> None:
+    """Cause each outcome that a function can log or count."""
     Flows(backend).run()
     sender, recipient = backend.connect("user123"), backend.connect("user456")
     file_key = backend.upload(sender, PHOTO)
@@ -205,8 +205,8 @@ def everything(backend: Backend, wire: Network) -> None:
         function({"hello": "world"})
 
 
-def watched(stack: Stack) -> dict[str, set[Metric]]:
-    """List the metrics that alarms and dashboard look at, by namespace."""
+def watched_metrics(stack: Stack) -> dict[str, set[Metric]]:
+    """Return the metrics in alarms and on the dashboard, by namespace."""
     document, values = to_cloudformation(
         ROOT / "template-python.yaml", {"Monitoring": "true"}, stack.region
     )
@@ -226,16 +226,16 @@ def watched(stack: Stack) -> dict[str, set[Metric]]:
                     (metric["MetricName"], tuple(sorted(dimensions.items())))
                 )
     body = document["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
-    body = re.sub(r"\$\{(\w+)\.Arn\}", r"\1", body)  # alarms' ARNs are known to AWS alone
+    body = re.sub(r"\$\{(\w+)\.Arn\}", r"\1", body)  # only AWS knows the ARNs of alarms
     for widget in json.loads(resolver.resolve({"Fn::Sub": body}))["widgets"]:
-        for namespace, name, *pairs in spelt_out(widget["properties"].get("metrics", [])):
+        for namespace, name, *pairs in expanded(widget["properties"].get("metrics", [])):
             dimensions = dict(zip(pairs[::2], pairs[1::2], strict=True))
             found.setdefault(namespace, set()).add((name, tuple(sorted(dimensions.items()))))
     return found
 
 
-def spelt_out(metrics: list[list[Any]]) -> Iterator[list[str]]:
-    """Write out what a dashboard's metrics abbreviate with "." and "..."."""
+def expanded(metrics: list[list[Any]]) -> Iterator[list[str]]:
+    """Yield the metrics of a dashboard without the abbreviations "." and "..."."""
     above: list[str] = []
     for row in metrics:
         words = [word for word in row if isinstance(word, str)]
@@ -245,34 +245,34 @@ def spelt_out(metrics: list[list[Any]]) -> Iterator[list[str]]:
         yield above
 
 
-def test_alarms_and_dashboard_look_at_metrics_that_exist(
+def test_alarms_and_dashboard_use_only_metrics_that_exist(
     backend: Backend, logs: Logs, wire: Network, stack: Stack
 ) -> None:
-    everything(backend, wire)
+    run_all_outcomes(backend, wire)
     emitted = list(metrics_in(logs()))
     assert {namespace for namespace, _ in emitted} == {"ServerlessChat/local"}
-    assert watched(stack)["ServerlessChat/local"] <= {metric for _, metric in emitted}
+    assert watched_metrics(stack)["ServerlessChat/local"] <= {metric for _, metric in emitted}
 
 
-def test_every_metric_is_looked_at(
+def test_each_metric_is_in_an_alarm_or_on_the_dashboard(
     backend: Backend, logs: Logs, wire: Network, stack: Stack
 ) -> None:
-    everything(backend, wire)
+    run_all_outcomes(backend, wire)
     names = {name for _, (name, _) in metrics_in(logs())}
-    assert names == {name for name, _ in watched(stack)["ServerlessChat/local"]}
+    assert names == {name for name, _ in watched_metrics(stack)["ServerlessChat/local"]}
 
 
-def test_refusals_are_counted_by_each_code(
+def test_refusals_are_counted_by_code(
     backend: Backend, logs: Logs, wire: Network, stack: Stack
 ) -> None:
     codes = {each.code for each in errors.ChatError.__subclasses__()}
     by_code: set[Metric] = {("Refusals", (("code", code),)) for code in codes}
-    assert by_code <= watched(stack)["ServerlessChat/local"]
-    everything(backend, wire)
+    assert by_code <= watched_metrics(stack)["ServerlessChat/local"]
+    run_all_outcomes(backend, wire)
     assert by_code <= {metric for _, metric in metrics_in(logs())}
 
 
-def test_a_refusal_leaves_no_mark_on_the_next_metrics(backend: Backend, logs: Logs) -> None:
+def test_code_of_a_refusal_is_not_in_the_next_metrics(backend: Backend, logs: Logs) -> None:
     backend.on_connect(events.connect(events.new_id(), {}))
     backend.connect("user123")
     refusal, connect = [line for line in logs() if "_aws" in line]
@@ -281,7 +281,7 @@ def test_a_refusal_leaves_no_mark_on_the_next_metrics(backend: Backend, logs: Lo
     assert "code" not in connect
 
 
-def test_a_catch_up_is_measured(backend: Backend, logs: Logs) -> None:
+def test_catch_up_counts_messages_and_measures_its_duration(backend: Backend, logs: Logs) -> None:
     sender = backend.connect("user123")
     for expected in (0, 1):
         backend.connect("user456", since="0")
@@ -295,8 +295,8 @@ def test_a_catch_up_is_measured(backend: Backend, logs: Logs) -> None:
         backend.say(sender, CHAT, TEXT)
 
 
-def test_a_text_writes_two_lines(backend: Backend, logs: Logs) -> None:
-    """Each is paid for: the outcome, and its metrics."""
+def test_text_writes_one_line_and_its_metrics(backend: Backend, logs: Logs) -> None:
+    """Each line costs money: one for the outcome, and one for its metrics."""
     sender, _ = backend.connect("user123"), backend.connect("user456", connected_at=LONG_AGO)
     logs()
     backend.say(sender, CHAT, TEXT)
@@ -309,7 +309,7 @@ def test_a_text_writes_two_lines(backend: Backend, logs: Logs) -> None:
 
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
 QUERIES = re.findall(r"^```text\n(.*?)^```$", RUNBOOK, re.DOTALL | re.MULTILINE)
-# What Insights itself gives, and Lambda's own lines:
+# Fields of Insights itself, and of the lines that Lambda writes:
 # https://docs.aws.amazon.com/lambda/latest/dg/telemetry-schema-reference.html
 AWS_FIELDS = {
     "@timestamp", "@log", "type", "record.requestId", "record.status",
@@ -322,10 +322,10 @@ WORDS = {
 
 
 def names_in(query: str) -> set[str]:
-    """List the fields that a query reads."""
-    made = set(re.findall(r" as (\w+)", query))
+    """Return the fields that a query reads."""
+    aliases = set(re.findall(r" as (\w+)", query))
     words = re.findall(r"@?[A-Za-z_][\w.]*", re.sub(r'"[^"]*"|\b\d+\w*', "", query))
-    return set(words) - WORDS - made
+    return set(words) - WORDS - aliases
 
 
 def access_log_fields() -> set[str]:
@@ -334,11 +334,11 @@ def access_log_fields() -> set[str]:
     return set(json.loads(stage["AccessLogSettings"]["Fn::If"][1]["Format"]))
 
 
-def test_the_runbooks_queries_ask_for_fields_that_lines_have(
+def test_queries_of_the_runbook_use_existing_fields(
     backend: Backend, logs: Logs, wire: Network
 ) -> None:
-    everything(backend, wire)
-    lines = told(logs)
+    run_all_outcomes(backend, wire)
+    lines = lines_of(logs)
     fields = {name for line in lines for name in line}
     assert len(QUERIES) > 10
     for query in QUERIES:
@@ -346,15 +346,15 @@ def test_the_runbooks_queries_ask_for_fields_that_lines_have(
         assert names <= fields | AWS_FIELDS or names <= access_log_fields() | AWS_FIELDS, query
 
 
-def test_the_runbook_names_lines_that_are_written(
+def test_messages_and_codes_in_the_runbook_exist(
     backend: Backend, logs: Logs, wire: Network
 ) -> None:
-    everything(backend, wire)
-    lines = told(logs)
+    run_all_outcomes(backend, wire)
+    lines = lines_of(logs)
     messages = {line["message"] for line in lines}
-    asked = set(re.findall(r'message = "([^"]+)"', RUNBOOK))
-    assert asked
-    assert asked <= messages
+    queried = set(re.findall(r'message = "([^"]+)"', RUNBOOK))
+    assert queried
+    assert queried <= messages
     table = RUNBOOK.partition("| --- |")[2].partition("\n\n")[0]
     outcomes = {
         name
@@ -366,13 +366,13 @@ def test_the_runbook_names_lines_that_are_written(
     assert codes <= {each.code for each in errors.ChatError.__subclasses__()}
 
 
-def test_every_line_is_in_the_runbook(backend: Backend, logs: Logs, wire: Network) -> None:
-    everything(backend, wire)
-    for message in {line["message"] for line in told(logs)}:
+def test_each_log_message_is_in_the_runbook(backend: Backend, logs: Logs, wire: Network) -> None:
+    run_all_outcomes(backend, wire)
+    for message in {line["message"] for line in lines_of(logs)}:
         assert f"`{message}`" in RUNBOOK.replace("\n", " ")
 
 
 @pytest.mark.parametrize("query", QUERIES)
-def test_a_query_filters_before_it_sums_up(query: str) -> None:
-    """What `stats` does not name is gone after it."""
+def test_query_of_the_runbook_has_no_filter_after_stats(query: str) -> None:
+    """After `stats`, a query has only the fields that `stats` names."""
     assert "filter" not in query.partition("stats")[2]

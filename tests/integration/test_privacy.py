@@ -1,4 +1,4 @@
-"""No log line and no metric tells what users say to each other, or what would let others in."""
+"""No log line and no metric contains a text, token, link or file name."""
 
 import logging
 import re
@@ -18,13 +18,13 @@ from tests.support.management_api import ManagementApi
 from tests.support.network import Fault, Network, denied, lost_on_its_way, throttled
 from tests.support.stack import container, loaded
 
-# It has the functions write their log to where it can be read.
+# The fixture `logs` writes the log lines of the functions to standard output.
 pytestmark = pytest.mark.usefixtures("logs")
 
 
 @pytest.fixture
-def said(capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> Any:
-    """Read all that was written: by us, by libraries, and by whatever prints."""
+def output(capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> Any:
+    """Read all output so far: standard output, standard error, and the records of all loggers."""
     caplog.set_level(logging.INFO)
 
     def read() -> str:
@@ -41,7 +41,7 @@ def run(backend: Backend) -> Flows:
     return flows
 
 
-def assert_kept(secrets: set[str], written: str) -> None:
+def assert_not_written(secrets: set[str], written: str) -> None:
     assert written
     for secret in secrets:
         assert secret not in written
@@ -49,13 +49,13 @@ def assert_kept(secrets: set[str], written: str) -> None:
     assert not re.search(r"eyJ[\w-]+\.", written), "a token"
 
 
-def test_whatever_happens_no_secret_is_told(backend: Backend, said: Any) -> None:
+def test_no_flow_logs_a_secret(backend: Backend, output: Any) -> None:
     flows = run(backend)
-    written = said()
+    written = output()
     assert len(flows.secrets) > 4
     for outcome in ("connected", "message sent", "caught up", "refused", "disconnected"):
         assert f'"message":"{outcome}"' in written
-    assert_kept(flows.secrets, written)
+    assert_not_written(flows.secrets, written)
 
 
 @pytest.mark.parametrize("fault", [denied, throttled, lost_on_its_way])
@@ -68,35 +68,35 @@ def test_whatever_happens_no_secret_is_told(backend: Backend, said: Any) -> None
         "apigatewaymanagementapi.PostToConnection",
     ],
 )
-def test_nor_where_aws_fails(
-    backend: Backend, wire: Network, said: Any, operation: str, fault: Any
+def test_failed_call_to_aws_logs_no_text(
+    backend: Backend, wire: Network, output: Any, operation: str, fault: Any
 ) -> None:
     sender, _ = backend.connect("user123"), backend.connect("user456")
     frame = {"action": "sendmessage", "chatId": CHAT, "text": TEXT}
     with wire.broken(Fault(operation, fault)):
         backend.send(sender, frame)
         backend.send(sender, frame | {"clientMessageId": "c-1"})
-    assert_kept({TEXT}, said())
+    assert_not_written({TEXT}, output())
 
 
-def test_nor_where_a_library_quotes_it(
-    backend: Backend, said: Any, monkeypatch: pytest.MonkeyPatch
+def test_validation_error_of_botocore_logs_no_text(
+    backend: Backend, output: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """botocore tells which value it would not send."""
+    """A ParamValidationError of botocore quotes the value that is not valid."""
     module = backend.send_message.modules["chat.messages"]
     monkeypatch.setattr(module, "_to_item", lambda message: {"text": {"S": [message.text]}})
     sender = backend.connect("user123")
     reply = backend.reply_to(sender, {"action": "sendmessage", "chatId": CHAT, "text": TEXT})
     assert reply["statusCode"] == 500
     assert TEXT not in reply["body"]
-    written = said()
+    written = output()
     assert "ParamValidationError" in written
     assert "in _put" in written
-    assert_kept({TEXT}, written)
+    assert_not_written({TEXT}, written)
 
 
-def test_nor_by_lambda_which_logs_what_leaves_a_handler(
-    backend: Backend, said: Any, monkeypatch: pytest.MonkeyPatch
+def test_exception_that_leaves_the_handler_quotes_no_text(
+    backend: Backend, output: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     backend.say(backend.connect("user123"), CHAT, TEXT)
     module = backend.send_message.modules["chat.catch_up"]
@@ -107,32 +107,34 @@ def test_nor_by_lambda_which_logs_what_leaves_a_handler(
     monkeypatch.setattr(module, "to_json", fail)
     backend.connect("user456", since="0")
     (event,) = backend.wire.queue
-    with pytest.raises(Exception, match="log line") as left:
+    with pytest.raises(Exception, match="log line") as raised:
         backend.send_message(event)
-    written = said()
+    written = output()
     assert "ValueError" in written
     assert "KeyError" in written
-    assert_kept({TEXT}, written + "".join(traceback.format_exception(left.value)))
+    assert_not_written({TEXT}, written + "".join(traceback.format_exception(raised.value)))
 
 
-def test_a_token_is_not_told_good_or_bad(
-    stack: Stack, api: ManagementApi, tmp_path: Path, said: Any
+def test_valid_and_invalid_tokens_are_not_logged(
+    stack: Stack, api: ManagementApi, tmp_path: Path, output: Any
 ) -> None:
     with issuer() as served:
-        closed = loaded(tmp_path, JwtIssuer=served.url, JwtAudience=AUDIENCE)
-        (function,) = (each for each in closed.functions.values() if each.code.name == "on_connect")
+        with_issuer = loaded(tmp_path, JwtIssuer=served.url, JwtAudience=AUDIENCE)
+        (function,) = (
+            each for each in with_issuer.functions.values() if each.code.name == "on_connect"
+        )
         with mock_aws():
-            door = container(function, stack, api)
-        good = served.token("user123")
-        tokens = {good, good[:-6], served.token("user123", aud="other"), served.token("a b")}
+            warm = container(function, stack, api)
+        valid = served.token("user123")
+        tokens = {valid, valid[:-6], served.token("user123", aud="other"), served.token("a b")}
         for token in tokens:
-            for how in (
-                {"query": {"token": token, "userId": "user123"}},
-                {"query": {}, "headers": {"Authorization": f"Bearer {token}"}},
-            ):
-                door(events.connect(events.new_id(), **how))  # type: ignore[arg-type]
+            headers = {"Authorization": f"Bearer {token}"}
+            warm(events.connect(events.new_id(), {"token": token, "userId": "user123"}))
+            warm(events.connect(events.new_id(), {}, headers=headers))
         served.answers.clear()
         with mock_aws():
             cold = container(function, stack, api)
-        cold(events.connect(events.new_id(), {"token": good}))
-    assert_kept(tokens | {token.rpartition(".")[2] for token in tokens} | {FILE_NAME}, said())
+        cold(events.connect(events.new_id(), {"token": valid}))
+    assert_not_written(
+        tokens | {token.rpartition(".")[2] for token in tokens} | {FILE_NAME}, output()
+    )

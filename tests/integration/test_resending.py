@@ -22,11 +22,11 @@ THEN = 1764000000000
 
 
 def messages(backend: Backend) -> list[dict[str, Any]]:
-    """List the stored messages, without the marks of what was sent."""
+    """Return the stored messages, without the idempotency records."""
     return [row for row in backend.messages() if row["chatId"].count("#") == 1]
 
 
-def test_the_ack_names_the_clients_own_id(backend: Backend) -> None:
+def test_ack_has_the_client_message_id(backend: Backend) -> None:
     ack = backend.say(backend.connect("user123"), CHAT, "x", clientMessageId="c-1", at=THEN)
     assert ack == {
         "type": "ack",
@@ -39,7 +39,7 @@ def test_the_ack_names_the_clients_own_id(backend: Backend) -> None:
     }
 
 
-def test_a_resend_is_one_message(backend: Backend) -> None:
+def test_resend_is_stored_once(backend: Backend) -> None:
     sender = backend.connect("user123")
     first = backend.say(sender, CHAT, "x", clientMessageId="c-1", at=THEN)
     second = backend.say(sender, CHAT, "x", clientMessageId="c-1", at=THEN + 5000)
@@ -48,7 +48,7 @@ def test_a_resend_is_one_message(backend: Backend) -> None:
     assert (row["messageId"], row["timestamp"]) == (first["messageId"], THEN)
 
 
-def test_a_resend_is_pushed_again_as_it_was_stored(backend: Backend) -> None:
+def test_resend_pushes_the_stored_message_again(backend: Backend) -> None:
     sender, recipient = backend.connect("user123"), backend.connect("user456")
     backend.say(sender, CHAT, "the first", clientMessageId="c-1", at=THEN)
     ack = backend.say(sender, CHAT, "another text", clientMessageId="c-1")
@@ -58,7 +58,7 @@ def test_a_resend_is_pushed_again_as_it_was_stored(backend: Backend) -> None:
     assert first["text"] == "the first"
 
 
-def test_an_id_is_its_senders_and_its_chats_own(backend: Backend) -> None:
+def test_client_message_id_belongs_to_one_sender_and_chat(backend: Backend) -> None:
     first, second = backend.connect("user123"), backend.connect("user456")
     acks = [
         backend.say(first, CHAT, "a", clientMessageId="c-1"),
@@ -73,7 +73,9 @@ def test_an_id_is_its_senders_and_its_chats_own(backend: Backend) -> None:
 
 
 @pytest.mark.parametrize("client_message_id", ["#", "a#b", "😀" * 128, "x" * 128, " ", "0"])
-def test_an_id_may_be_any_text(backend: Backend, client_message_id: str) -> None:
+def test_client_message_id_with_a_separator_is_accepted(
+    backend: Backend, client_message_id: str
+) -> None:
     sender = backend.connect("user123")
     first = backend.say(sender, CHAT, "x", clientMessageId=client_message_id)
     second = backend.say(sender, CHAT, "x", clientMessageId=client_message_id)
@@ -82,7 +84,9 @@ def test_an_id_may_be_any_text(backend: Backend, client_message_id: str) -> None
 
 
 @pytest.mark.parametrize("client_message_id", ["", "x" * 129, 1, None, "\ud800"])
-def test_an_id_that_is_none_is_refused(backend: Backend, client_message_id: object) -> None:
+def test_malformed_client_message_id_is_refused_and_not_in_the_error(
+    backend: Backend, client_message_id: object
+) -> None:
     sender = backend.connect("user123")
     frame = {
         "action": "sendmessage",
@@ -97,21 +101,21 @@ def test_an_id_that_is_none_is_refused(backend: Backend, client_message_id: obje
     assert backend.messages() == []
 
 
-def test_an_error_names_the_clients_own_id(backend: Backend) -> None:
+def test_error_has_the_client_message_id(backend: Backend) -> None:
     frame = {"action": "sendmessage", "chatId": CHAT, "text": "", "clientMessageId": "c-1"}
     assert backend.send(backend.connect("user123"), frame)["clientMessageId"] == "c-1"
 
 
-def test_no_chat_can_have_the_key_of_a_mark(backend: Backend) -> None:
+def test_key_of_an_idempotency_record_is_no_chat_id(backend: Backend) -> None:
     sender = backend.connect("user123")
     backend.say(sender, CHAT, "x", clientMessageId="c-1")
-    (mark,) = (row for row in backend.messages() if row["chatId"].count("#") != 1)
-    assert "recipientId" not in mark
-    frame = {"action": "sendmessage", "chatId": mark["chatId"], "text": "x"}
+    (record,) = (row for row in backend.messages() if row["chatId"].count("#") != 1)
+    assert "recipientId" not in record
+    frame = {"action": "sendmessage", "chatId": record["chatId"], "text": "x"}
     assert backend.send(sender, frame)["code"] == "invalid_request"
 
 
-def test_resends_that_race_are_one_message(backend: Backend) -> None:
+def test_concurrent_resends_store_one_message(backend: Backend) -> None:
     sender = backend.connect("user123")
 
     def resend(number: int) -> dict[str, Any]:
@@ -125,7 +129,7 @@ def test_resends_that_race_are_one_message(backend: Backend) -> None:
     assert sum("duplicate" not in ack for ack in acks) == 1
 
 
-def test_two_messages_of_one_millisecond_are_both_stored(backend: Backend) -> None:
+def test_messages_of_the_same_millisecond_are_all_stored(backend: Backend) -> None:
     sender = backend.connect("user123")
     timestamps = [
         backend.say(sender, CHAT, "x", at=THEN, **more)["timestamp"]
@@ -135,9 +139,7 @@ def test_two_messages_of_one_millisecond_are_both_stored(backend: Backend) -> No
     assert len(set(timestamps)) == 3
 
 
-def test_a_transaction_whose_answer_was_lost_is_no_duplicate(
-    backend: Backend, wire: Network
-) -> None:
+def test_lost_answer_of_a_transaction_is_no_duplicate(backend: Backend, wire: Network) -> None:
     sender = backend.connect("user123")
     with wire.broken(Fault("dynamodb.TransactWriteItems", answer_lost, times=2)):
         ack = backend.say(sender, CHAT, "x", clientMessageId="c-1", at=THEN)
@@ -149,7 +151,7 @@ def test_a_transaction_whose_answer_was_lost_is_no_duplicate(
 @pytest.mark.parametrize(
     "reason", ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"]
 )
-def test_a_transaction_that_meets_another_is_tried_again(
+def test_transaction_cancelled_for_a_transient_reason_is_tried_again(
     backend: Backend, wire: Network, reason: str
 ) -> None:
     sender = backend.connect("user123")
@@ -161,7 +163,7 @@ def test_a_transaction_that_meets_another_is_tried_again(
     assert len(messages(backend)) == 1
 
 
-def test_a_transaction_that_could_never_go_through_is_our_mistake(
+def test_transaction_cancelled_for_another_reason_is_an_internal_error(
     backend: Backend, wire: Network
 ) -> None:
     sender = backend.connect("user123")
@@ -170,7 +172,9 @@ def test_a_transaction_that_could_never_go_through_is_our_mistake(
         assert backend.send(sender, frame)["code"] == "internal"
 
 
-def test_a_write_that_meets_a_transaction_is_tried_again(backend: Backend, wire: Network) -> None:
+def test_write_that_conflicts_with_a_transaction_is_tried_again(
+    backend: Backend, wire: Network
+) -> None:
     def conflict(request: Any, _: Any) -> Any:
         return answer(request, 400, "TransactionConflictException")
 
@@ -181,7 +185,7 @@ def test_a_write_that_meets_a_transaction_is_tried_again(backend: Backend, wire:
 
 
 @pytest.mark.parametrize("fault", [throttled, failing, lost_on_its_way])
-def test_what_cannot_be_stored_is_unavailable_and_can_be_sent_again(
+def test_message_that_cannot_be_stored_is_unavailable_and_can_be_sent_again(
     backend: Backend, wire: Network, fault: Any
 ) -> None:
     sender, recipient = backend.connect("user123"), backend.connect("user456")
@@ -196,9 +200,7 @@ def test_what_cannot_be_stored_is_unavailable_and_can_be_sent_again(
     assert (ack["type"], ack["delivered"], ack.get("duplicate")) == ("ack", 1, None)
 
 
-def test_a_first_message_that_cannot_be_read_is_unavailable(
-    backend: Backend, wire: Network
-) -> None:
+def test_resend_whose_original_cannot_be_read_is_an_error(backend: Backend, wire: Network) -> None:
     sender = backend.connect("user123")
     frame = {"action": "sendmessage", "chatId": CHAT, "text": "x", "clientMessageId": "c-1"}
     backend.send(sender, frame)
@@ -209,7 +211,7 @@ def test_a_first_message_that_cannot_be_read_is_unavailable(
     assert backend.send(sender, frame)["duplicate"] is True
 
 
-def test_a_message_without_an_id_costs_one_plain_write(backend: Backend, wire: Network) -> None:
+def test_message_without_a_client_message_id_makes_one_put(backend: Backend, wire: Network) -> None:
     sender = backend.connect("user123")
     backend.say(sender, CHAT, "x")
     wire.calls.clear()
@@ -217,7 +219,9 @@ def test_a_message_without_an_id_costs_one_plain_write(backend: Backend, wire: N
     assert sorted(wire.calls) == ["dynamodb.BatchGetItem", "dynamodb.PutItem"]
 
 
-def test_a_message_with_an_id_costs_one_transaction(backend: Backend, wire: Network) -> None:
+def test_message_with_a_client_message_id_makes_one_transaction(
+    backend: Backend, wire: Network
+) -> None:
     sender = backend.connect("user123")
     backend.say(sender, CHAT, "x")
     wire.calls.clear()
@@ -229,7 +233,9 @@ def test_a_message_with_an_id_costs_one_transaction(backend: Backend, wire: Netw
 
 
 def cancelled(*reasons: str) -> Any:
-    def strike(request: Any, _: Any) -> Any:
+    """Return a fault: DynamoDB cancels a transaction for these reasons."""
+
+    def cancel(request: Any, _: Any) -> Any:
         response = answer(request, 400, "TransactionCanceledException")
         body = {
             "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
@@ -239,4 +245,4 @@ def cancelled(*reasons: str) -> Any:
         response.raw = RawBody(json.dumps(body).encode())
         return response
 
-    return strike
+    return cancel

@@ -26,7 +26,7 @@ from tests.support.stack import environment_of
 
 CHAT = "user123#user456"
 FOLDER = "0ed1a8c2-9d5f-4a43-8a8e-000000000001"
-PHOTO = {
+UPLOAD = {
     "action": "sendfile",
     "chatId": CHAT,
     "fileName": "image.jpg",
@@ -34,7 +34,7 @@ PHOTO = {
 }
 
 
-def sending(file_key: str, **more: object) -> dict[str, Any]:
+def sendmessage_frame(file_key: str, **more: object) -> dict[str, Any]:
     return {"action": "sendmessage", "chatId": CHAT, "fileKey": file_key, **more}
 
 
@@ -48,8 +48,8 @@ def refused(backend: Backend, sender: str, frame: dict[str, Any]) -> tuple[int, 
 
 
 @contextmanager
-def later(backend: Backend, monkeypatch: pytest.MonkeyPatch, age: timedelta) -> Iterator[None]:
-    """Let the function see its files that much older."""
+def aged(backend: Backend, monkeypatch: pytest.MonkeyPatch, age: timedelta) -> Iterator[None]:
+    """Let the function see all files as older by this age."""
     module = backend.send_message.modules["chat.files"]
     clock = SimpleNamespace(now=lambda zone: datetime.now(zone) + age)
     with monkeypatch.context() as patch:
@@ -57,13 +57,13 @@ def later(backend: Backend, monkeypatch: pytest.MonkeyPatch, age: timedelta) -> 
         yield
 
 
-def test_a_file_is_sent_by_its_key(backend: Backend) -> None:
+def test_file_is_sent_by_its_key(backend: Backend) -> None:
     sender, tablet = backend.connect("user123"), backend.connect("user123")
     recipient = backend.connect("user456")
-    file_key = backend.upload(sender, PHOTO, b"a picture")
-    ack = backend.send(sender, sending(file_key, text="Look!"))
+    file_key = backend.upload(sender, UPLOAD, b"a picture")
+    ack = backend.send(sender, sendmessage_frame(file_key, text="Look!"))
     assert (ack["type"], ack["delivered"]) == ("ack", 1)
-    of_the_file = {
+    file_fields = {
         "fileKey": file_key,
         "fileName": "image.jpg",
         "contentType": "image/jpeg",
@@ -77,7 +77,7 @@ def test_a_file_is_sent_by_its_key(backend: Backend) -> None:
         "recipientId": "user456",
         "timestamp": ack["timestamp"],
         "text": "Look!",
-        **of_the_file,
+        **file_fields,
     }
     for device in (tablet, recipient):
         (received,) = backend.api.received(device)
@@ -88,132 +88,134 @@ def test_a_file_is_sent_by_its_key(backend: Backend) -> None:
         assert received == {"type": "message", **row}
 
 
-def test_a_file_needs_no_text(backend: Backend) -> None:
+def test_file_without_text_is_sent(backend: Backend) -> None:
     sender, recipient = backend.connect("user123"), backend.connect("user456")
-    backend.send(sender, sending(backend.upload(sender, PHOTO)))
+    backend.send(sender, sendmessage_frame(backend.upload(sender, UPLOAD)))
     (received,) = backend.api.received(recipient)
     assert "text" not in received
 
 
-def test_either_side_may_send_a_file_of_the_chat_again(backend: Backend) -> None:
+def test_both_members_can_send_the_same_file_again(backend: Backend) -> None:
     first, second = backend.connect("user123"), backend.connect("user456")
-    file_key = backend.upload(first, PHOTO)
-    assert backend.send(first, sending(file_key))["type"] == "ack"
-    assert backend.send(second, sending(file_key))["type"] == "ack"
-    assert backend.send(first, sending(file_key))["type"] == "ack"
+    file_key = backend.upload(first, UPLOAD)
+    assert backend.send(first, sendmessage_frame(file_key))["type"] == "ack"
+    assert backend.send(second, sendmessage_frame(file_key))["type"] == "ack"
+    assert backend.send(first, sendmessage_frame(file_key))["type"] == "ack"
 
 
 @pytest.mark.parametrize("size", [0, 1, 26214400])
-def test_a_file_may_be_empty_or_as_large_as_the_deployment_takes(
-    backend: Backend, size: int
-) -> None:
+def test_file_of_zero_to_maximum_size_is_sent(backend: Backend, size: int) -> None:
     sender, recipient = backend.connect("user123"), backend.connect("user456")
-    backend.send(sender, sending(backend.upload(sender, PHOTO, bytes(size))))
+    backend.send(sender, sendmessage_frame(backend.upload(sender, UPLOAD, bytes(size))))
     assert backend.api.received(recipient)[0]["size"] == size
 
 
-def test_a_file_that_is_a_byte_too_large_is_refused_and_left_to_s3(backend: Backend) -> None:
+def test_file_over_the_maximum_size_is_refused_and_stays_unsent(backend: Backend) -> None:
     sender = backend.connect("user123")
-    file_key = backend.upload(sender, PHOTO, bytes(26214401))
-    assert refused(backend, sender, sending(file_key)) == (413, "too_large")
+    file_key = backend.upload(sender, UPLOAD, bytes(26214401))
+    assert refused(backend, sender, sendmessage_frame(file_key)) == (413, "too_large")
     assert backend.tags_of(file_key) == {"state": "unsent"}
 
 
-def test_a_file_that_was_not_uploaded_is_not_found(backend: Backend) -> None:
+def test_file_that_was_not_uploaded_is_not_found(backend: Backend) -> None:
     sender = backend.connect("user123")
-    file_key = backend.send(sender, PHOTO)["fileKey"]
-    assert refused(backend, sender, sending(file_key)) == (404, "not_found")
+    file_key = backend.send(sender, UPLOAD)["fileKey"]
+    assert refused(backend, sender, sendmessage_frame(file_key)) == (404, "not_found")
 
 
 @pytest.mark.parametrize("status", [403, 404])
-def test_s3_says_that_a_file_is_missing_in_either_of_two_ways(
+def test_403_and_404_of_s3_mean_that_a_file_is_not_found(
     backend: Backend, wire: Network, logs: Logs, status: int
 ) -> None:
-    """Without s3:ListBucket it says 403. The log tells the two apart."""
+    """S3 answers 403 to a role without s3:ListBucket. The log has the status."""
     sender = backend.connect("user123")
     with wire.broken(Fault("s3.HeadObject", s3_answers(status))):
-        answer = refused(backend, sender, sending(f"{CHAT}/{FOLDER}/a.jpg"))
+        answer = refused(backend, sender, sendmessage_frame(f"{CHAT}/{FOLDER}/a.jpg"))
     assert answer == (404, "not_found")
     (line,) = (line for line in logs() if line.get("message") == "refused")
     assert line["cause"] == f"ClientError: {status} (HeadObject)"
 
 
-def test_a_key_in_another_unicode_form_is_another_key(backend: Backend) -> None:
+def test_file_key_in_another_unicode_form_is_not_found(backend: Backend) -> None:
     sender = backend.connect("user123")
-    file_key = backend.upload(sender, PHOTO | {"fileName": "caf\u00e9.jpg"})
+    file_key = backend.upload(sender, UPLOAD | {"fileName": "caf\u00e9.jpg"})
     other = file_key.replace("\u00e9", "e\u0301")
-    assert refused(backend, sender, sending(other)) == (404, "not_found")
-    assert backend.send(sender, sending(file_key))["type"] == "ack"
+    assert refused(backend, sender, sendmessage_frame(other)) == (404, "not_found")
+    assert backend.send(sender, sendmessage_frame(file_key))["type"] == "ack"
 
 
-@pytest.mark.parametrize("change", [str.upper, lambda key: key[:-1], lambda key: f"{key} "])
-def test_a_key_that_is_nearly_right_is_not_found(backend: Backend, change: Any) -> None:
+@pytest.mark.parametrize(
+    "change",
+    [str.upper, lambda key: key[:-1], lambda key: f"{key} "],
+    ids=["in capitals", "one character less", "one space more"],
+)
+def test_slightly_changed_file_key_is_not_found(backend: Backend, change: Any) -> None:
     sender = backend.connect("user123")
-    chat_id, _, rest = backend.upload(sender, PHOTO).partition("/")
+    chat_id, _, rest = backend.upload(sender, UPLOAD).partition("/")
     file_key = f"{chat_id}/{change(rest)}"
-    assert refused(backend, sender, sending(file_key)) == (404, "not_found")
+    assert refused(backend, sender, sendmessage_frame(file_key)) == (404, "not_found")
 
 
 @pytest.mark.parametrize("parts", [0, 1, 2])
 @pytest.mark.parametrize("slash", ["", "/"])
-def test_a_key_that_is_a_prefix_is_refused_unasked(
+def test_prefix_of_a_file_key_is_refused_without_a_call_to_s3(
     backend: Backend, wire: Network, parts: int, slash: str
 ) -> None:
     sender = backend.connect("user123")
-    file_key = backend.upload(sender, PHOTO)
+    file_key = backend.upload(sender, UPLOAD)
     wire.calls.clear()
     prefix = "/".join(file_key.split("/")[:parts]) + slash
-    code = refused(backend, sender, sending(prefix))[1]
+    code = refused(backend, sender, sendmessage_frame(prefix))[1]
     assert code in {"not_found", "forbidden", "invalid_request"}
     assert not [call for call in wire.calls if call.startswith("s3.")]
 
 
-def test_a_file_of_another_chat_cannot_be_sent(backend: Backend, wire: Network) -> None:
-    theirs = backend.upload(backend.connect("user456"), PHOTO | {"chatId": "user456#user789"})
+def test_file_of_another_chat_cannot_be_sent(backend: Backend, wire: Network) -> None:
+    file_key = backend.upload(backend.connect("user456"), UPLOAD | {"chatId": "user456#user789"})
     sender = backend.connect("user123")
     wire.calls.clear()
-    assert refused(backend, sender, sending(theirs)) == (403, "forbidden")
-    spelled = backend.upload(sender, PHOTO).replace("#", "%23")
-    assert refused(backend, sender, sending(spelled)) == (403, "forbidden")
+    assert refused(backend, sender, sendmessage_frame(file_key)) == (403, "forbidden")
+    spelled = backend.upload(sender, UPLOAD).replace("#", "%23")
+    assert refused(backend, sender, sendmessage_frame(spelled)) == (403, "forbidden")
     assert "s3.HeadObject" not in wire.calls
 
 
-def test_a_file_that_was_sent_is_kept(backend: Backend) -> None:
+def test_sent_file_loses_its_unsent_tag(backend: Backend) -> None:
     sender = backend.connect("user123")
-    file_key = backend.upload(sender, PHOTO)
-    backend.send(sender, sending(file_key))
+    file_key = backend.upload(sender, UPLOAD)
+    backend.send(sender, sendmessage_frame(file_key))
     assert backend.tags_of(file_key) == {}
 
 
-def test_a_file_is_kept_before_its_message_is_stored(backend: Backend, wire: Network) -> None:
+def test_file_is_retained_before_its_message_is_stored(backend: Backend, wire: Network) -> None:
     sender = backend.connect("user123")
-    file_key = backend.upload(sender, PHOTO)
+    file_key = backend.upload(sender, UPLOAD)
     with wire.broken(Fault("dynamodb.PutItem", killed_before)), pytest.raises(Killed):
-        backend.send(sender, sending(file_key))
+        backend.send(sender, sendmessage_frame(file_key))
     wire.is_dead = False
     assert backend.messages() == []
     assert backend.tags_of(file_key) == {}
-    assert backend.send(sender, sending(file_key))["type"] == "ack"
+    assert backend.send(sender, sendmessage_frame(file_key))["type"] == "ack"
 
 
 @pytest.mark.parametrize("fault", [s3_answers(503, "SlowDown"), s3_answers(500), lost_on_its_way])
-def test_no_message_is_stored_whose_file_could_not_be_kept(
+def test_message_is_not_stored_if_its_file_cannot_be_retained(
     backend: Backend, wire: Network, fault: FaultAction
 ) -> None:
     sender, recipient = backend.connect("user123"), backend.connect("user456")
-    file_key = backend.upload(sender, PHOTO)
+    file_key = backend.upload(sender, UPLOAD)
     for operation in ("s3.HeadObject", "s3.DeleteObjectTagging"):
         with wire.broken(Fault(operation, fault)):
-            assert refused(backend, sender, sending(file_key)) == (503, "unavailable")
+            assert refused(backend, sender, sendmessage_frame(file_key)) == (503, "unavailable")
     assert backend.api.received(recipient) == []
     assert backend.tags_of(file_key) == {"state": "unsent"}
 
 
-def test_two_who_send_a_file_at_once_may_try_again(backend: Backend, wire: Network) -> None:
+def test_concurrent_untagging_of_a_file_is_unavailable(backend: Backend, wire: Network) -> None:
     sender = backend.connect("user123")
-    file_key = backend.upload(sender, PHOTO)
+    file_key = backend.upload(sender, UPLOAD)
     with wire.broken(Fault("s3.DeleteObjectTagging", s3_answers(409, "OperationAborted"))):
-        assert refused(backend, sender, sending(file_key)) == (503, "unavailable")
+        assert refused(backend, sender, sendmessage_frame(file_key)) == (503, "unavailable")
 
 
 @pytest.mark.parametrize(
@@ -223,146 +225,150 @@ def test_two_who_send_a_file_at_once_may_try_again(backend: Backend, wire: Netwo
         ("s3.DeleteObjectTagging", s3_answers(403, "AccessDenied")),
     ],
 )
-def test_what_s3_should_never_say_is_our_mistake(
+def test_unexpected_answer_of_s3_is_an_internal_error(
     backend: Backend, wire: Network, operation: str, fault: FaultAction
 ) -> None:
     sender = backend.connect("user123")
-    file_key = backend.upload(sender, PHOTO)
+    file_key = backend.upload(sender, UPLOAD)
     with wire.broken(Fault(operation, fault)):
-        assert refused(backend, sender, sending(file_key)) == (500, "internal")
+        assert refused(backend, sender, sendmessage_frame(file_key)) == (500, "internal")
 
 
-def test_a_file_that_s3_may_delete_any_time_cannot_be_sent(
+def test_unsent_file_of_a_day_ago_cannot_be_sent(
     backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sender = backend.connect("user123")
-    file_key = backend.upload(sender, PHOTO)
-    with later(backend, monkeypatch, timedelta(days=1)):
-        assert refused(backend, sender, sending(file_key)) == (404, "not_found")
+    file_key = backend.upload(sender, UPLOAD)
+    with aged(backend, monkeypatch, timedelta(days=1)):
+        assert refused(backend, sender, sendmessage_frame(file_key)) == (404, "not_found")
     assert backend.tags_of(file_key) == {"state": "unsent"}
-    with later(backend, monkeypatch, timedelta(hours=23, minutes=59)):
-        assert backend.send(sender, sending(file_key))["type"] == "ack"
+    with aged(backend, monkeypatch, timedelta(hours=23, minutes=59)):
+        assert backend.send(sender, sendmessage_frame(file_key))["type"] == "ack"
 
 
-def test_a_file_that_was_sent_can_be_sent_again_for_ever(
+def test_sent_file_can_be_sent_again_after_1000_days(
     backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sender = backend.connect("user123")
-    file_key = backend.upload(sender, PHOTO)
-    backend.send(sender, sending(file_key))
-    with later(backend, monkeypatch, timedelta(days=1000)):
-        assert backend.send(sender, sending(file_key))["type"] == "ack"
+    file_key = backend.upload(sender, UPLOAD)
+    backend.send(sender, sendmessage_frame(file_key))
+    with aged(backend, monkeypatch, timedelta(days=1000)):
+        assert backend.send(sender, sendmessage_frame(file_key))["type"] == "ack"
 
 
-def test_tags_of_the_operators_own_do_not_matter(
+def test_other_tags_do_not_prevent_sending_an_old_file(
     backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sender = backend.connect("user123")
-    file_key = backend.upload(sender, PHOTO)
+    file_key = backend.upload(sender, UPLOAD)
     tags = {"TagSet": [{"Key": "scan", "Value": "clean"}]}
     backend.s3.put_object_tagging(Bucket=backend.bucket, Key=file_key, Tagging=tags)
-    with later(backend, monkeypatch, timedelta(days=2)):
-        assert backend.send(sender, sending(file_key))["type"] == "ack"
+    with aged(backend, monkeypatch, timedelta(days=2)):
+        assert backend.send(sender, sendmessage_frame(file_key))["type"] == "ack"
 
 
-def test_a_resend_is_pushed_with_the_file_of_the_first(backend: Backend) -> None:
+def test_resend_is_pushed_with_the_file_of_the_original(backend: Backend) -> None:
     sender, recipient = backend.connect("user123"), backend.connect("user456")
-    first, second = backend.upload(sender, PHOTO), backend.upload(sender, PHOTO, b"another")
-    backend.send(sender, sending(first, clientMessageId="c-1"))
-    assert backend.send(sender, sending(second, clientMessageId="c-1"))["duplicate"] is True
+    first, second = backend.upload(sender, UPLOAD), backend.upload(sender, UPLOAD, b"another")
+    backend.send(sender, sendmessage_frame(first, clientMessageId="c-1"))
+    assert (
+        backend.send(sender, sendmessage_frame(second, clientMessageId="c-1"))["duplicate"] is True
+    )
     assert [frame["fileKey"] for frame in backend.api.received(recipient)] == [first, first]
     assert all(frame["fileUrl"] for frame in backend.api.received(recipient))
 
 
-def test_a_file_of_a_missed_message_is_replayed_with_a_fresh_link(backend: Backend) -> None:
+def test_catch_up_pushes_a_file_with_a_new_download_link(backend: Backend) -> None:
     sender = backend.connect("user123")
-    file_key = backend.upload(sender, PHOTO)
-    backend.send(sender, sending(file_key))
+    file_key = backend.upload(sender, UPLOAD)
+    backend.send(sender, sendmessage_frame(file_key))
     message, _ = backend.api.received(backend.catch_up("user456", since=0))
     (row,) = backend.messages()
     assert message.pop("fileUrl").startswith("https://")
     assert message == {"type": "message", **row}
 
 
-def test_a_replay_asks_s3_for_nothing(backend: Backend, wire: Network) -> None:
+def test_catch_up_makes_no_call_to_s3(backend: Backend, wire: Network) -> None:
     sender = backend.connect("user123")
-    backend.send(sender, sending(backend.upload(sender, PHOTO)))
+    backend.send(sender, sendmessage_frame(backend.upload(sender, UPLOAD)))
     wire.calls.clear()
     backend.catch_up("user456", since=0)
     assert not [call for call in wire.calls if call.startswith("s3.")]
 
 
-def test_a_file_costs_two_calls_and_a_text_none(backend: Backend, wire: Network) -> None:
+def test_file_makes_two_calls_to_s3_and_a_text_none(backend: Backend, wire: Network) -> None:
     sender = backend.connect("user123")
-    file_key = backend.upload(sender, PHOTO)
+    file_key = backend.upload(sender, UPLOAD)
     backend.say(sender, CHAT, "x")
     wire.calls.clear()
     backend.say(sender, CHAT, "x")
-    of_a_text = sorted(wire.calls)
+    calls_of_a_text = sorted(wire.calls)
     wire.calls.clear()
-    backend.send(sender, sending(file_key))
-    of_s3 = [call for call in wire.calls if call.startswith("s3.")]
-    assert of_s3 == ["s3.HeadObject", "s3.DeleteObjectTagging"]
-    assert sorted(set(wire.calls) - set(of_s3)) == sorted(set(of_a_text))
+    backend.send(sender, sendmessage_frame(file_key))
+    s3_calls = [call for call in wire.calls if call.startswith("s3.")]
+    assert s3_calls == ["s3.HeadObject", "s3.DeleteObjectTagging"]
+    assert sorted(set(wire.calls) - set(s3_calls)) == sorted(set(calls_of_a_text))
 
 
-def test_a_container_that_meets_no_file_makes_no_client_for_s3(
-    backend: Backend, stack: Any
-) -> None:
+def test_container_makes_no_s3_client_before_the_first_file(backend: Backend, stack: Any) -> None:
     (function,) = (each for each in stack.functions.values() if each.code.name == "send_message")
     container = Container("send_message", environment_of(function, stack.region))
-    made = container.modules["chat.aws"].s3.cache_info
+    cache_info = container.modules["chat.aws"].s3.cache_info
     frame = {"action": "sendmessage", "chatId": CHAT, "text": "Hello!"}
     reply = container(events.message(backend.connect("user123"), frame))
     assert reply["statusCode"] == 200
-    assert made().currsize == 0
-    container(events.message(backend.connect("user123"), sending(f"{CHAT}/{FOLDER}/a.jpg")))
-    assert made().currsize == 1
+    assert cache_info().currsize == 0
+    container(
+        events.message(backend.connect("user123"), sendmessage_frame(f"{CHAT}/{FOLDER}/a.jpg"))
+    )
+    assert cache_info().currsize == 1
 
 
-def test_a_slow_file_leaves_the_message_less_time(backend: Backend, wire: Network) -> None:
-    """Patience is counted from before the file, so that the function ends in time: chat/aws.py."""
+def test_slow_file_lookup_leaves_less_time_to_store_the_message(
+    backend: Backend, wire: Network
+) -> None:
+    """STORE_TIMEOUT_S counts from before the lookup, so that the function ends in time."""
     sender = backend.connect("user123")
-    file_key = backend.upload(sender, PHOTO)
+    file_key = backend.upload(sender, UPLOAD)
 
-    def slow(_: object, carry: Send) -> Any:
+    def slow(_: object, send: Send) -> Any:
         threading.Event().wait(0.6)
-        return carry()
+        return send()
 
     broken = (Fault("s3.HeadObject", slow), Fault("dynamodb.PutItem", throttled))
     wire.calls.clear()
     with wire.broken(*broken):
-        assert refused(backend, sender, sending(file_key)) == (503, "unavailable")
-    # One attempt of ours, which is two of botocore's.
+        assert refused(backend, sender, sendmessage_frame(file_key)) == (503, "unavailable")
+    # One attempt to store, with two attempts of botocore.
     assert wire.calls.count("dynamodb.PutItem") == 2
 
 
-def test_neither_key_nor_name_nor_link_is_logged(
+def test_sent_file_logs_no_file_key_name_or_link(
     backend: Backend, wire: Network, logs: Logs
 ) -> None:
     sender, _ = backend.connect("user123"), backend.connect("user456")
-    upload = PHOTO | {"fileName": "diagnosis.jpg"}
+    upload = UPLOAD | {"fileName": "diagnosis.jpg"}
     file_key = backend.upload(sender, upload)
     logs()
-    backend.send(sender, sending(file_key))
+    backend.send(sender, sendmessage_frame(file_key))
     backend.catch_up("user456", since=0)
     for fault in (s3_answers(400), s3_answers(404), lost_on_its_way):
         with wire.broken(Fault("s3.HeadObject", fault)):
-            backend.send(sender, sending(file_key))
+            backend.send(sender, sendmessage_frame(file_key))
     logged = str(logs())
     assert "message sent" in logged
     for secret in ("diagnosis", "X-Amz", file_key.split("/")[1]):
         assert secret not in logged
 
 
-def test_the_longest_names_and_texts_fit_a_frame(backend: Backend) -> None:
+def test_longest_file_name_and_text_fit_into_a_frame(backend: Backend) -> None:
     sender, recipient = backend.connect("user123"), backend.connect("user456")
-    file_key = backend.upload(sender, PHOTO | {"fileName": "😀" * 242})
-    backend.send(sender, sending(file_key, text="😀" * 4096, clientMessageId="x" * 128))
+    file_key = backend.upload(sender, UPLOAD | {"fileName": "😀" * 242})
+    backend.send(sender, sendmessage_frame(file_key, text="😀" * 4096, clientMessageId="x" * 128))
     (received,) = backend.api.received(recipient)
-    # A role's session token is some 1,300 characters long when it is encoded, ours is not.
+    # An encoded session token of a role has some 1,300 characters; that of moto is short.
     token = 1_300
     assert len(json.dumps(received, ensure_ascii=False).encode()) + token < 32_768
-    # S3 takes 8 KB of headers and query (RequestHeaderSectionTooLarge); browsers send 1 KB of their
-    # own: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+    # S3 accepts 8 KB of headers and query (RequestHeaderSectionTooLarge); browsers add 1 KB:
+    # https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
     assert len(urlsplit(received["fileUrl"]).query) + token + 1_000 < 8_192

@@ -15,7 +15,7 @@ from tests.support.signatures import s3_takes, signed_headers
 from tests.support.stack import environment_of
 
 CHAT = "user123#user456"
-REQUEST = {
+UPLOAD = {
     "action": "sendfile",
     "chatId": CHAT,
     "fileName": "image.jpg",
@@ -24,22 +24,22 @@ REQUEST = {
 
 
 def link_of(frame: dict[str, Any]) -> tuple[str, str, dict[str, str]]:
-    """Take an upload link apart: its host, its path and its query."""
+    """Parse an upload link: return its host, its path and its query."""
     url = urlsplit(frame["uploadUrl"])
     return str(url.hostname), unquote(url.path), {k: v for k, [v] in parse_qs(url.query).items()}
 
 
 def refused(backend: Backend, **changes: object) -> dict[str, Any]:
     sender = backend.connect("user123")
-    reply = backend.reply_to(sender, REQUEST | changes)
+    reply = backend.reply_to(sender, UPLOAD | changes)
     error = backend.frame_of(reply)
     assert (error["type"], error["action"]) == ("error", "sendfile")
     return error | {"statusCode": reply["statusCode"]}
 
 
-def test_an_upload_link_is_handed_out(backend: Backend) -> None:
+def test_upload_frame_has_link_headers_and_file_key(backend: Backend) -> None:
     sender = backend.connect("user123")
-    frame = backend.send(sender, REQUEST | {"chatId": "user456#user123"})
+    frame = backend.send(sender, UPLOAD | {"chatId": "user456#user123"})
     file_key, url = frame.pop("fileKey"), frame.pop("uploadUrl")
     assert frame == {
         "type": "upload",
@@ -59,10 +59,10 @@ def test_an_upload_link_is_handed_out(backend: Backend) -> None:
     assert url.startswith("https://")
 
 
-def test_a_link_is_signed_with_version_4_for_15_minutes_on_the_regional_host(
+def test_upload_link_is_signed_with_version_4_for_15_minutes_on_the_regional_host(
     backend: Backend,
 ) -> None:
-    frame = backend.send(backend.connect("user123"), REQUEST)
+    frame = backend.send(backend.connect("user123"), UPLOAD)
     host, path, query = link_of(frame)
     assert host == f"{backend.bucket}.s3.us-east-1.amazonaws.com"
     assert path == f"/{frame['fileKey']}"
@@ -71,8 +71,8 @@ def test_a_link_is_signed_with_version_4_for_15_minutes_on_the_regional_host(
     assert "/us-east-1/s3/" in query["X-Amz-Credential"]
 
 
-def test_s3_takes_only_what_was_signed(backend: Backend) -> None:
-    frame = backend.send(backend.connect("user123"), REQUEST | {"size": 48213})
+def test_s3_refuses_an_upload_that_differs_from_the_signed_link(backend: Backend) -> None:
+    frame = backend.send(backend.connect("user123"), UPLOAD | {"size": 48213})
     url, headers = frame["uploadUrl"], {**frame["headers"], "Content-Length": "48213"}
     assert signed_headers(url) == [
         "content-length",
@@ -96,15 +96,15 @@ def test_s3_takes_only_what_was_signed(backend: Backend) -> None:
         assert not s3_takes("PUT", url, others, secret="testing")
 
 
-def test_the_length_is_signed_only_where_it_is_known(backend: Backend) -> None:
+def test_content_length_is_signed_only_if_the_frame_has_a_size(backend: Backend) -> None:
     sender = backend.connect("user123")
-    assert "content-length" not in signed_headers(backend.send(sender, REQUEST)["uploadUrl"])
-    empty = backend.send(sender, REQUEST | {"size": 0})["uploadUrl"]
+    assert "content-length" not in signed_headers(backend.send(sender, UPLOAD)["uploadUrl"])
+    empty = backend.send(sender, UPLOAD | {"size": 0})["uploadUrl"]
     assert "content-length" in signed_headers(empty)
 
 
-def test_a_file_that_is_there_is_not_replaced(backend: Backend) -> None:
-    upload = backend.send(backend.connect("user123"), REQUEST)
+def test_second_upload_does_not_replace_the_file(backend: Backend) -> None:
+    upload = backend.send(backend.connect("user123"), UPLOAD)
     backend.put(upload, b"the first")
     with pytest.raises(ClientError, match="PreconditionFailed"):
         backend.put(upload, b"the second")
@@ -112,107 +112,109 @@ def test_a_file_that_is_there_is_not_replaced(backend: Backend) -> None:
     assert stored["Body"].read() == b"the first"
 
 
-def test_a_file_is_tagged_until_a_message_refers_to_it(backend: Backend) -> None:
-    file_key = backend.upload(backend.connect("user123"), REQUEST)
+def test_uploaded_file_is_tagged_as_unsent(backend: Backend) -> None:
+    file_key = backend.upload(backend.connect("user123"), UPLOAD)
     assert backend.tags_of(file_key) == {"state": "unsent"}
 
 
 @pytest.fixture
-def elsewhere(stack: Stack) -> Iterator[Container]:
-    """send_file in another region."""
+def another_region(stack: Stack) -> Iterator[Container]:
+    """4-send-file in another region."""
     (function,) = (each for each in stack.functions.values() if each.code.name == "send_file")
     region = {"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-west-1"}
     with mock_aws():
         yield Container("send_file", environment_of(function, stack.region) | region)
 
 
-def test_in_another_region_the_host_is_that_regions(elsewhere: Container) -> None:
-    elsewhere.module.connections.user_of = lambda _: "user123"
-    frame = Backend.frame_of(elsewhere(message("AbCdEfGhIjKlMno=", REQUEST)))
+def test_upload_link_has_the_host_of_the_functions_region(another_region: Container) -> None:
+    another_region.module.connections.user_of = lambda _: "user123"
+    frame = Backend.frame_of(another_region(message("AbCdEfGhIjKlMno=", UPLOAD)))
     host, _, query = link_of(frame)
     assert host.endswith(".s3.eu-west-1.amazonaws.com")
     assert "/eu-west-1/s3/" in query["X-Amz-Credential"]
 
 
-def test_no_two_uploads_share_a_key(backend: Backend) -> None:
+def test_two_uploads_get_two_file_keys(backend: Backend) -> None:
     sender = backend.connect("user123")
-    assert backend.send(sender, REQUEST)["fileKey"] != backend.send(sender, REQUEST)["fileKey"]
+    assert backend.send(sender, UPLOAD)["fileKey"] != backend.send(sender, UPLOAD)["fileKey"]
 
 
-def test_either_side_may_upload_and_no_one_else(backend: Backend) -> None:
+def test_only_members_get_an_upload_link(backend: Backend) -> None:
     for user_id in ("user123", "user456"):
-        assert backend.send(backend.connect(user_id), REQUEST)["type"] == "upload"
-    assert backend.send(backend.connect("user789"), REQUEST)["code"] == "forbidden"
+        assert backend.send(backend.connect(user_id), UPLOAD)["type"] == "upload"
+    assert backend.send(backend.connect("user789"), UPLOAD)["code"] == "forbidden"
 
 
 @pytest.mark.parametrize("content_type", ["image/jpeg", "IMAGE/JPEG", "Image/Jpeg"])
-def test_the_case_of_a_content_type_does_not_matter(backend: Backend, content_type: str) -> None:
-    frame = backend.send(backend.connect("user123"), REQUEST | {"contentType": content_type})
+def test_content_type_in_capitals_is_signed_in_lower_case(
+    backend: Backend, content_type: str
+) -> None:
+    frame = backend.send(backend.connect("user123"), UPLOAD | {"contentType": content_type})
     assert frame["headers"]["Content-Type"] == "image/jpeg"
 
 
 @pytest.mark.parametrize(
     "content_type", ["text/html", "image/svg+xml", "image", "image/jpeg; charset=x", "image/jpeg "]
 )
-def test_a_type_that_is_not_allowed_is_refused(backend: Backend, content_type: str) -> None:
+def test_content_type_that_is_not_allowed_is_refused(backend: Backend, content_type: str) -> None:
     error = refused(backend, contentType=content_type)
     assert (error["statusCode"], error["code"]) == (415, "unsupported_type")
     assert "image/jpeg" in error["message"]
 
 
-def test_the_largest_file_is_taken_and_a_byte_more_is_refused(backend: Backend) -> None:
-    assert backend.send(backend.connect("user123"), REQUEST | {"size": 26214400})["fileKey"]
+def test_size_over_the_maximum_is_refused(backend: Backend) -> None:
+    assert backend.send(backend.connect("user123"), UPLOAD | {"size": 26214400})["fileKey"]
     for size in (26214401, 10**30):
         error = refused(backend, size=size)
         assert (error["statusCode"], error["code"]) == (413, "too_large")
         assert "26214400" in error["message"]
 
 
-def test_an_empty_file_may_be_sent(backend: Backend) -> None:
-    assert backend.send(backend.connect("user123"), REQUEST | {"size": 0})["fileKey"]
+def test_empty_file_gets_an_upload_link(backend: Backend) -> None:
+    assert backend.send(backend.connect("user123"), UPLOAD | {"size": 0})["fileKey"]
 
 
 @pytest.mark.parametrize(
     "name", ["a", "x" * 255, "😀" * 182, "cafe\u0301.txt", "שלום.pdf", "a b%23#?.txt", "..a", "'\""]
 )
-def test_a_name_may_be_in_any_script(backend: Backend, name: str) -> None:
-    frame = backend.send(backend.connect("user123"), REQUEST | {"fileName": name})
+def test_upload_link_has_the_file_name_in_its_path(backend: Backend, name: str) -> None:
+    frame = backend.send(backend.connect("user123"), UPLOAD | {"fileName": name})
     assert frame["fileKey"].endswith(f"/{name}")
     assert link_of(frame)[1] == f"/{frame['fileKey']}"
 
 
 @pytest.mark.parametrize("name", ["", "x" * 256, "../a", "a\x00", "photo_\u202egpj.exe", None, 7])
-def test_a_name_that_could_mislead_is_refused(backend: Backend, name: object) -> None:
+def test_misleading_file_name_is_refused(backend: Backend, name: object) -> None:
     error = refused(backend, fileName=name)
     assert (error["statusCode"], error["code"]) == (400, "invalid_request")
     assert "`fileName`" in error["message"]
 
 
 @pytest.mark.parametrize("missing", ["chatId", "fileName", "contentType"])
-def test_a_missing_field_is_named(backend: Backend, missing: str) -> None:
+def test_missing_field_is_named_in_the_error(backend: Backend, missing: str) -> None:
     sender = backend.connect("user123")
-    frame = {name: value for name, value in REQUEST.items() if name != missing}
+    frame = {name: value for name, value in UPLOAD.items() if name != missing}
     error = backend.send(sender, frame)
     assert (error["code"], error["message"]) == ("invalid_request", f"`{missing}` is missing.")
 
 
 @pytest.mark.parametrize("size", [-1, 1.5, 1.0, "5", True, None, [5]])
-def test_a_size_that_is_no_whole_number_is_refused(backend: Backend, size: object) -> None:
+def test_size_that_is_no_whole_number_is_refused(backend: Backend, size: object) -> None:
     assert refused(backend, size=size)["code"] == "invalid_request"
 
 
-def test_a_link_costs_no_call_in_a_warm_container(backend: Backend, wire: Network) -> None:
+def test_upload_link_makes_no_call_in_a_warm_container(backend: Backend, wire: Network) -> None:
     sender = backend.connect("user123")
-    backend.send(sender, REQUEST)
+    backend.send(sender, UPLOAD)
     wire.calls.clear()
-    backend.send(sender, REQUEST)
+    backend.send(sender, UPLOAD)
     assert wire.calls == []
 
 
-def test_neither_link_nor_name_is_logged(backend: Backend, logs: Logs) -> None:
+def test_upload_logs_no_link_or_file_name(backend: Backend, logs: Logs) -> None:
     sender = backend.connect("user123")
     logs()
-    frame = backend.send(sender, REQUEST | {"fileName": "diagnosis.jpg"})
+    frame = backend.send(sender, UPLOAD | {"fileName": "diagnosis.jpg"})
     logged = str(logs())
     assert "upload link made" in logged
     for secret in ("diagnosis", "X-Amz", frame["fileKey"]):

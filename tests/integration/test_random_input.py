@@ -1,4 +1,4 @@
-"""Whatever comes, the answer is of the agreed form, and tells nothing of what went wrong inside."""
+"""Random frames, handshakes and events: each answer is well-formed and shows no internals."""
 
 import json
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from tests.support.backend import Backend, Container
 
 CHAT = "user123#user456"
 
-STATUS_OF = {
+STATUS_BY_CODE = {
     "invalid_request": 400,
     "unauthorized": 401,
     "forbidden": 403,
@@ -23,8 +23,8 @@ STATUS_OF = {
     "internal": 500,
     "unavailable": 503,
 }
-# What exceptions and their tracebacks would show.
-INNARDS = ["Traceback", "Error(", "Exception", ".py", "object has no", "KeyError", "botocore"]
+# Parts of exceptions and tracebacks.
+INTERNALS = ["Traceback", "Error(", "Exception", ".py", "object has no", "KeyError", "botocore"]
 
 fuzz = settings(
     max_examples=150,
@@ -32,7 +32,7 @@ fuzz = settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
-# JSON can spell half of a surrogate pair, which is no character.
+# JSON can spell half of a surrogate pair, which is not a character.
 characters = st.one_of(
     st.characters(codec=None),
     st.sampled_from("\0\ud800\udfff\u202e\u2066\u200f\u2028\ufeff\uffff😀éa1#/\\. \n\x7f"),
@@ -59,7 +59,7 @@ fields: Mapping[Any, Any] = {
     "senderId": anything,
 }
 frames = st.fixed_dictionaries({}, optional=fields)
-# As Python writes it, so with NaN and Infinity in it, too.
+# As Python writes JSON: with NaN and Infinity, too.
 bodies = st.one_of(
     frames.map(json.dumps), anything.map(json.dumps), frames.map(str), texts, st.just("")
 )
@@ -82,7 +82,7 @@ contexts = st.fixed_dictionaries(
         "disconnectReason": anything,
     },
 )
-strange_events = anything | st.fixed_dictionaries(
+random_events = anything | st.fixed_dictionaries(
     {},
     optional={
         "requestContext": contexts | anything,
@@ -94,8 +94,8 @@ strange_events = anything | st.fixed_dictionaries(
 )
 
 
-def check(reply: Any) -> int:
-    """Hold a reply to the agreed form, and give its status."""
+def status_of(reply: Any) -> int:
+    """Check that a reply is well-formed, and return its status."""
     assert isinstance(reply, dict)
     assert reply.keys() <= {"statusCode", "body"}
     status = reply["statusCode"]
@@ -107,10 +107,10 @@ def check(reply: Any) -> int:
     assert frame["type"] in {"ack", "upload", "download", "error"}
     assert None not in frame.values()
     if frame["type"] == "error":
-        assert STATUS_OF[frame["code"]] == status
+        assert STATUS_BY_CODE[frame["code"]] == status
         assert frame["message"]
-        for inside in INNARDS:
-            assert inside not in frame["message"]
+        for internal in INTERNALS:
+            assert internal not in frame["message"]
     else:
         assert status == 200
     return status
@@ -129,31 +129,33 @@ def sender(backend: Backend) -> str:
 @example(body='{"size":1e400}')
 @example(body='{"chatId":"user123#user456","text":"a","text":"b"}')
 @fuzz
-def test_no_frame_is_our_fault(backend: Backend, sender: str, body: str) -> None:
+def test_random_body_is_never_an_internal_error(backend: Backend, sender: str, body: str) -> None:
     for function in (backend.send_message, backend.send_file):
         event = events.message(sender, {"action": "sendmessage"}) | {"body": body}
-        assert check(function(event)) < 500
+        assert status_of(function(event)) < 500
 
 
 @given(query=queries, headers=headers)
 @example(query={"userId": "user123", "since": "9" * 4000}, headers={})
 @fuzz
-def test_no_handshake_is_our_fault(
+def test_random_handshake_is_never_an_internal_error(
     backend: Backend, query: dict[str, str], headers: dict[str, str]
 ) -> None:
     event = events.connect(events.new_id(), query, headers=headers)
-    assert check(backend.on_connect(event)) < 500
+    assert status_of(backend.on_connect(event)) < 500
 
 
 @given(code=st.integers(1000, 4999), reason=texts)
 @fuzz
-def test_no_end_is_our_fault(backend: Backend, code: int, reason: str) -> None:
+def test_random_close_code_and_reason_are_accepted(
+    backend: Backend, code: int, reason: str
+) -> None:
     event = events.disconnect(events.new_id(), code=code, reason=reason)
-    assert check(backend.on_disconnect(event)) == 200
+    assert status_of(backend.on_disconnect(event)) == 200
 
 
 @pytest.mark.parametrize("folder", ["on_connect", "on_disconnect", "send_message", "send_file"])
-@given(event=strange_events)
+@given(event=random_events)
 @example(event=None)
 @example(event=[])
 @example(event="catchUp")
@@ -161,6 +163,6 @@ def test_no_end_is_our_fault(backend: Backend, code: int, reason: str) -> None:
 @example(event={"requestContext": None})
 @example(event={"requestContext": {"messageId": 1, "routeKey": {}, "connectionId": "x"}})
 @fuzz
-def test_whatever_else_comes_is_answered(backend: Backend, folder: str, event: Any) -> None:
+def test_random_event_gets_a_well_formed_answer(backend: Backend, folder: str, event: Any) -> None:
     function: Container = getattr(backend, folder)
-    check(function(event))
+    status_of(function(event))
