@@ -100,11 +100,8 @@ def test_catch_up_delivers_a_file(target: Target, pair: Pair) -> None:
         assert back.receive()["type"] == "synced"
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["fäncy image.jpg", "写真 #1.jpg", 'say "hi" %23+&.jpg', "😀👩\u200d👧.jpg", "cafe\u0301"],
-)
-def test_file_is_downloaded_under_its_file_name(target: Target, pair: Pair, name: str) -> None:
+def test_file_is_downloaded_under_its_file_name(target: Target, pair: Pair) -> None:
+    name = 'cafe\u0301 写真 "1" #%23+&😀.jpg'
     with device(target.url, userId=pair.first) as sender:
         file_key = upload(target, sender, pair, b"a picture", fileName=name)
         download = ask_to_download(sender, pair.chat_id, file_key)
