@@ -19,6 +19,7 @@ from tests.conformance.client import ask, opening, refused_status
         ({"token": "deny"}, 403),
         ({"token": "broken"}, 500),  # serverless/examples#557
     ],
+    ids=str,
 )
 async def test_authorizer_refusal_has_the_documented_status(
     guarded_url: str, query: dict[str, str], status: int

@@ -37,7 +37,7 @@ async def test_exception_in_connect_refuses_with_502(url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "result", [None, "text", {}, {"statusCode": "fine"}, {"body": "no status"}]
+    "result", [None, "text", {}, {"statusCode": "fine"}, {"body": "no status"}], ids=str
 )
 async def test_malformed_result_of_connect_refuses_with_502(url: str, result: object) -> None:
     # The same two sources.

@@ -77,6 +77,7 @@ async def test_exception_is_an_internal_server_error(url: str, action: str) -> N
         {"statusCode": 200, "body": {"not": "text"}},
         {"statusCode": 200, "body": "", "more": "keys"},  # middy#1219
     ],
+    ids=str,
 )
 async def test_malformed_result_is_an_internal_server_error(
     url: str, action: str, result: object

@@ -150,6 +150,16 @@ def test_file_over_the_maximum_size_is_refused(target: Target, pair: Pair) -> No
         (b"ten bytes!", {}),
         (b"", {}),
     ],
+    ids=[
+        "another content type",
+        "no content type",
+        "no If-None-Match",
+        "no tag",
+        "another tag",
+        "another header",
+        "one byte more",
+        "empty",
+    ],
 )
 def test_s3_refuses_an_upload_that_differs_from_the_signed_link(
     target: Target, pair: Pair, content: bytes, changes: dict[str, str]

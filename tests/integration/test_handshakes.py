@@ -98,6 +98,7 @@ def test_different_user_id_with_a_token_is_forbidden(
         {"headers": {"Authorization": "Bearer x"}},
         {"headers": {"Authorization": "Basic dXNlcjEyMzp4"}},
     ],
+    ids=str,
 )
 def test_handshake_without_a_valid_token_is_unauthorized(
     backend: Backend, with_issuer: Container, event: dict[str, Any]
@@ -141,7 +142,9 @@ def test_authorizer_counts_before_user_id_and_token(
 
 
 @pytest.mark.parametrize(
-    "authorizer", [{"integrationLatency": 7}, {"principalId": ""}, {"userId": 7}, {"userId": "a#b"}]
+    "authorizer",
+    [{"integrationLatency": 7}, {"principalId": ""}, {"userId": 7}, {"userId": "a#b"}],
+    ids=str,
 )
 def test_authorizer_without_a_valid_user_refuses_the_handshake(
     backend: Backend, authorizer: dict[str, Any]

@@ -372,7 +372,7 @@ def test_each_log_message_is_in_the_runbook(backend: Backend, logs: Logs, wire: 
         assert f"`{message}`" in RUNBOOK.replace("\n", " ")
 
 
-@pytest.mark.parametrize("query", QUERIES)
+@pytest.mark.parametrize("query", QUERIES, ids=lambda query: " ".join(query.split())[:80])
 def test_query_of_the_runbook_has_no_filter_after_stats(query: str) -> None:
     """After `stats`, a query has only the fields that `stats` names."""
     assert "filter" not in query.partition("stats")[2]

@@ -167,17 +167,19 @@ async def test_exception_is_returned_to_the_caller_and_logged(
 
 
 @pytest.mark.parametrize(
-    ("event", "how"), [({"exit": 3}, "exit status 3"), ({"kill": True}, "signal: SIGKILL")]
+    ("event", "reason"),
+    [({"exit": 3}, "exit status 3"), ({"kill": True}, "signal: SIGKILL")],
+    ids=["exit", "kill"],
 )
 async def test_crashed_process_fails_only_its_invocation(
-    functions: Functions, make: Make, event: dict[str, Any], how: str
+    functions: Functions, make: Make, event: dict[str, Any], reason: str
 ) -> None:
     await start(functions, make())
     other = asyncio.create_task(functions.invoke("f", {"sleep": 1}))
     await asyncio.sleep(0)
     outcome = await functions.invoke("f", event)
     assert outcome.payload["errorType"] == "Runtime.ExitError"
-    assert outcome.payload["errorMessage"].endswith(how)
+    assert outcome.payload["errorMessage"].endswith(reason)
     assert not (await other).is_error
     assert not (await functions.invoke("f", {})).is_error
 

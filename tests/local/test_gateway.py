@@ -105,6 +105,7 @@ async def test_handshake_is_accepted_without_a_connect_route() -> None:
         ({"statusCode": 200, "headers": "none"}, 502),
         (RuntimeError("on purpose"), 502),
     ],
+    ids=repr,
 )
 async def test_status_or_failure_of_connect_refuses_the_handshake(result: Any, status: int) -> None:
     gateway = Gateway(api(Route("$connect", "connect")), FakeFunctions(connect=result).invoke)
@@ -161,6 +162,14 @@ def policy(effect: str, resource: Any = "*", **context: Any) -> dict[str, Any]:
         (RuntimeError("anything else"), 500),
         ({"principalId": "p"}, 500),
         (None, 500),
+    ],
+    ids=[
+        "denied",
+        "allowed for another stage",
+        "unauthorized",
+        "failed",
+        "no policy",
+        "no result",
     ],
 )
 async def test_authorizer_refusal_does_not_invoke_connect(result: Any, status: int) -> None:
@@ -227,6 +236,7 @@ async def test_frame_without_a_route_is_forbidden_and_invokes_nothing() -> None:
         (False, {"statusCode": 200, "body": "hi"}, None),
         (False, {"statusCode": 299}, None),
     ],
+    ids=repr,
 )
 async def test_body_is_the_reply_only_with_a_route_response(
     replies: bool, result: Any, expected: str | None
@@ -247,6 +257,7 @@ async def test_body_is_the_reply_only_with_a_route_response(
         {"statusCode": 200, "more": 1},
         RuntimeError("x"),
     ],
+    ids=repr,
 )
 async def test_failed_function_is_an_internal_server_error(replies: bool, result: Any) -> None:
     gateway = Gateway(api(Route("chat", "f", replies=replies)), FakeFunctions(f=result).invoke)

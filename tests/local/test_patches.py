@@ -17,9 +17,14 @@ def patched_uvicorn() -> None:
     uvicorn_patches.patched_config(None, max_message_bytes=1, max_frame_bytes=1)
 
 
-async def start_embedded() -> None:
+async def _start_embedded() -> None:
     async with embedded():
         pass
+
+
+def start_embedded() -> None:
+    """Start the embedded DynamoDB and S3, up to the first await."""
+    _start_embedded().send(None)
 
 
 PATCHES: list[tuple[str, Callable[[], object]]] = [
@@ -27,7 +32,7 @@ PATCHES: list[tuple[str, Callable[[], object]]] = [
     ("moto", moto_patches.query_by_key),
     ("moto", moto_patches.Dispatcher),
     ("moto", LaggingIndexes(lambda: 0).install),
-    ("moto", lambda: start_embedded().send(None)),
+    ("moto", start_embedded),
     ("uvicorn", patched_uvicorn),
     ("h11", patched_uvicorn),
     ("websockets", patched_uvicorn),

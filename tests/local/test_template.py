@@ -49,6 +49,7 @@ def test_parameter_override_replaces_the_default() -> None:
         ({"Type": "CommaDelimitedList", "AllowedValues": ["a", "b"]}, "a, c"),
         ({"Type": "AWS::SSM::Parameter::Value<String>"}, "/some/name"),
     ],
+    ids=str,
 )
 def test_parameter_value_against_its_rules_is_refused(rules: dict[str, Any], value: str) -> None:
     with pytest.raises(LocalError, match="parameter P"):
@@ -129,6 +130,7 @@ def resolver() -> Resolver:
             {"Condition": {"Bool": {"aws:SecureTransport": "false"}}},
         ),
     ],
+    ids=str,
 )
 def test_intrinsic_function_is_evaluated(resolver: Resolver, value: Any, expected: Any) -> None:
     assert resolver.resolve(value) == expected
@@ -146,6 +148,7 @@ def test_intrinsic_function_is_evaluated(resolver: Resolver, value: Any, expecte
         {"Fn::If": ["Maybe", 1, 2]},
         {"Fn::Sub": "${List}"},
     ],
+    ids=str,
 )
 def test_intrinsic_function_that_cannot_be_evaluated_is_an_error(
     resolver: Resolver, value: Any

@@ -386,6 +386,7 @@ def test_each_parameter_has_a_default() -> None:
             "TOKENS - who connects needs a token of https://issuer.example for chat, and is",
         ),
     ],
+    ids=["open mode", "tokens"],
 )
 def test_output_says_which_clients_may_connect(
     parameters: dict[str, str], starts_with: str

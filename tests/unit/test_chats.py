@@ -35,11 +35,11 @@ def test_chat_id_of_two_user_ids_of_128_characters_is_accepted() -> None:
         "a##b",
         "a b#c",
         "a#b\n",
-        f"a#{'b' * 129}",
+        pytest.param(f"a#{'b' * 129}", id="user id of 129 characters"),
         "",
         None,
         7,
-        ["user123", "user456"],
+        pytest.param(["user123", "user456"], id="list"),
     ],
 )
 def test_malformed_chat_id_is_refused(chat_id: object) -> None:

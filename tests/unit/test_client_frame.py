@@ -77,7 +77,7 @@ def test_empty_string_is_refused() -> None:
         ClientFrame({"text": ""}).string("text", max_length=4)
 
 
-@pytest.mark.parametrize("value", [None, 1, True, [], {}])
+@pytest.mark.parametrize("value", [None, 1, True, [], {}], ids=str)
 def test_value_that_is_no_string_is_refused(value: object) -> None:
     with pytest.raises(InvalidRequest, match="`text` must be a string"):
         ClientFrame({"text": value}).optional_string("text", max_length=4)

@@ -23,8 +23,8 @@ def parse(key: object) -> str:
     "name",
     [
         "a",
-        "x" * 255,
-        "😀" * 182,
+        pytest.param("x" * 255, id="255 characters"),
+        pytest.param("😀" * 182, id="182 emojis"),
         "naïve café.txt",
         "שלום\u200f.pdf",
         "می\u200cخواهم.pdf",
@@ -71,7 +71,10 @@ def test_file_name_that_turns_the_direction_of_writing_is_refused(char: str) -> 
         key_of(f"photo_{char}gpj.exe")
 
 
-@pytest.mark.parametrize("name", ["", "x" * 256, None, 7, ["a"]])
+@pytest.mark.parametrize(
+    "name",
+    ["", pytest.param("x" * 256, id="256 characters"), None, 7, pytest.param(["a"], id="list")],
+)
 def test_file_name_of_wrong_type_or_length_is_refused(name: object) -> None:
     with pytest.raises(InvalidRequest, match="`fileName`"):
         key_of(name)
@@ -122,7 +125,7 @@ def test_file_key_outside_the_chat_is_forbidden(key: str) -> None:
         f"{FOLDER}//a.jpg",
         f"{FOLDER}/a\n",
         f"\n{FOLDER}/a",
-        f"{FOLDER}/{'😀' * 255}",
+        pytest.param(f"{FOLDER}/{'😀' * 255}", id="over 1024 bytes"),
     ],
 )
 def test_file_key_that_no_upload_can_have_is_not_found(rest: str) -> None:
@@ -130,7 +133,17 @@ def test_file_key_that_no_upload_can_have_is_not_found(rest: str) -> None:
         parse(f"user123#user456/{rest}")
 
 
-@pytest.mark.parametrize("key", ["", None, 7, ["x"], "x" * 1025, "\ud800"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        "",
+        None,
+        7,
+        pytest.param(["x"], id="list"),
+        pytest.param("x" * 1025, id="1025 characters"),
+        "\ud800",
+    ],
+)
 def test_file_key_that_is_no_valid_string_is_refused(key: object) -> None:
     with pytest.raises(InvalidRequest, match="`fileKey`"):
         parse(key)

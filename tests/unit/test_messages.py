@@ -63,12 +63,24 @@ def test_sender_and_recipient_in_the_frame_are_ignored() -> None:
     assert new_message(text="a", senderId="user456", recipientId="user123").sender_id == "user123"
 
 
-@pytest.mark.parametrize("text", [" x ", "😀" * 4096, "\n.\n"])
+@pytest.mark.parametrize("text", [" x ", pytest.param("😀" * 4096, id="4096 emojis"), "\n.\n"])
 def test_text_is_kept_unchanged(text: str) -> None:
     assert new_message(text=text).text == text
 
 
-@pytest.mark.parametrize("text", ["", " ", "\t\n", "\u2003", "x" * 4097, None, 1, ["x"]])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " ",
+        "\t\n",
+        "\u2003",
+        pytest.param("x" * 4097, id="4097 characters"),
+        None,
+        1,
+        pytest.param(["x"], id="list"),
+    ],
+)
 def test_blank_too_long_or_non_string_text_is_refused(text: object) -> None:
     with pytest.raises(InvalidRequest, match="`text`"):
         new_message(text=text)

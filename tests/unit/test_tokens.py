@@ -70,7 +70,7 @@ def test_configured_claim_names_the_user(served: Issuer) -> None:
     assert tokens_of(served, user_claim="email").user_of(token) == "a@example.com"
 
 
-@pytest.mark.parametrize("audience", [AUDIENCE, [AUDIENCE], ["other", AUDIENCE]])
+@pytest.mark.parametrize("audience", [AUDIENCE, [AUDIENCE], ["other", AUDIENCE]], ids=str)
 def test_token_for_several_audiences_is_accepted(served: Issuer, audience: object) -> None:
     assert tokens_of(served).user_of(served.token("user123", aud=audience)) == "user123"
 
@@ -93,6 +93,7 @@ def test_access_token_of_cognito_is_accepted_by_its_client_id(served: Issuer) ->
         {"aud": None, "client_id": "other", "token_use": "access"},
         {"aud": "other", "client_id": AUDIENCE, "token_use": "access"},
     ],
+    ids=str,
 )
 def test_token_for_another_audience_is_refused(served: Issuer, changes: dict[str, Any]) -> None:
     with pytest.raises(Unauthorized, match="not meant"):
@@ -125,6 +126,7 @@ def test_token_is_accepted_if_clocks_differ_by_ten_seconds(served: Issuer) -> No
         {"iss": None},
         {"iss": "https://elsewhere.example"},
     ],
+    ids=["no expiry", "expiry is text", "not yet valid", "no issuer", "another issuer"],
 )
 def test_token_of_another_issuer_or_without_valid_times_is_refused(
     served: Issuer, changes: dict[str, Any]
@@ -134,14 +136,24 @@ def test_token_of_another_issuer_or_without_valid_times_is_refused(
 
 
 @pytest.mark.parametrize(
-    "user_id", [None, "", "a#b", "a b", "x" * 129, "ünal", "a\n", "user123\u202e"]
+    "user_id",
+    [
+        None,
+        "",
+        "a#b",
+        "a b",
+        pytest.param("x" * 129, id="129 characters"),
+        "ünal",
+        "a\n",
+        "user123\u202e",
+    ],
 )
 def test_claim_that_is_no_user_id_is_refused(served: Issuer, user_id: Any) -> None:
     with pytest.raises(Unauthorized, match="`sub` is not a user id"):
         tokens_of(served).user_of(served.token("x", sub=user_id))
 
 
-@pytest.mark.parametrize("user_id", [7, True, ["user123"], {"a": "b"}])
+@pytest.mark.parametrize("user_id", [7, True, ["user123"], {"a": "b"}], ids=str)
 def test_claim_that_is_no_string_is_refused(served: Issuer, user_id: Any) -> None:
     with pytest.raises(Unauthorized, match="`number` is not a user id"):
         tokens_of(served, user_claim="number").user_of(served.token("x", number=user_id))
@@ -166,11 +178,13 @@ def encoded(part: object) -> str:
         "\ud800.a.b",
         "ü.ü.ü",
         f"{encoded('[')}.{encoded({})}.",
-        f"{encoded('[' * 20_000)}.{encoded({})}.",
+        pytest.param(f"{encoded('[' * 20_000)}.{encoded({})}.", id="deeply nested header"),
         f"{encoded({'alg': 'RS256', 'kid': 7})}.{encoded({})}.",
         f"{encoded({'alg': 'RS256', 'kid': ['a']})}.{encoded({})}.",
         f"{encoded([])}.{encoded({})}.",
-        f"{encoded({'alg': None})}.{encoded('[' * 20_000)}.",
+        pytest.param(
+            f"{encoded({'alg': None})}.{encoded('[' * 20_000)}.", id="deeply nested claims"
+        ),
     ],
 )
 def test_malformed_token_is_refused(served: Issuer, token: str) -> None:
@@ -384,7 +398,19 @@ def test_known_keys_are_used_while_the_issuer_fails(served: Issuer, clock: Clock
     assert tokens.user_of(served.token("user123")) == "user123"
 
 
-@pytest.mark.parametrize("answer", [500, 404, 302, b"", b"<html>", b"[" * 100_000, [], {"keys": 7}])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        500,
+        404,
+        302,
+        b"",
+        b"<html>",
+        pytest.param(b"[" * 100_000, id="deeply nested"),
+        pytest.param([], id="list"),
+        pytest.param({"keys": 7}, id="keys are a number"),
+    ],
+)
 def test_token_is_refused_while_the_issuer_lists_no_keys(served: Issuer, answer: Any) -> None:
     served.answers[KEYS] = answer
     with pytest.raises((IssuerUnreachable, Unauthorized)):
@@ -392,7 +418,9 @@ def test_token_is_refused_while_the_issuer_lists_no_keys(served: Issuer, answer:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"issuer": "https://elsewhere.example"}, {"issuer": None}, {"jwks_uri": None}]
+    "changes",
+    [{"issuer": "https://elsewhere.example"}, {"issuer": None}, {"jwks_uri": None}],
+    ids=str,
 )
 def test_configuration_of_another_issuer_is_refused(
     served: Issuer, changes: dict[str, Any]
