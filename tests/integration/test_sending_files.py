@@ -49,7 +49,7 @@ def refused(backend: Backend, sender: str, frame: dict[str, Any]) -> tuple[int, 
 
 @contextmanager
 def aged(backend: Backend, monkeypatch: pytest.MonkeyPatch, age: timedelta) -> Iterator[None]:
-    """Let the function see all files as older by this age."""
+    """Make all files look older to the function, by `age`."""
     module = backend.send_message.modules["chat.files"]
     clock = SimpleNamespace(now=lambda zone: datetime.now(zone) + age)
     with monkeypatch.context() as patch:
