@@ -32,7 +32,7 @@ async def test_frame_without_a_route_is_forbidden_if_there_is_no_default(
         error = await receive(client)
         assert set(error) == {"message", "connectionId", "requestId"}
         assert error["message"] == "Forbidden"
-        # The socket stays open, and the id is the client's own.
+        # The connection stays open, and the id is the client's own.
         context = (await ask(client))["requestContext"]
         assert context["connectionId"] == error["connectionId"]
 
@@ -48,7 +48,7 @@ async def test_frame_without_a_route_goes_to_default(guarded_url: str, frame: st
     assert event["body"] == frame
 
 
-async def test_messages_of_one_connection_are_handled_concurrently(url: str) -> None:
+async def test_frames_of_one_connection_are_handled_concurrently(url: str) -> None:
     # "responses are not necessarily in the order of the requests":
     # https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-overview.html
     async with opening(url) as client:
