@@ -1,7 +1,7 @@
 """``sendmessage``: store a message, push it to the devices of both users, acknowledge it.
 
-This function owns delivery, so it also pushes to a new connection what its user missed, when
-on_connect asks for that.
+``getmessages``: read what is stored. This function owns delivery, so it also pushes to a new
+connection what its user missed, when on_connect asks for that.
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ from chat.catch_up import CatchUp
 from chat.catch_up_request import CatchUpRequest
 from chat.connections import Connections
 from chat.delivery import Delivery
+from chat.fan_out import FanOut
 from chat.files import Files
+from chat.history import History
 from chat.messages import Messages, NewMessage
 from chat.push import Push
-from chat.server_frames import Ack
+from chat.server_frames import ServerFrame
 from chat.telemetry import instrumented, logger
 from chat.websocket import Event, Reply, Request, handler
 
@@ -26,7 +28,8 @@ connections = Connections.from_environment()
 messages = Messages.from_environment()
 files = Files.from_environment()
 push = Push.from_environment()
-delivery = Delivery(connections, messages, files, push)
+delivery = Delivery(messages, files, FanOut(connections, push))
+history = History(messages, files)
 catch_up = CatchUp(connections, messages, files, push)
 
 
@@ -34,18 +37,20 @@ def lambda_handler(event: Event, context: LambdaContext) -> Reply | None:
     """Answer API Gateway, or on_connect."""
     if request := CatchUpRequest.in_event(event):
         return run_catch_up(request, context)
-    return send(event, context)
+    return answer(event, context)
 
 
 @handler
-def send(request: Request) -> Ack:
-    """Answer with the ``ack``."""
-    message = NewMessage.from_frame(
-        request.frame(),
-        sender_id=connections.user_of(request.connection_id),
-        received_at=request.received_at,
-    )
-    return delivery.send(message, came_from=request.connection_id)
+def answer(request: Request) -> ServerFrame:
+    """Answer with the ``ack``, with a page of a chat, or, after a catch-up, with ``synced``."""
+    user_id = connections.user_of(request.connection_id)
+    frame = request.frame()
+    if request.action != "getmessages":
+        message = NewMessage.from_frame(frame, sender_id=user_id, received_at=request.received_at)
+        return delivery.send(message, came_from=request.connection_id)
+    if catch_up_request := CatchUpRequest.in_frame(frame, request, user_id):
+        return catch_up.answer(catch_up_request)
+    return history.page(frame, user_id=user_id)
 
 
 @instrumented

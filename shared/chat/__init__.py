@@ -17,7 +17,9 @@ module              what it does
 `connections`       the table ``ChatConnections``
 `messages`          the table ``ChatMessages``
 `push`              pushes a frame to a connection, or closes it
+`fan_out`           pushes a frame to all connections of its users
 `delivery`          stores a message, pushes it, acknowledges it
+`history`           reads a page of a chat
 `catch_up_request`  queues a catch-up
 `catch_up`          pushes what a user missed
 `uploads`           checks uploads, and signs links for them
@@ -28,7 +30,6 @@ module              what it does
 `errors`            the errors that a client can receive
 `aws`               the clients: one session a container, short timeouts, parallel calls
 `retry`             attempts with backoff and jitter, until a deadline
-`settings`          reads the environment variables
 `telemetry`         the logger and the metrics
 ==================  ==============================================================
 """

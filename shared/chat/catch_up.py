@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Final
 
 from chat.catch_up_request import CatchUpRequest
 from chat.connections import Connections
-from chat.errors import Unavailable
+from chat.errors import Unauthorized, Unavailable
 from chat.files import Files
 from chat.messages import Message, Messages
 from chat.push import Outcome, Push
 from chat.retry import attempts, deadline_in, is_over
-from chat.server_frames import ServerFrame, message_frame, synced, to_json
+from chat.server_frames import (
+    MessageFields,
+    MessagesFrame,
+    ServerFrame,
+    Synced,
+    batches,
+    message_fields,
+    to_json,
+)
 from chat.telemetry import cause_of, count, logger, record
 
 OVERLAP_MS: Final = 60_000
@@ -27,8 +37,8 @@ https://repost.aws/knowledge-center/dynamodb-missing-table-items-gsi
 INDEX_LAG_S: Final = 2.0
 """For how long the index may lag behind the table, in seconds, without a message being missed."""
 
-_MAX_MESSAGES: Final = 500
-_TIMEOUT_S: Final = 12.0
+_MAX_MESSAGES: Final = 2000
+_TIMEOUT_S: Final = 8.0
 _PUSH_TIMEOUT_S: Final = 6.0
 
 
@@ -39,9 +49,13 @@ class _Left(Exception):
 class CatchUp:
     """Pushes missed messages to connections that ask for them.
 
+    They come oldest first, and one frame after the other, because API Gateway keeps no order
+    between pushes that are under way together. A message may come twice: it may be pushed live too,
+    and a run may be repeated.
+
     Args:
         max_messages: How many messages one run pushes before ``synced``.
-        timeout_s: After how many seconds a run begins no other message.
+        timeout_s: After how many seconds a run begins no other frame.
         push_timeout_s: How many seconds a run waits for a handshake to end, and for a connection
             that cannot take any more.
     """
@@ -66,55 +80,68 @@ class CatchUp:
         self._push_timeout_s = push_timeout_s
 
     def run(self, request: CatchUpRequest) -> None:
-        """Push every message to the user that was stored after `since`, then ``synced``.
+        """Push what was stored after a handshake's `since`, then ``synced``.
 
-        Then look once more, when the index has had time to catch up. Messages come oldest first,
-        one after the other, because API Gateway keeps no order between pushes that are under way
-        together. A run may be repeated, and a message may be pushed live too: it may come twice.
+        Then look once more, when the index has had time to catch up.
 
         Raises:
             Unavailable: It could not be done to the end; Lambda runs it again. The client does not
                 believe that it has everything, or gets the rest then.
         """
         run = _Run(self._push, request, self._push_timeout_s)
-        began_at = time.monotonic()
         try:
-            complete = self._push_missed(request, run)
-            record("CatchUpDuration", (time.monotonic() - began_at) * 1000, "Milliseconds")
-            record("MessagesReplayed", len(run.pushed), "Count")
-            if complete:
+            end = self._push_missed(request, run)
+            run.push(end)
+            if end["complete"]:
                 # Otherwise the client asks again, from the last message on.
                 self._look_again(request, run)
         except _Left:
-            self._connections.remove(request.connection_id, request.user_id)
-            logger.info("left while catching up", replayed=len(run.pushed))
+            self._forget(request, run)
         except Unavailable as error:
             logger.info("catch-up interrupted", replayed=len(run.pushed), cause=cause_of(error))
             raise
-        else:
-            logger.info("caught up", replayed=len(run.pushed), complete=complete)
-        count("CatchUps")
 
-    def _push_missed(self, request: CatchUpRequest, run: _Run) -> bool:
-        """Push what the index shows, then ``synced``; return whether that was everything."""
+    def answer(self, request: CatchUpRequest) -> Synced:
+        """Push what was stored after a frame's `since`, and return ``synced``.
+
+        It does not look once more: the client asks again, now and then.
+
+        Raises:
+            Unauthorized: The connection is gone.
+            Unavailable: It could not be done to the end.
+        """
+        run = _Run(self._push, request, self._push_timeout_s, opened_at=time.monotonic())
+        try:
+            return self._push_missed(request, run)
+        except _Left:
+            self._forget(request, run)
+            raise Unauthorized("This connection is closed. Connect again.") from None
+
+    def _push_missed(self, request: CatchUpRequest, run: _Run) -> Synced:
+        """Push what the index shows; return ``synced``, which says whether that was everything."""
+        began_at = time.monotonic()
+        deadline = began_at + self._timeout_s
         reached = request.since - OVERLAP_MS
-        complete = True
-        deadline = deadline_in(self._timeout_s)
-        for message in self._messages.sent_to(request.user_id, since=reached):
-            if len(run.pushed) == self._max_messages or is_over(deadline):
+        missed = self._messages.sent_to(request.user_id, since=reached)
+        for batch in self._batches(islice(missed, self._max_messages)):
+            if is_over(deadline):
                 complete = False
                 break
-            self._push_message(message, run)
-            reached = message.timestamp
-        run.push(
-            synced(
-                since=request.since,
-                until=_until(request, reached, complete=complete),
-                count=len(run.pushed),
-                complete=complete,
-            )
+            run.push_messages(batch)
+            reached = batch[-1]["timestamp"]
+        else:
+            complete = next(missed, None) is None
+        record("CatchUpDuration", (time.monotonic() - began_at) * 1000, "Milliseconds")
+        record("MessagesReplayed", len(run.pushed), "Count")
+        count("CatchUps")
+        logger.info("caught up", replayed=len(run.pushed), complete=complete)
+        return Synced(
+            type="synced",
+            since=request.since,
+            until=_until(request, reached, complete=complete),
+            count=len(run.pushed),
+            complete=complete,
         )
-        return complete
 
     def _look_again(self, request: CatchUpRequest, run: _Run) -> None:
         """Push what the index did not show before.
@@ -125,17 +152,20 @@ class CatchUp:
         for as long as it may.
         """
         time.sleep(max(0, run.opened_at + INDEX_LAG_S - time.monotonic()))
-        since = request.connected_at - OVERLAP_MS
-        for message in self._messages.sent_to(request.user_id, since=since):
-            if message.message_id in run.pushed:
-                continue
-            self._push_message(message, run)
+        since = request.asked_at - OVERLAP_MS
+        found = self._messages.sent_to(request.user_id, since=since)
+        new = (message for message in found if message.message_id not in run.pushed)
+        for batch in self._batches(new):
+            run.push_messages(batch)
             # One that was received later may have been pushed live as well: it was not late.
-            count("FoundLate", int(message.timestamp < request.connected_at))
+            count("FoundLate", sum(each["timestamp"] < request.asked_at for each in batch))
 
-    def _push_message(self, message: Message, run: _Run) -> None:
-        run.push(message_frame(message, self._files.link))
-        run.pushed.add(message.message_id)
+    def _batches(self, messages: Iterable[Message]) -> Iterator[list[MessageFields]]:
+        return batches(message_fields(message, self._files.link) for message in messages)
+
+    def _forget(self, request: CatchUpRequest, run: _Run) -> None:
+        self._connections.remove(request.connection_id, request.user_id)
+        logger.info("left while catching up", replayed=len(run.pushed))
 
 
 class _Run:
@@ -143,15 +173,28 @@ class _Run:
 
     Attributes:
         pushed: The ids of the messages that were pushed.
-        opened_at: When the first push had succeeded, on `time.monotonic`'s clock; infinite before.
+        opened_at: When the connection was known to be open, on `time.monotonic`'s clock: when the
+            first push had succeeded; infinite before.
     """
 
-    def __init__(self, push: Push, request: CatchUpRequest, timeout_s: float) -> None:
+    def __init__(
+        self,
+        push: Push,
+        request: CatchUpRequest,
+        timeout_s: float,
+        *,
+        opened_at: float = float("inf"),
+    ) -> None:
         self._push = push
         self._connection_id = request.connection_id
         self._timeout_s = timeout_s
         self.pushed: set[str] = set()
-        self.opened_at = float("inf")
+        self.opened_at = opened_at
+
+    def push_messages(self, batch: list[MessageFields]) -> None:
+        """Push messages in one frame, as `push` does."""
+        self.push(MessagesFrame(type="messages", messages=batch))
+        self.pushed.update(each["messageId"] for each in batch)
 
     def push(self, frame: ServerFrame) -> None:
         """Push one frame; wait for the handshake to end, and for a client that reads slowly.
@@ -184,8 +227,8 @@ def _until(request: CatchUpRequest, reached: int, *, complete: bool) -> int:
     stored under: this machine's clock may differ.
     """
     if complete:
-        return request.connected_at
+        return request.asked_at
     # Looking back to the last message pushed is enough, unless messages may still come up before
     # it. It is also necessary: otherwise a user who got more than a run's worth of messages within
     # the overlap would be sent the same ones again and again.
-    return min(request.connected_at, reached + OVERLAP_MS)
+    return min(request.asked_at, reached + OVERLAP_MS)

@@ -1,18 +1,19 @@
-"""The request for a catch-up: what on_connect asks of send_message.
+"""The request for a catch-up, which `chat.catch_up` answers.
 
-Nothing can be pushed before $connect has returned, so on_connect queues the request by an
-asynchronous invocation. `chat.catch_up` answers it.
+It comes with a ``getmessages`` frame, or with the handshake. Nothing can be pushed before $connect
+has returned, so on_connect queues the request by an asynchronous invocation of send_message.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Self
 
-from chat import aws, settings
+from chat import aws
 from chat.connections import ConnectionId
 from chat.errors import InvalidRequest
 from chat.identity import UserId
@@ -20,10 +21,10 @@ from chat.identity import UserId
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
 
+    from chat.client_frame import ClientFrame
     from chat.websocket import Request
 
 _EVENT_KEY = "catchUp"
-# As many digits as there could be: the year 318857. Python's and DynamoDB's numbers reach further.
 _MILLISECONDS = re.compile(r"[0-9]{1,16}")
 
 
@@ -32,14 +33,18 @@ class CatchUpRequest:
     """A connection asks for the messages that its user missed.
 
     Attributes:
-        since: From when on, in milliseconds since 1970; at most `connected_at`.
-        connected_at: When API Gateway saw the handshake, in milliseconds since 1970.
+        since: From when on, in milliseconds since 1970; at most `asked_at`. What is later counts as
+            `asked_at`: a client whose clock is ahead would otherwise skip every message until then.
+        asked_at: When API Gateway received the handshake or the frame, in milliseconds since 1970.
     """
 
     connection_id: ConnectionId
     user_id: UserId
     since: int
-    connected_at: int
+    asked_at: int
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "since", min(self.since, self.asked_at))
 
     @classmethod
     def in_event(cls, event: object) -> Self | None:
@@ -48,6 +53,20 @@ class CatchUpRequest:
         if not isinstance(fields_sent, Mapping) or fields_sent.keys() != _FIELDS:
             return None
         return cls(**fields_sent)
+
+    @classmethod
+    def in_frame(cls, frame: ClientFrame, request: Request, user_id: UserId) -> Self | None:
+        """Read a ``getmessages`` frame with ``since``; none if it asks for a page of a chat.
+
+        Raises:
+            InvalidRequest: It asks for neither or for both, or `since` is not of the agreed form.
+        """
+        if frame.has("since") == frame.has("chatId"):
+            raise InvalidRequest("Give `since` to catch up, or `chatId` to read a chat, not both.")
+        since = frame.optional_timestamp("since")
+        if since is None:
+            return None
+        return cls(request.connection_id, user_id, since, request.received_at)
 
 
 _FIELDS = {field.name for field in fields(CatchUpRequest)}
@@ -64,7 +83,7 @@ class CatchUpQueue:
     def from_environment(cls) -> Self:
         """Use the deployed function."""
         # Most connections do not catch up.
-        return cls(aws.lazily(aws.lambda_api), settings.send_message_function())
+        return cls(aws.lazily(aws.lambda_api), os.environ["SEND_MESSAGE_FUNCTION"])
 
     def put(self, request: CatchUpRequest) -> None:
         """Queue a catch-up.
@@ -86,9 +105,6 @@ class CatchUpQueue:
 def since_in(request: Request) -> int | None:
     """Read ``since`` from the query string of a handshake, in milliseconds since 1970.
 
-    A `since` later than the handshake counts as the handshake's own time: a client whose clock is
-    ahead would otherwise skip every message until then.
-
     Raises:
         InvalidRequest: It is there, and is not a whole number of 0 or more.
     """
@@ -97,4 +113,4 @@ def since_in(request: Request) -> int | None:
         return None
     if not _MILLISECONDS.fullmatch(since):
         raise InvalidRequest("`since` must be a whole number: milliseconds since 1970.")
-    return min(int(since), request.connected_at)
+    return int(since)

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from math import inf
+from typing import Final
 
 from chat.errors import InvalidRequest
+
+MAX_TIMESTAMP: Final = 10**16 - 1
+"""The year 318857. Python's and DynamoDB's numbers reach further."""
 
 
 class ClientFrame:
@@ -80,19 +85,30 @@ class ClientFrame:
         """Read a text that may be absent, as `string` does."""
         return self.string(field, max_length=max_length) if field in self._fields else None
 
-    def optional_whole_number(self, field: str) -> int | None:
+    def optional_whole_number(
+        self, field: str, *, minimum: int = 0, maximum: float = inf
+    ) -> int | None:
         """Read a number that may be absent.
 
         Raises:
-            InvalidRequest: It is there, and is not a whole number of 0 or more.
+            InvalidRequest: It is there, and is not a whole number from `minimum` to `maximum`.
         """
         if field not in self._fields:
             return None
         value = self._fields[field]
         # JSON's true is Python's True, which is an int.
-        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-            raise InvalidRequest(f"`{field}` must be a whole number, 0 or more.")
+        if not isinstance(value, int) or isinstance(value, bool) or not minimum <= value <= maximum:
+            upper = "or more" if maximum == inf else f"to {maximum}"
+            raise InvalidRequest(f"`{field}` must be a whole number, {minimum} {upper}.")
         return value
+
+    def optional_timestamp(self, field: str) -> int | None:
+        """Read a time that may be absent, in milliseconds since 1970.
+
+        Raises:
+            InvalidRequest: It is there, and is not a whole number from 0 to `MAX_TIMESTAMP`.
+        """
+        return self.optional_whole_number(field, maximum=MAX_TIMESTAMP)
 
 
 def _refuse_constant(name: str) -> None:

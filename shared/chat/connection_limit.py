@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from typing import Final, Self
 
-from chat import aws, settings
+from chat import aws
 from chat.connections import Connection, Connections
 from chat.errors import Unavailable
 from chat.push import Outcome, Push
@@ -35,7 +36,7 @@ class ConnectionLimit:
         """Use the deployed table and API, and the deployment's limit."""
         # Most containers never close a connection.
         push = Push(aws.lazily(aws.management_api))
-        return cls(Connections.from_environment(), push, settings.max_connections())
+        return cls(Connections.from_environment(), push, int(os.environ["MAX_CONNECTIONS"]))
 
     def admit(self, newest: Connection) -> None:
         """Register a connection, and close its user's oldest ones beyond the limit.

@@ -7,13 +7,14 @@ some time after it was registered, and a message sent in between would not be pu
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, NewType, Self
 
-from chat import aws, settings
+from chat import aws
 from chat.errors import Unauthorized, Unavailable
 from chat.identity import UserId
 from chat.retry import attempts, deadline_in
@@ -78,7 +79,7 @@ class Connections:
     @classmethod
     def from_environment(cls) -> Self:
         """Open the deployed table."""
-        return cls(aws.dynamodb(), settings.connections_table())
+        return cls(aws.dynamodb(), os.environ["CONNECTIONS_TABLE"])
 
     def add(self, connection: Connection) -> list[Connection]:
         """Register a connection for 24 hours; return its user's connections, oldest first.

@@ -27,56 +27,39 @@ class ChatError(Exception):
     code: ClassVar[str]
     status: ClassVar[int]
 
+    def __init_subclass__(cls, *, code: str, status: int) -> None:
+        cls.code, cls.status = code, status
 
-class InvalidRequest(ChatError):
+
+class InvalidRequest(ChatError, code="invalid_request", status=400):
     """The request is not of the agreed form."""
 
-    code = "invalid_request"
-    status = 400
 
-
-class Unauthorized(ChatError):
+class Unauthorized(ChatError, code="unauthorized", status=401):
     """The user is not known, or not proven."""
 
-    code = "unauthorized"
-    status = 401
 
-
-class Forbidden(ChatError):
+class Forbidden(ChatError, code="forbidden", status=403):
     """The user is known, and is not allowed to do this."""
 
-    code = "forbidden"
-    status = 403
 
-
-class NotFound(ChatError):
+class NotFound(ChatError, code="not_found", status=404):
     """There is no such file."""
 
-    code = "not_found"
-    status = 404
 
-
-class TooLarge(ChatError):
+class TooLarge(ChatError, code="too_large", status=413):
     """More bytes than this deployment takes."""
 
-    code = "too_large"
-    status = 413
 
-
-class UnsupportedType(ChatError):
+class UnsupportedType(ChatError, code="unsupported_type", status=415):
     """A content type that this deployment does not take."""
 
-    code = "unsupported_type"
-    status = 415
 
-
-class Unavailable(ChatError):
+class Unavailable(ChatError, code="unavailable", status=503):
     """An AWS service failed or did not answer in time. The same request may succeed later.
 
     Attributes:
         retry_after_ms: How long the client should wait, in milliseconds.
     """
 
-    code = "unavailable"
-    status = 503
     retry_after_ms: Final = 1000

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, Self
 
 from botocore.exceptions import ClientError
 
-from chat import aws, disposition, settings
+from chat import aws, disposition
 from chat.chats import Chat
 from chat.client_frame import ClientFrame
 from chat.errors import InvalidRequest, NotFound, TooLarge
@@ -70,9 +71,9 @@ class Files:
         """Open the deployed bucket."""
         return cls(
             aws.lazily(aws.s3),  # most messages have no file
-            settings.files_bucket(),
-            max_bytes=settings.max_file_bytes(),
-            shows_in_place=settings.shows_files_in_place(),
+            os.environ["FILES_BUCKET"],
+            max_bytes=int(os.environ["MAX_FILE_BYTES"]),
+            shows_in_place=os.environ["SHOW_FILES_IN_PLACE"] == "true",
         )
 
     def retain(self, key: str) -> File:

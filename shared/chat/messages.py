@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self, cast
 from uuid import uuid4
 
-from chat import aws, settings
+from chat import aws
 from chat.chats import Chat
-from chat.client_frame import ClientFrame
+from chat.client_frame import MAX_TIMESTAMP, ClientFrame
 from chat.errors import InvalidRequest, Unavailable
 from chat.file import File
 from chat.file_keys import key_in
@@ -153,7 +154,7 @@ class Messages:
     @classmethod
     def from_environment(cls) -> Self:
         """Open the deployed table."""
-        return cls(aws.dynamodb(), settings.messages_table())
+        return cls(aws.dynamodb(), os.environ["MESSAGES_TABLE"])
 
     def store(self, message: Message, *, began_at: float) -> StoredMessage:
         """Write a message at a free key, and return it with the timestamp that it got.
@@ -209,6 +210,31 @@ class Messages:
         with aws.overload_as_unavailable():
             for page in pages:
                 yield from map(_from_item, page["Items"])
+
+    def page(self, chat_id: str, *, before: int | None, limit: int) -> list[Message]:
+        """Read messages of a chat, newest first. The read is strongly consistent.
+
+        Args:
+            chat_id: The chat.
+            before: In milliseconds since 1970; only older messages are read. None reads the newest.
+            limit: How many to read at most. Fewer come where they exceed 1 MB:
+                https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_Query.html
+
+        Raises:
+            Unavailable: DynamoDB is overloaded or out of reach.
+        """
+        end = MAX_TIMESTAMP if before is None else before
+        with aws.overload_as_unavailable():
+            answer = self._dynamodb.query(
+                TableName=self._table,
+                KeyConditionExpression="chatId = :chatId AND #timestamp < :end",
+                ExpressionAttributeNames={"#timestamp": "timestamp"},
+                ExpressionAttributeValues={":chatId": {"S": chat_id}, ":end": {"N": str(end)}},
+                ScanIndexForward=False,
+                ConsistentRead=True,
+                Limit=limit,
+            )
+        return [_from_item(item) for item in answer["Items"]]
 
     def _put(self, message: Message) -> StoredMessage | None:
         """Write a message; none if its key is taken."""

@@ -6,12 +6,19 @@ docs/asyncapi.yaml describes the same frames to clients.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal, NotRequired, TypedDict, cast
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Final, Literal, NotRequired, TypedDict, cast
 
 if TYPE_CHECKING:
     from chat.file import File
     from chat.messages import Message, StoredMessage
+
+MAX_BATCH_BYTES: Final = 27 * 1024
+"""The size of the messages of one frame, in bytes: what goes around them takes under 1 KB.
+
+So a frame has at most 28 KB. Each 32 KB are billed as a message of their own:
+https://aws.amazon.com/api-gateway/pricing/
+"""
 
 
 class Ack(TypedDict):
@@ -35,16 +42,29 @@ class _File(TypedDict, total=False):
     fileUrl: str
 
 
-class MessageFrame(_File):
-    """A message, as the devices of both users receive it."""
+class MessageFields(_File):
+    """A message, as clients read it."""
 
-    type: Literal["message"]
     messageId: str
     chatId: str
     senderId: str
     recipientId: str
     timestamp: int
     text: NotRequired[str]
+    clientMessageId: NotRequired[str]
+
+
+class MessageFrame(MessageFields):
+    """A message that was sent a moment ago."""
+
+    type: Literal["message"]
+
+
+class MessagesFrame(TypedDict):
+    """Messages that the user missed, oldest first."""
+
+    type: Literal["messages"]
+    messages: list[MessageFields]
 
 
 class Synced(TypedDict):
@@ -55,6 +75,17 @@ class Synced(TypedDict):
     until: int
     count: int
     complete: bool
+
+
+class HistoryFrame(TypedDict):
+    """``getmessages`` with ``chatId``: a page of a chat, oldest first."""
+
+    type: Literal["history"]
+    chatId: str
+    messages: list[MessageFields]
+    more: bool
+    before: NotRequired[int]
+    receipts: dict[str, dict[str, int]]
 
 
 class Upload(TypedDict):
@@ -91,12 +122,32 @@ class Error(TypedDict):
     clientMessageId: NotRequired[str]
 
 
-type ServerFrame = Ack | MessageFrame | Synced | Upload | Download | Error
+type ServerFrame = (
+    Ack | MessageFrame | MessagesFrame | Synced | HistoryFrame | Upload | Download | Error
+)
 
 
-def to_json(frame: ServerFrame) -> str:
-    """Write a frame in as few bytes as it takes: API Gateway bills by size."""
-    return json.dumps(frame, ensure_ascii=False, separators=(",", ":"))
+def to_json(value: Mapping[str, object]) -> str:
+    """Write a frame, or a part of one, in as few bytes as it takes: API Gateway bills by size."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def batches(messages: Iterable[MessageFields]) -> Iterator[list[MessageFields]]:
+    """Group messages into lists that each fit into a frame, in the same order.
+
+    A message that is larger alone is in a list alone: clients can receive 128 KB.
+    """
+    batch: list[MessageFields] = []
+    size = 0
+    for message in messages:
+        added = len(to_json(message).encode()) + len(",")
+        if batch and size + added > MAX_BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+        batch.append(message)
+        size += added
+    if batch:
+        yield batch
 
 
 def ack(stored: StoredMessage, delivered: int) -> Ack:
@@ -117,15 +168,14 @@ def ack(stored: StoredMessage, delivered: int) -> Ack:
     return frame
 
 
-def message_frame(message: Message, link: Callable[[File], str]) -> MessageFrame:
-    """Show a message to a device.
+def message_fields(message: Message, link: Callable[[File], str]) -> MessageFields:
+    """Show a message to a client.
 
     Args:
         message: The message.
         link: Signs a link to a file, which is good for minutes only: each frame needs a fresh one.
     """
-    frame: MessageFrame = {
-        "type": "message",
+    fields: MessageFields = {
         "messageId": message.message_id,
         "chatId": message.chat_id,
         "senderId": message.sender_id,
@@ -133,48 +183,29 @@ def message_frame(message: Message, link: Callable[[File], str]) -> MessageFrame
         "timestamp": message.timestamp,
     }
     if message.text is not None:
-        frame["text"] = message.text
+        fields["text"] = message.text
     if message.file is not None:
-        return {**frame, **_file(message.file, link(message.file))}
+        return {**fields, **_file(message.file, link(message.file))}
+    return fields
+
+
+def message_frame(fields: MessageFields, client_message_id: str | None = None) -> MessageFrame:
+    """Push a message live; with the sender's own id of it, to the sender's other devices."""
+    frame: MessageFrame = {"type": "message", **fields}
+    if client_message_id is not None:
+        frame["clientMessageId"] = client_message_id
     return frame
-
-
-def synced(*, since: int, until: int, count: int, complete: bool) -> Synced:
-    """End a catch-up that pushed `count` messages; the next one should begin at `until`."""
-    return {
-        "type": "synced",
-        "since": since,
-        "until": until,
-        "count": count,
-        "complete": complete,
-    }
-
-
-def upload(
-    chat_id: str, file_key: str, url: str, headers: dict[str, str], lifetime_s: int
-) -> Upload:
-    """Hand out a link to upload with, and the headers that must go with the bytes."""
-    return {
-        "type": "upload",
-        "action": "sendfile",
-        "chatId": chat_id,
-        "fileKey": file_key,
-        "uploadUrl": url,
-        "method": "PUT",
-        "headers": headers,
-        "expiresIn": lifetime_s,
-    }
 
 
 def download(chat_id: str, file: File, url: str, lifetime_s: int) -> Download:
     """Hand out a link to download with."""
-    return {
-        "type": "download",
-        "action": "sendfile",
-        "chatId": chat_id,
+    return Download(
+        type="download",
+        action="sendfile",
+        chatId=chat_id,
+        expiresIn=lifetime_s,
         **_file(file, url),
-        "expiresIn": lifetime_s,
-    }
+    )
 
 
 def error(

@@ -6,12 +6,12 @@ on_connect alone, and take longer to import than all the rest of it.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any, Final, Self
 
 import jwt
 
-from chat import settings
 from chat.errors import Unauthorized
 from chat.identity import UserId, is_user_id
 from chat.issuer import Issuer
@@ -41,9 +41,9 @@ class Tokens:
     def from_environment(cls) -> Self:
         """Use the deployment's issuer."""
         return cls(
-            Issuer(settings.jwt_issuer(), settings.jwks_url()),
-            audience=settings.jwt_audience(),
-            user_claim=settings.jwt_user_claim(),
+            Issuer(os.environ["JWT_ISSUER"], os.environ["JWKS_URL"]),
+            audience=os.environ["JWT_AUDIENCE"],
+            user_claim=os.environ["JWT_USER_CLAIM"],
         )
 
     def user_of(self, token: str) -> UserId:

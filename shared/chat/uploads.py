@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlencode
 
-from chat import aws, settings
+from chat import aws
 from chat.chats import Chat
 from chat.client_frame import ClientFrame
 from chat.errors import TooLarge, UnsupportedType
 from chat.file_keys import new_key
 from chat.files import LINK_LIFETIME_S, UNSENT
 from chat.identity import UserId
-from chat.server_frames import Upload, upload
+from chat.server_frames import Upload
 from chat.telemetry import count, logger
 
 if TYPE_CHECKING:
@@ -37,9 +38,11 @@ class Uploads:
         """Open the deployed bucket."""
         return cls(
             aws.s3(),
-            settings.files_bucket(),
-            allowed_types=settings.allowed_content_types(),
-            max_bytes=settings.max_file_bytes(),
+            os.environ["FILES_BUCKET"],
+            allowed_types=frozenset(
+                os.environ["ALLOWED_CONTENT_TYPES"].lower().replace(" ", "").split(",")
+            ),
+            max_bytes=int(os.environ["MAX_FILE_BYTES"]),
         )
 
     def upload_link(self, frame: ClientFrame, *, user_id: UserId) -> Upload:
@@ -63,7 +66,16 @@ class Uploads:
         url, headers = self._presign(key, content_type, size)
         count("UploadLinks")
         logger.info("upload link made", content_type=content_type, size=size)
-        return upload(chat.id, key, url, headers, LINK_LIFETIME_S)
+        return Upload(
+            type="upload",
+            action="sendfile",
+            chatId=chat.id,
+            fileKey=key,
+            uploadUrl=url,
+            method="PUT",
+            headers=headers,
+            expiresIn=LINK_LIFETIME_S,
+        )
 
     def _content_type_in(self, frame: ClientFrame) -> str:
         content_type = frame.string("contentType", max_length=_MAX_CONTENT_TYPE_LENGTH).lower()

@@ -1,0 +1,92 @@
+"""The fan-out: push a frame to all connections of the users that it concerns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Final
+
+from chat import aws
+from chat.connections import Connection, ConnectionId, Connections
+from chat.errors import Unavailable
+from chat.identity import UserId
+from chat.push import Outcome, Push
+from chat.retry import is_over
+from chat.server_frames import ServerFrame, to_json
+from chat.telemetry import count, logger
+
+# Later than this after the work began, dead connections are left to a later push.
+_CLEANUP_TIMEOUT_S: Final = 10.0
+# on_connect writes the row just before it returns, so waiting longer would be waiting for the dead.
+_OPENING_TIMEOUT_S: Final = 0.75
+
+
+class FanOut:
+    """Pushes frames to the connections of users, and forgets those that are gone."""
+
+    def __init__(self, connections: Connections, push: Push) -> None:
+        self._connections = connections
+        self._push = push
+
+    def push(
+        self,
+        frames: Mapping[UserId, ServerFrame],
+        *,
+        came_from: ConnectionId,
+        now: int,
+        began_at: float,
+    ) -> dict[UserId, list[Outcome]]:
+        """Push to all connections of the users but one; return what became of each push.
+
+        It never raises: what could not be pushed, or to whom, costs the users time.
+
+        Args:
+            frames: Which frame goes to which user.
+            came_from: The connection whose frame caused this. It is answered instead.
+            now: In milliseconds since 1970, by API Gateway's clock.
+            began_at: When the work began, on `time.monotonic`'s clock.
+        """
+        data = {user_id: to_json(frame).encode() for user_id, frame in frames.items()}
+        devices = [each for each in self._devices_of(*data) if each.connection_id != came_from]
+        results = aws.in_parallel(
+            [
+                partial(self._push_to, device, data[device.user_id], now, began_at)
+                for device in devices
+            ]
+        )
+        outcomes: dict[UserId, list[Outcome]] = {user_id: [] for user_id in frames}
+        for device, outcome in zip(devices, results, strict=True):
+            outcomes[device.user_id].append(outcome)
+        count("PushFailures", results.count(Outcome.FAILED))
+        return outcomes
+
+    def _devices_of(self, *user_ids: UserId) -> list[Connection]:
+        """Return the connections that could be read in time."""
+        devices: list[Connection] = []
+        try:
+            for device in self._connections.of(*user_ids):
+                devices.append(device)  # noqa: PERF402 -- those before a failure count
+        except Unavailable:
+            logger.warning("connections not found in time")
+            count("LookupFailures")
+        return devices
+
+    def _push_to(self, device: Connection, data: bytes, now: int, began_at: float) -> Outcome:
+        is_opening = device.may_be_opening(now)
+        outcome = self._push.post(
+            device.connection_id, data, opening_timeout_s=_OPENING_TIMEOUT_S if is_opening else 0
+        )
+        # While it may be opening, a 410 is no proof even now. A later push will know.
+        is_late = is_over(began_at + _CLEANUP_TIMEOUT_S)
+        if outcome is Outcome.GONE and not is_opening and not is_late:
+            self._forget(device)
+        return outcome
+
+    def _forget(self, device: Connection) -> None:
+        try:
+            self._connections.remove(device.connection_id, device.user_id)
+        except Unavailable:
+            logger.warning("dead connection not removed", dead=device.connection_id)
+        else:
+            count("DeadConnectionsRemoved")
+            logger.info("dead connection removed", dead=device.connection_id)

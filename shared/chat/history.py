@@ -1,0 +1,60 @@
+"""The history: read a page of a chat."""
+
+from __future__ import annotations
+
+from chat.chats import Chat
+from chat.client_frame import ClientFrame
+from chat.files import Files
+from chat.identity import UserId
+from chat.messages import Messages
+from chat.server_frames import HistoryFrame, batches, message_fields
+from chat.telemetry import count, logger
+
+_MAX_LIMIT = 100
+_DEFAULT_LIMIT = 50
+
+
+class History:
+    """Reads what is stored of a chat, for its members."""
+
+    def __init__(self, messages: Messages, files: Files) -> None:
+        self._messages = messages
+        self._files = files
+
+    def page(self, frame: ClientFrame, *, user_id: UserId) -> HistoryFrame:
+        """Answer a ``getmessages`` frame with ``chatId``, with the ``history`` frame.
+
+        The read is strongly consistent: every message that was stored before is in the pages.
+
+        Args:
+            frame: What the client sent.
+            user_id: The user of the connection that it came from.
+
+        Raises:
+            InvalidRequest: A field is missing or not of the agreed form.
+            Forbidden: The user is not in the chat.
+            Unavailable: DynamoDB is overloaded or out of reach.
+        """
+        chat = Chat.from_frame(frame)
+        chat.partner_of(user_id)
+        limit = frame.optional_whole_number("limit", minimum=1, maximum=_MAX_LIMIT)
+        limit = _DEFAULT_LIMIT if limit is None else limit
+        # One more than asked for, which tells whether there are older ones.
+        newest_first = self._messages.page(
+            chat.id, before=frame.optional_timestamp("before"), limit=limit + 1
+        )
+        fields = (message_fields(each, self._files.link) for each in newest_first[:limit])
+        # What does not fit into the frame is left to the next page.
+        page = next(batches(fields), [])
+        count("HistoryPages")
+        logger.info("history read", messages=len(page))
+        answer = HistoryFrame(
+            type="history",
+            chatId=chat.id,
+            messages=page[::-1],
+            more=len(page) < len(newest_first),
+            receipts={},
+        )
+        if answer["more"]:
+            answer["before"] = page[-1]["timestamp"]
+        return answer
