@@ -95,8 +95,10 @@ class CatchUp:
             if end["complete"]:
                 # Otherwise the client asks again, from the last message on.
                 self._look_again(request, run)
+            self._report(run, end)
         except _Left:
-            self._forget(request, run)
+            self._connections.remove(request.connection_id, request.user_id)
+            logger.info("left while catching up", replayed=len(run.pushed))
         except Unavailable as error:
             logger.info("catch-up interrupted", replayed=len(run.pushed), cause=cause_of(error))
             raise
@@ -112,10 +114,12 @@ class CatchUp:
         """
         run = _Run(self._push, request, self._push_timeout_s, opened_at=time.monotonic())
         try:
-            return self._push_missed(request, run)
+            end = self._push_missed(request, run)
         except _Left:
-            self._forget(request, run)
+            self._connections.remove(request.connection_id, request.user_id)
             raise Unauthorized("This connection is closed. Connect again.") from None
+        self._report(run, end)
+        return end
 
     def _push_missed(self, request: CatchUpRequest, run: _Run) -> Synced:
         """Push what the index shows; return ``synced``, which says whether that was everything."""
@@ -133,8 +137,6 @@ class CatchUp:
             complete = next(missed, None) is None
         record("CatchUpDuration", (time.monotonic() - began_at) * 1000, "Milliseconds")
         record("MessagesReplayed", len(run.pushed), "Count")
-        count("CatchUps")
-        logger.info("caught up", replayed=len(run.pushed), complete=complete)
         return Synced(
             type="synced",
             since=request.since,
@@ -163,9 +165,9 @@ class CatchUp:
     def _batches(self, messages: Iterable[Message]) -> Iterator[list[MessageFields]]:
         return batches(message_fields(message, self._files.link) for message in messages)
 
-    def _forget(self, request: CatchUpRequest, run: _Run) -> None:
-        self._connections.remove(request.connection_id, request.user_id)
-        logger.info("left while catching up", replayed=len(run.pushed))
+    def _report(self, run: _Run, end: Synced) -> None:
+        count("CatchUps")
+        logger.info("caught up", replayed=len(run.pushed), complete=end["complete"])
 
 
 class _Run:

@@ -11,36 +11,45 @@ CHAT = "user123#user456"
 THEN = 1764000000000
 
 
-def texts(frames: list[dict[str, Any]]) -> list[str]:
-    return [frame["text"] for frame in frames if frame["type"] == "message"]
+# Two of these do not fit into one frame.
+FILLS_A_FRAME = "😀" * 4000
 
 
-def catch_up_with(backend: Backend, **bounds: float) -> None:
-    """Give send_message other bounds for its replays."""
+def texts(backend: Backend, connection_id: str) -> list[str]:
+    """List what a connection received, without the padding."""
+    return [
+        message["text"].removesuffix(FILLS_A_FRAME)
+        for message in backend.api.messages(connection_id)
+    ]
+
+
+def limit_catch_up(backend: Backend, **limits: float) -> None:
+    """Give send_message other limits for a catch-up."""
     module = backend.send_message.module
     catch_up = module.catch_up
     module.catch_up = type(catch_up)(
-        module.connections, module.messages, module.files, module.push, **bounds
+        module.connections, module.messages, module.files, module.push, **limits
     )
 
 
 @pytest.fixture(autouse=True)
-def usual_bounds(backend: Backend) -> Any:
+def usual_limits(backend: Backend) -> Any:
     usual = backend.send_message.module.catch_up
     yield
     backend.send_message.module.catch_up = usual
 
 
-def test_who_was_away_gets_what_was_missed_and_synced(backend: Backend) -> None:
+def test_missed_messages_arrive_in_one_frame_then_synced(backend: Backend) -> None:
     sender = backend.connect("user123")
     acks = [backend.say(sender, CHAT, str(number), at=THEN + number) for number in range(5)]
     back = backend.connect("user456", connected_at=THEN + 60_000, since="0")
     assert backend.api.received(back) == []
     backend.run_queue()
-    *messages, synced = backend.api.received(back)
+    frame, synced = backend.api.received(back)
+    assert frame.keys() == {"type", "messages"}
+    messages = frame["messages"]
     assert [message["messageId"] for message in messages] == [ack["messageId"] for ack in acks]
     assert messages[0] == {
-        "type": "message",
         "messageId": acks[0]["messageId"],
         "chatId": CHAT,
         "senderId": "user123",
@@ -57,54 +66,54 @@ def test_who_was_away_gets_what_was_missed_and_synced(backend: Backend) -> None:
     }
 
 
-def test_who_missed_nothing_gets_synced_alone(backend: Backend) -> None:
+def test_user_who_missed_nothing_gets_synced_alone(backend: Backend) -> None:
     back = backend.catch_up("user456", since=0)
     (synced,) = backend.api.received(back)
     assert (synced["type"], synced["count"], synced["complete"]) == ("synced", 0, True)
 
 
-def test_without_since_nothing_is_replayed(backend: Backend, wire: Network) -> None:
+def test_handshake_without_since_runs_no_catch_up(backend: Backend, wire: Network) -> None:
     backend.say(backend.connect("user123"), CHAT, "x")
     back = backend.connect("user456")
     assert wire.queue == []
     assert backend.api.received(back) == []
 
 
-def test_messages_of_all_chats_come_in_order_of_time(backend: Backend) -> None:
+def test_messages_of_all_chats_arrive_in_order_of_time(backend: Backend) -> None:
     first, second = backend.connect("user123"), backend.connect("user789")
     for number in range(6):
         sender, chat_id = ((first, CHAT), (second, "user456#user789"))[number % 2]
         backend.say(sender, chat_id, str(number), at=THEN + number)
     back = backend.catch_up("user456", since=THEN)
-    assert texts(backend.api.received(back)) == ["0", "1", "2", "3", "4", "5"]
+    assert texts(backend, back) == ["0", "1", "2", "3", "4", "5"]
 
 
-def test_only_what_was_sent_to_the_user_is_replayed(backend: Backend) -> None:
+def test_catch_up_holds_only_messages_to_the_user(backend: Backend) -> None:
     sender = backend.connect("user123")
     backend.say(sender, CHAT, "to user456")
     backend.say(sender, "user123#user789", "to user789")
     back = backend.catch_up("user456", since=0)
-    assert texts(backend.api.received(back)) == ["to user456"]
+    assert texts(backend, back) == ["to user456"]
     again = backend.catch_up("user123", since=0)
-    assert texts(backend.api.received(again)) == []
+    assert texts(backend, again) == []
 
 
-def test_what_arrived_up_to_60_seconds_before_is_included(backend: Backend) -> None:
+def test_messages_of_the_60_seconds_before_since_are_included(backend: Backend) -> None:
     sender = backend.connect("user123")
     for age in (60_001, 60_000, 29_000, 0, -1):
         backend.say(sender, CHAT, str(age), at=THEN - age)
     back = backend.catch_up("user456", since=THEN)
-    assert texts(backend.api.received(back)) == ["60000", "29000", "0", "-1"]
+    assert texts(backend, back) == ["60000", "29000", "0", "-1"]
 
 
-def test_a_mark_of_a_resend_is_never_taken_for_a_message(backend: Backend) -> None:
+def test_idempotency_record_is_never_taken_for_a_message(backend: Backend) -> None:
     sender = backend.connect("user123")
     backend.say(sender, CHAT, "x", clientMessageId="1")
     back = backend.catch_up("user456", since=0)
     assert len(backend.api.received(back)) == 2
 
 
-def test_the_replay_waits_until_the_handshake_is_over(backend: Backend) -> None:
+def test_catch_up_waits_until_the_handshake_is_over(backend: Backend) -> None:
     backend.say(backend.connect("user123"), CHAT, "x")
     back = backend.connect("user456", since="0")
     backend.api.open.remove(back)
@@ -112,11 +121,11 @@ def test_the_replay_waits_until_the_handshake_is_over(backend: Backend) -> None:
     opening.start()
     backend.run_queue()
     opening.join()
-    assert texts(backend.api.received(back)) == ["x"]
+    assert texts(backend, back) == ["x"]
 
 
-def test_a_connection_that_never_opens_is_given_up(backend: Backend, logs: Logs) -> None:
-    catch_up_with(backend, push_timeout_s=0.1)
+def test_connection_that_never_opens_is_given_up(backend: Backend, logs: Logs) -> None:
+    limit_catch_up(backend, push_timeout_s=0.1)
     backend.say(backend.connect("user123"), CHAT, "x")
     back = backend.connect("user456", since="0")
     backend.api.open.remove(back)
@@ -125,20 +134,20 @@ def test_a_connection_that_never_opens_is_given_up(backend: Backend, logs: Logs)
     assert any(line.get("message") == "left while catching up" for line in logs())
 
 
-def test_a_connection_that_leaves_half_way_is_removed(backend: Backend) -> None:
+def test_connection_that_closes_during_the_catch_up_is_removed(backend: Backend) -> None:
     sender = backend.connect("user123")
     for number in range(3):
-        backend.say(sender, CHAT, str(number), at=THEN + number)
+        backend.say(sender, CHAT, str(number) + FILLS_A_FRAME, at=THEN + number)
     back = backend.connect("user456", since="0")
     backend.api.leaves_after[back] = 1
     backend.run_queue()
-    assert texts(backend.api.received(back)) == ["0"]
+    assert texts(backend, back) == ["0"]
     assert backend.api.attempts[back] == 2
     assert back not in backend.connections()
 
 
-def test_past_the_bound_of_messages_the_client_goes_on_where_it_is_told(backend: Backend) -> None:
-    catch_up_with(backend, max_messages=3)
+def test_run_that_exceeds_max_messages_continues_at_until(backend: Backend) -> None:
+    limit_catch_up(backend, max_messages=3)
     sender, other = backend.connect("user123"), backend.connect("user789")
     backend.say(sender, CHAT, "0", at=THEN)
     backend.say(sender, CHAT, "1", at=THEN + 1)
@@ -149,9 +158,10 @@ def test_past_the_bound_of_messages_the_client_goes_on_where_it_is_told(backend:
     seen: set[str] = set()
     since, complete = 0, False
     for _ in range(4):
-        *messages, synced = backend.api.received(backend.catch_up("user456", since=since))
-        assert synced["count"] == len(messages) <= 3
-        seen.update(texts(messages))
+        back = backend.catch_up("user456", since=since)
+        synced = backend.api.received(back)[-1]
+        assert synced["count"] == len(texts(backend, back)) <= 3
+        seen.update(texts(backend, back))
         assert synced["until"] > since
         since, complete = synced["until"], synced["complete"]
         if complete:
@@ -160,17 +170,17 @@ def test_past_the_bound_of_messages_the_client_goes_on_where_it_is_told(backend:
     assert seen == {"0", "1", "2", "2'", "3"}
 
 
-def test_past_the_bound_of_time_it_is_the_same(backend: Backend) -> None:
-    catch_up_with(backend, timeout_s=-1)
+def test_run_that_exceeds_its_time_is_not_complete(backend: Backend) -> None:
+    limit_catch_up(backend, timeout_s=-1)
     backend.say(backend.connect("user123"), CHAT, "x")
     (synced,) = backend.api.received(backend.catch_up("user456", since=THEN))
     assert (synced["complete"], synced["count"]) == (False, 0)
     assert synced["until"] == THEN
 
 
-def test_until_does_not_pass_over_what_may_still_be_stored(backend: Backend) -> None:
+def test_until_does_not_skip_a_message_that_is_stored_later(backend: Backend) -> None:
     """The bound falls among the newest messages: older ones may still come up before them."""
-    catch_up_with(backend, max_messages=1)
+    limit_catch_up(backend, max_messages=1)
     sender = backend.connect("user123")
     backend.say(sender, CHAT, "0", at=THEN - 2)
     backend.say(sender, CHAT, "2", at=THEN)
@@ -179,28 +189,28 @@ def test_until_does_not_pass_over_what_may_still_be_stored(backend: Backend) -> 
     synced = backend.api.received(back)[-1]
     assert (synced["complete"], synced["until"]) == (False, THEN + 1)
     backend.say(sender, CHAT, "1", at=THEN - 1)
-    catch_up_with(backend)
-    assert texts(backend.api.received(backend.catch_up("user456", since=THEN + 1))) == [
+    limit_catch_up(backend)
+    assert texts(backend, backend.catch_up("user456", since=THEN + 1)) == [
         "0",
         "1",
         "2",
     ]
 
 
-def test_many_pages_are_read(backend: Backend, wire: Network) -> None:
+def test_catch_up_reads_all_pages_of_the_index(backend: Backend, wire: Network) -> None:
     sender = backend.connect("user123")
     for number in range(230):
         backend.say(sender, CHAT, str(number), at=THEN + number)
     back = backend.connect("user456", since="0")
     before = wire.calls.count("dynamodb.Query")
     backend.run_queue()
-    assert texts(backend.api.received(back)) == [str(number) for number in range(230)]
+    assert texts(backend, back) == [str(number) for number in range(230)]
     # Three pages, and what arrived lately once more.
     assert wire.calls.count("dynamodb.Query") - before == 3 + 1
 
 
 @pytest.mark.parametrize("fault", [throttled, failing, lost_on_its_way])
-def test_a_replay_that_fails_is_run_again_by_lambda(
+def test_catch_up_that_fails_is_run_again_by_lambda(
     backend: Backend, wire: Network, fault: Any
 ) -> None:
     sender = backend.connect("user123")
@@ -209,23 +219,23 @@ def test_a_replay_that_fails_is_run_again_by_lambda(
     back = backend.connect("user456", since="0")
     with wire.broken(Fault("dynamodb.Query", fault, times=2)):
         backend.run_queue()
-    assert texts(backend.api.received(back)) == ["0", "1", "2"]
+    assert texts(backend, back) == ["0", "1", "2"]
     assert backend.api.received(back)[-1]["type"] == "synced"
 
 
-def test_a_replay_that_is_cut_off_is_repeated_whole(backend: Backend) -> None:
-    catch_up_with(backend, push_timeout_s=0)
+def test_interrupted_catch_up_is_repeated_from_its_start(backend: Backend) -> None:
+    limit_catch_up(backend, push_timeout_s=0)
     sender = backend.connect("user123")
     for number in range(3):
-        backend.say(sender, CHAT, str(number), at=THEN + number)
+        backend.say(sender, CHAT, str(number) + FILLS_A_FRAME, at=THEN + number)
     back = backend.connect("user456", since="0")
     backend.api.fails_after[back] = 2
     backend.run_queue()
-    assert texts(backend.api.received(back)) == ["0", "1", "0", "1", "2"]
+    assert texts(backend, back) == ["0", "1", "0", "1", "2"]
     assert backend.api.received(back)[-1]["type"] == "synced"
 
 
-def test_who_reads_slowly_is_waited_for(backend: Backend) -> None:
+def test_catch_up_waits_for_a_client_that_reads_slowly(backend: Backend) -> None:
     sender = backend.connect("user123")
     for number in range(3):
         backend.say(sender, CHAT, str(number), at=THEN + number)
@@ -236,11 +246,11 @@ def test_who_reads_slowly_is_waited_for(backend: Backend) -> None:
     reading.start()
     backend.run_queue()
     reading.join()
-    assert texts(backend.api.received(back)) == ["0", "1", "2"]
+    assert texts(backend, back) == ["0", "1", "2"]
 
 
-def test_nothing_is_called_synced_that_is_not(backend: Backend) -> None:
-    catch_up_with(backend, push_timeout_s=0)
+def test_catch_up_that_fails_sends_no_synced(backend: Backend) -> None:
+    limit_catch_up(backend, push_timeout_s=0)
     backend.say(backend.connect("user123"), CHAT, "x")
     back = backend.connect("user456", since="0")
     backend.api.broken[back] = 500
@@ -250,10 +260,9 @@ def test_nothing_is_called_synced_that_is_not(backend: Backend) -> None:
     assert back in backend.connections()
 
 
-def test_the_handshake_is_refused_where_nobody_can_be_asked_to_replay(
+def test_handshake_is_refused_if_its_catch_up_cannot_be_queued(
     backend: Backend, wire: Network
 ) -> None:
-
     event = events.connect(events.new_id(), {"userId": "user456", "since": "0"})
     with wire.broken(Fault("lambda.Invoke", throttled)):
         reply = backend.on_connect(event)
@@ -261,8 +270,7 @@ def test_the_handshake_is_refused_where_nobody_can_be_asked_to_replay(
 
 
 @pytest.mark.parametrize("since", ["", "-1", "1.5", "abc", "1e3", " 1", "٣", "9" * 17, "0x1"])
-def test_a_since_that_is_no_whole_number_is_refused_with_400(backend: Backend, since: str) -> None:
-
+def test_since_that_is_no_whole_number_is_refused_with_400(backend: Backend, since: str) -> None:
     reply = backend.on_connect(
         events.connect(events.new_id(), {"userId": "user456", "since": since})
     )
@@ -271,12 +279,12 @@ def test_a_since_that_is_no_whole_number_is_refused_with_400(backend: Backend, s
 
 
 @pytest.mark.parametrize("since", [0, THEN, 10**16 - 1])
-def test_any_whole_number_will_do(backend: Backend, since: int) -> None:
+def test_since_may_be_any_whole_number(backend: Backend, since: int) -> None:
     (synced,) = backend.api.received(backend.catch_up("user456", since=since))
     assert synced["since"] == min(since, synced["until"])
 
 
-def test_catching_up_costs_one_call_more_to_connect(backend: Backend, wire: Network) -> None:
+def test_handshake_with_since_makes_one_more_call(backend: Backend, wire: Network) -> None:
     wire.calls.clear()
     backend.connect("user456", since="0")
     *side_by_side, last = wire.calls
@@ -294,7 +302,7 @@ def test_since_of_a_clock_that_is_ahead_skips_no_message(backend: Backend, ahead
     backend.say(backend.connect("user123"), CHAT, "missed", at=THEN + 5)
     again = backend.connect("user456", connected_at=THEN + 10, since=str(synced["until"]))
     backend.run_queue()
-    assert texts(backend.api.received(again)) == ["missed"]
+    assert texts(backend, again) == ["missed"]
 
 
 def test_message_that_the_index_shows_late_arrives_after_synced(
@@ -306,7 +314,8 @@ def test_message_that_the_index_shows_late_arrives_after_synced(
     with wire.broken(Fault("dynamodb.Query", index_behind, times=1)):
         backend.run_queue()
     synced, late = backend.api.received(back)
-    assert (synced["type"], synced["count"], late["text"]) == ("synced", 0, "late")
+    assert (synced["type"], synced["count"], late["type"]) == ("synced", 0, "messages")
+    assert texts(backend, back) == ["late"]
     assert sum(line.get("FoundLate", [0])[0] for line in logs()) == 1
 
 
@@ -318,7 +327,7 @@ def test_second_look_that_fails_is_repeated(backend: Backend, wire: Network) -> 
         Fault("dynamodb.Query", index_behind, times=1), Fault("dynamodb.Query", failing, times=2)
     ):
         backend.run_queue()
-    assert texts(backend.api.received(back)) == ["late"]
+    assert texts(backend, back) == ["late"]
 
 
 def test_connection_that_leaves_before_the_second_look_loses_its_rows(

@@ -68,6 +68,25 @@ def test_all_devices_of_both_sides_get_it_but_the_one_that_sent_it(backend: Back
     assert backend.api.received(sender) == backend.api.received(stranger) == []
 
 
+def test_only_the_senders_other_devices_receive_the_client_message_id(backend: Backend) -> None:
+    sender, tablet = backend.connect("user123"), backend.connect("user123")
+    phone = backend.connect("user456")
+    ack = backend.say(sender, CHAT, "x", clientMessageId="c-1")
+    (own,), (theirs,) = backend.api.received(tablet), backend.api.received(phone)
+    assert own.pop("clientMessageId") == ack["clientMessageId"] == "c-1"
+    assert own == theirs
+    assert "clientMessageId" not in theirs
+
+
+def test_copy_of_a_resend_carries_the_client_message_id(backend: Backend) -> None:
+    sender, tablet = backend.connect("user123"), backend.connect("user123")
+    for _ in range(2):
+        backend.say(sender, CHAT, "x", clientMessageId="c-1")
+    first, second = backend.api.received(tablet)
+    assert first == second
+    assert first["clientMessageId"] == "c-1"
+
+
 def test_a_message_waits_for_whoever_is_away(backend: Backend) -> None:
     sender = backend.connect("user123")
     assert backend.say(sender, CHAT, "Hello!")["delivered"] == 0

@@ -67,8 +67,11 @@ class Flows:
 
     def catch_up(self) -> None:
         back = self.backend.catch_up("user456", since=0)
-        for frame in self.backend.api.received(back):
-            self._note(frame)
+        self._ask(back, {"action": "getmessages", "since": 0})
+        for message in self.backend.api.messages(back):
+            self._note(message)
+        for message in self._ask(back, {"action": "getmessages", "chatId": CHAT})["messages"]:
+            self._note(message)
 
     def be_refused(self) -> None:
         stranger = self.backend.connect("user789")
@@ -77,6 +80,8 @@ class Flows:
             {"action": "sendmessage", "chatId": TEXT, "text": TEXT},
             {"action": "sendmessage", "chatId": CHAT, "text": TEXT, "fileKey": FILE_NAME},
             {"action": "sendfile", "chatId": CHAT, "fileName": FILE_NAME, "contentType": TEXT},
+            {"action": "getmessages", "chatId": TEXT},
+            {"action": "getmessages", "since": TEXT},
             TEXT,
         ]
         for frame in wrong:

@@ -43,6 +43,16 @@ class ManagementApi:
         """List the frames that reached a connection."""
         return self._received[connection_id]
 
+    def messages(self, connection_id: str) -> list[dict[str, Any]]:
+        """List the messages that reached a connection, live or in a catch-up, without ``type``."""
+        found: list[dict[str, Any]] = []
+        for frame in self.received(connection_id):
+            if frame["type"] == "message":
+                found.append({name: value for name, value in frame.items() if name != "type"})
+            elif frame["type"] == "messages":
+                found += frame["messages"]
+        return found
+
     def post(self, connection_id: str, data: bytes) -> int:
         with self._lock:
             self.attempts[connection_id] += 1

@@ -76,6 +76,7 @@ def test_each_route_leads_to_its_function(resources: Resources) -> None:
         "$connect": "on_connect",
         "$disconnect": "on_disconnect",
         "sendmessage": "send_message",
+        "getmessages": "send_message",
         "sendfile": "send_file",
     }
     (api,) = of_kind(resources, "AWS::ApiGatewayV2::Api").values()
@@ -92,7 +93,7 @@ def test_routes_that_answer_have_a_route_response(resources: Resources) -> None:
         for response in of_kind(resources, "AWS::ApiGatewayV2::RouteResponse").values()
         if response["RouteResponseKey"] == "$default"
     }
-    assert answered == {"sendmessage", "sendfile"}
+    assert answered == {"sendmessage", "getmessages", "sendfile"}
     with_expression = {
         route["RouteKey"]
         for route in routes.values()
@@ -148,6 +149,7 @@ def permissions(resources: Resources, role: str) -> set[tuple[str, str]]:
                 ("dynamodb:UpdateItem", "ConnectionsTable.Arn"),
                 ("dynamodb:PutItem", "MessagesTable.Arn"),
                 ("dynamodb:GetItem", "MessagesTable.Arn"),
+                ("dynamodb:Query", "MessagesTable.Arn"),
                 ("dynamodb:Query", "${MessagesTable.Arn}/index/recipientId-index"),
                 ("s3:GetObject", "${FilesBucket.Arn}/*"),
                 ("s3:GetObjectTagging", "${FilesBucket.Arn}/*"),

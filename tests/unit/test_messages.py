@@ -7,7 +7,7 @@ from chat.errors import Forbidden, InvalidRequest
 from chat.file import File
 from chat.identity import UserId
 from chat.messages import Message, NewMessage
-from chat.server_frames import message_frame
+from chat.server_frames import message_fields
 
 KEY = "user123#user456/0ed1a8c2-9d5f-4a43-8a8e-000000000001/a.jpg"
 
@@ -25,10 +25,9 @@ def message_of(new: NewMessage) -> Message:
     return new.to_message(no_file)
 
 
-def test_text_becomes_a_message_frame() -> None:
+def test_text_message_has_the_fields_of_the_protocol() -> None:
     message = message_of(new_message(text="Hello!"))
-    assert message_frame(message, no_file) == {
-        "type": "message",
+    assert message_fields(message, no_file) == {
         "messageId": message.message_id,
         "chatId": "user123#user456",
         "senderId": "user123",
@@ -40,9 +39,9 @@ def test_text_becomes_a_message_frame() -> None:
 
 def test_file_without_text_becomes_a_message_frame() -> None:
     message = new_message(fileKey=KEY).to_message(lambda key: File(key, "image/jpeg", 48213))
-    frame = message_frame(message, lambda file: f"https://files.example.com/{file.name}")
+    fields = message_fields(message, lambda file: f"https://files.example.com/{file.name}")
     assert (
-        frame.items()
+        fields.items()
         >= {
             "fileKey": KEY,
             "fileUrl": "https://files.example.com/a.jpg",
@@ -51,7 +50,7 @@ def test_file_without_text_becomes_a_message_frame() -> None:
             "size": 48213,
         }.items()
     )
-    assert "text" not in frame
+    assert "text" not in fields
 
 
 def test_each_message_gets_a_different_id() -> None:
