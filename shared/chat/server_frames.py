@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from chat.file import File
     from chat.messages import Message, StoredMessage
 
-MAX_BATCH_BYTES: Final = 27 * 1024
-"""The size of the messages of one frame, in bytes: what goes around them takes under 1 KB.
-
-So a frame has at most 28 KB. Each 32 KB are billed as a message of their own:
+MAX_BATCH_BYTES: Final = 28 * 1024
+"""The size of a frame of several messages, in bytes. One of over 32 KB is billed as two:
 https://aws.amazon.com/api-gateway/pricing/
 """
+# What goes around the messages takes less.
+_ENVELOPE_BYTES: Final = 1024
 
 
 class Ack(TypedDict):
@@ -141,7 +141,7 @@ def batches(messages: Iterable[MessageFields]) -> Iterator[list[MessageFields]]:
     size = 0
     for message in messages:
         added = len(to_json(message).encode()) + len(",")
-        if batch and size + added > MAX_BATCH_BYTES:
+        if batch and size + added > MAX_BATCH_BYTES - _ENVELOPE_BYTES:
             yield batch
             batch, size = [], 0
         batch.append(message)

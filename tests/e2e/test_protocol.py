@@ -25,14 +25,19 @@ def properties() -> set[tuple[str, str]]:
         found |= {(kind, name) for name in schema["properties"]}
         headers = schema["properties"].get("headers", {})
         found |= {(kind, f"headers.{name}") for name in headers.get("properties", {})}
+        if "messages" in schema["properties"]:
+            message = ref_of(schema["properties"]["messages"]["items"])
+            found |= {(kind, f"messages.{name}") for name in message["properties"]}
     return found
 
 
 def properties_of(frame: dict[str, Any]) -> set[tuple[str, str]]:
     kind = frame.get("type", "gateway")
-    return {(kind, name) for name in frame} | {
-        (kind, f"headers.{name}") for name in frame.get("headers", {})
-    }
+    found = {(kind, name) for name in frame}
+    found |= {(kind, f"headers.{name}") for name in frame.get("headers", {})}
+    for message in frame.get("messages", []):
+        found |= {(kind, f"messages.{name}") for name in message}
+    return found
 
 
 @pytest.fixture
@@ -59,8 +64,12 @@ def conversation(target: Target, pair: Pair, aws: ThreadedMotoServer) -> Iterato
     """Say everything that there is to say, and give what is answered."""
     chat = {"chatId": pair.chat_id}
     text = {"action": "sendmessage", **chat, "text": "Hello!", "clientMessageId": "c-1"}
-    with device(target.url, userId=pair.first) as here:
+    with (
+        device(target.url, userId=pair.first) as here,
+        device(target.url, userId=pair.first) as tablet,
+    ):
         yield here.ask(text)
+        yield tablet.receive()
         yield here.ask(text)
         yield here.ask(text | {"text": ""})
         yield here.ask({"action": "dance"})
@@ -79,6 +88,11 @@ def conversation(target: Target, pair: Pair, aws: ThreadedMotoServer) -> Iterato
         file = {**chat, "fileKey": upload["fileKey"]}
         yield here.ask({"action": "sendmessage", **file})
         yield here.ask({"action": "sendfile", **file})
+        yield here.ask({"action": "getmessages", **chat})
+        yield here.ask({"action": "getmessages", **chat, "limit": 1})
+        yield here.ask({"action": "getmessages", "since": 0})
+        for _ in range(2):
+            yield tablet.receive()
         yield from what_was_missed(target, pair)
         aws.stop()
         yield here.ask({"action": "sendfile", **file})
@@ -86,7 +100,7 @@ def conversation(target: Target, pair: Pair, aws: ThreadedMotoServer) -> Iterato
 
 def what_was_missed(target: Target, pair: Pair) -> Iterator[dict[str, Any]]:
     with device(target.url, userId=pair.second, since="0") as back:
-        for _ in range(3):
+        for _ in range(2):
             yield back.receive()
 
 

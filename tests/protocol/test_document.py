@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft7Validator
 
-from chat import catch_up, errors, file_keys, files
+from chat import catch_up, client_frame, errors, file_keys, files, history, server_frames
 from local.gateway import gateway
 from local.gateway.limits import MAX_FRAME_BYTES, MAX_MESSAGE_BYTES, Lifetimes
 from local.template.transform import read
@@ -144,10 +144,16 @@ def test_limits_are_those_of_the_code_and_the_template() -> None:
         "fileKeyBytes": file_keys._MAX_KEY_BYTES,
         "linkSeconds": files.LINK_LIFETIME_S,
         "sendableSeconds": files.SENDABLE_FOR.total_seconds(),
+        "batchBytes": server_frames.MAX_BATCH_BYTES,
         "catchUpMessages": catch_up._MAX_MESSAGES,
         "catchUpOverlapMilliseconds": catch_up.OVERLAP_MS,
     }
     assert SCHEMAS["Synced"]["properties"]["count"]["maximum"] == catch_up._MAX_MESSAGES
+    of_page = SCHEMAS["GetMessagesOfChat"]["properties"]
+    assert of_page["limit"]["maximum"] == history._MAX_LIMIT
+    assert of_page["limit"]["default"] == history._DEFAULT_LIMIT
+    assert of_page["before"]["maximum"] == client_frame.MAX_TIMESTAMP
+    assert SCHEMAS["History"]["properties"]["messages"]["maxItems"] == history._MAX_LIMIT
     assert SCHEMAS["Size"]["maximum"] == parameters["MaxFileBytes"]["MaxValue"]
     assert str(parameters["MaxFileBytes"]["Default"]) in SCHEMAS["Size"]["description"]
     of_type = SCHEMAS["AskToUpload"]["properties"]["contentType"]

@@ -24,6 +24,8 @@ UPLOAD: dict[str, Any] = {
     "contentType": "image/jpeg",
 }
 DOWNLOAD: dict[str, Any] = {"action": "sendfile", "chatId": CHAT_ID, "fileKey": KEY}
+PAGE: dict[str, Any] = {"action": "getmessages", "chatId": CHAT_ID}
+CATCH_UP: dict[str, Any] = {"action": "getmessages", "since": 1764000000000}
 LONG_KEY = f"{CHAT_ID}/{FOLDER}/".ljust(1024, "x")
 
 NOT_IN_A_NAME = (
@@ -62,6 +64,17 @@ RIGHT: list[dict[str, Any]] = [
     UPLOAD | {"text": 1, "unknown": None},
     DOWNLOAD | {"fileKey": LONG_KEY},
     DOWNLOAD | {"contentType": 1, "size": -1},
+    PAGE,
+    PAGE | {"chatId": f"user456#{ME}"},
+    PAGE | {"limit": 1},
+    PAGE | {"limit": 100},
+    PAGE | {"before": 0},
+    PAGE | {"before": 10**16 - 1},
+    PAGE | {"text": 1, "unknown": None},
+    CATCH_UP,
+    CATCH_UP | {"since": 0},
+    CATCH_UP | {"since": 10**16 - 1},
+    CATCH_UP | {"limit": 0, "before": "x"},
 ]
 WRONG: list[dict[str, Any]] = [
     {"action": "sendmessage"},
@@ -120,6 +133,27 @@ WRONG: list[dict[str, Any]] = [
     UPLOAD | {"fileKey": KEY},
     DOWNLOAD | {"fileKey": LONG_KEY + "x"},
     DOWNLOAD | {"fileKey": 1},
+    {"action": "getmessages"},
+    PAGE | CATCH_UP,
+    PAGE | {"chatId": ME},
+    PAGE | {"chatId": None},
+    PAGE | {"limit": 0},
+    PAGE | {"limit": 101},
+    PAGE | {"limit": "50"},
+    PAGE | {"limit": 0.5},
+    PAGE | {"limit": None},
+    PAGE | {"limit": True},
+    PAGE | {"before": -1},
+    PAGE | {"before": 0.5},
+    PAGE | {"before": "0"},
+    PAGE | {"before": None},
+    PAGE | {"before": 10**16},
+    CATCH_UP | {"since": -1},
+    CATCH_UP | {"since": 0.5},
+    CATCH_UP | {"since": "0"},
+    CATCH_UP | {"since": None},
+    CATCH_UP | {"since": False},
+    CATCH_UP | {"since": 10**16},
 ]
 # What the document says in words, because no schema can.
 IN_WORDS: list[tuple[str, str]] = [
@@ -128,6 +162,8 @@ IN_WORDS: list[tuple[str, str]] = [
     (json.dumps(MESSAGE | {"fileKey": KEY}), "not_found"),
     (json.dumps(UPLOAD | {"fileName": "😀" * 255}), "invalid_request"),
     (json.dumps(UPLOAD | {"size": 1.0}), "invalid_request"),
+    (json.dumps(PAGE | {"chatId": "user456#user789"}), "forbidden"),
+    (json.dumps(PAGE | {"limit": 1.0}), "invalid_request"),
     (json.dumps(UPLOAD | {"size": 26_214_401}), "too_large"),
     (json.dumps(UPLOAD | {"contentType": "text/html"}), "unsupported_type"),
     (json.dumps(MESSAGE)[:-1] + ',"text":"x"}', "invalid_request"),
@@ -206,6 +242,7 @@ keys = st.one_of(
 )
 types = ["image/jpeg", "Image/JPEG", "image/jpeg;q=1", "image/jpeg\n", "text/html", "x", "/", ""]
 sizes = [0, 1, 26_214_400, 26_214_401, 5_368_709_120, 5_368_709_121, -1, 0.5, "1"]
+times = [-1, 0, 10**16 - 1, 10**16, 0.5, "1"]
 fields: dict[str, st.SearchStrategy[Any]] = {
     "chatId": chat_ids,
     "text": near(4096),
@@ -214,12 +251,15 @@ fields: dict[str, st.SearchStrategy[Any]] = {
     "fileName": near(255),
     "contentType": st.sampled_from(types),
     "size": st.sampled_from(sizes),
+    "limit": st.sampled_from([0, 1, 100, 101, 0.5, "1"]),
+    "before": st.sampled_from(times),
+    "since": st.sampled_from(times),
 }
 
 
 @st.composite
 def frames(draw: st.DrawFn) -> dict[str, Any]:
-    frame = dict(draw(st.sampled_from([MESSAGE, UPLOAD, DOWNLOAD])))
+    frame = dict(draw(st.sampled_from([MESSAGE, UPLOAD, DOWNLOAD, PAGE, CATCH_UP])))
     for name in draw(st.lists(st.sampled_from(sorted(fields)), min_size=1, max_size=2)):
         kind = draw(st.integers(0, 9))
         if kind == 0:
