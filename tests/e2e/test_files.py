@@ -96,7 +96,8 @@ def test_catch_up_delivers_a_file(target: Target, pair: Pair) -> None:
     with device(target.url, userId=pair.first) as sender:
         assert send(sender, pair, upload(target, sender, pair, b"a picture"))["delivered"] == 0
     with device(target.url, userId=pair.second, since="0") as back:
-        assert get(target, back.receive()["fileUrl"]).content == b"a picture"
+        (message,) = back.receive()["messages"]
+        assert get(target, message["fileUrl"]).content == b"a picture"
         assert back.receive()["type"] == "synced"
 
 

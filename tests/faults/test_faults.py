@@ -209,7 +209,7 @@ def test_a_replay_that_comes_twice_repeats_and_loses_nothing(
     wire.queue *= 2
     backend.run_queue()
     kinds = [frame["type"] for frame in backend.api.received(back)]
-    assert kinds == ["message", "synced"] * 2
+    assert kinds == ["messages", "synced"] * 2
     assert scene.received(back) == scene.received(scene.phone)
 
 

@@ -21,12 +21,23 @@ from typing import Any, Self, cast
 import pytest
 from botocore.exceptions import ClientError
 
-from chat import aws, catch_up, connection_limit, connections, delivery, messages, push, retry
+from chat import (
+    aws,
+    catch_up,
+    connection_limit,
+    connections,
+    delivery,
+    fan_out,
+    messages,
+    push,
+    retry,
+)
 from chat.catch_up import INDEX_LAG_S, CatchUp
 from chat.catch_up_request import CatchUpQueue, CatchUpRequest
 from chat.connection_limit import ConnectionLimit
 from chat.connections import Connection, ConnectionId, Connections
 from chat.delivery import Delivery
+from chat.fan_out import FanOut
 from chat.file import File
 from chat.files import Files
 from chat.identity import UserId
@@ -272,7 +283,7 @@ def _label(operation: str, request: Mapping[str, Any]) -> str:
     match request:
         case {"ConnectionId": connection_id, "Data": data}:
             frame = json.loads(data)
-            return f"post {frame.get('messageId', frame['type'])} to {connection_id}"
+            return f"post {' and '.join(_shown(frame))} to {connection_id}"
         case {"Key": {"connectionId": {"S": key}}}:
             return f"{operation} the row of {key}"
         case {"Item": {"connectionId": {"S": key}}}:
@@ -283,6 +294,13 @@ def _label(operation: str, request: Mapping[str, Any]) -> str:
             return "look the connections up"
         case _:
             return operation
+
+
+def _shown(frame: Mapping[str, Any]) -> list[str]:
+    """Return the ids of the messages in a frame, or the type of one without messages."""
+    if frame["type"] == "messages":
+        return [message["messageId"] for message in frame["messages"]]
+    return [frame.get("messageId", frame["type"])]
 
 
 class _Clock:
@@ -328,6 +346,7 @@ class Scene:
         self,
         monkeypatch: pytest.MonkeyPatch,
         *,
+        fan_out_class: type[FanOut] = FanOut,
         delivery_class: type[Delivery] = Delivery,
         catch_up_class: type[CatchUp] = CatchUp,
         missed: tuple[Message, ...] = (),
@@ -339,9 +358,10 @@ class Scene:
         self.connections = Connections(clients, "connections")
         self.messages = Messages(clients, "messages")
         files = Files(clients, "files", max_bytes=1, shows_in_place=False)
-        use = (self.connections, self.messages, files, Push(clients))
-        self.delivery = delivery_class(*use)
-        self.catch_up = catch_up_class(*use)
+        push = Push(clients)
+        to_all = fan_out_class(self.connections, push)
+        self.delivery = delivery_class(self.messages, files, to_all)
+        self.catch_up = catch_up_class(self.connections, self.messages, files, push)
         self.missed = missed
         self.sent = sent
         self.limit = ConnectionLimit(self.connections, Push(clients), 0)
@@ -378,7 +398,7 @@ class Scene:
     def _connect(self) -> None:
         """Do what on_connect does, then what API Gateway does."""
         self.limit.admit(Connection(NEW, B, NOW))
-        request = CatchUpRequest(NEW, B, since=0, connected_at=NOW)
+        request = CatchUpRequest(NEW, B, since=0, asked_at=NOW)
         CatchUpQueue(self.clients, "send_message").put(request)
         self.explorer.call("handshake ends", lambda world: world.open_connection(NEW))
 
@@ -408,7 +428,7 @@ class Scene:
         assert acknowledged
         assert acknowledged.result["type"] == "ack"
         frames = end.world.frames_of(NEW)
-        received = tuple(frame.get("messageId", frame["type"]) for frame in frames)
+        received = tuple(shown for frame in frames for shown in _shown(frame))
         wanted = {"synced", "sent", *(each.message_id for each in self.missed)}
         missing = ", ".join(wanted - set(received))
         assert not missing, f"{NEW} never received {missing}"
@@ -428,14 +448,23 @@ def _patch(monkeypatch: pytest.MonkeyPatch, explorer: Explorer[Aws], clients: An
     monkeypatch.setattr(aws, "wait", explorer.wait)
     monkeypatch.setattr(aws, "lambda_api", lambda: clients)
     monkeypatch.setattr(retry, "random", SimpleNamespace(uniform=lambda _, longest: longest))
-    monkeypatch.setattr(delivery, "_OPENING_TIMEOUT_S", OPENING_TIMEOUT_S)
+    monkeypatch.setattr(fan_out, "_OPENING_TIMEOUT_S", OPENING_TIMEOUT_S)
     fakes = {
         "time": _Clock(explorer),
         "logger": SimpleNamespace(info=_nothing, warning=_nothing),
         "count": _nothing,
         "record": _nothing,
     }
-    for module in (catch_up, connection_limit, connections, delivery, messages, push, retry):
+    for module in (
+        catch_up,
+        connection_limit,
+        connections,
+        delivery,
+        fan_out,
+        messages,
+        push,
+        retry,
+    ):
         for name, fake in fakes.items():
             # Not every module uses all of them.
             monkeypatch.setattr(module, name, fake, raising=False)
@@ -444,10 +473,6 @@ def _patch(monkeypatch: pytest.MonkeyPatch, explorer: Explorer[Aws], clients: An
     # The same code, on that clock.
     attempts = FunctionType(retry.attempts.__code__, vars(retry) | {"time": lasting})
     monkeypatch.setattr(catch_up, "attempts", attempts)
-
-
-def _no_file(_: str) -> File:
-    raise AssertionError("there is no file")
 
 
 def _nothing(*_: object, **__: object) -> None:
@@ -502,16 +527,25 @@ def test_search_finds_the_message_that_a_catch_up_without_a_second_look_misses(
 def test_search_finds_the_connection_that_a_lookup_before_the_write_misses(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    class PushesToWhatWasFound(FanOut):
+        found: list[Connection]
+
+        def look_up(self, *user_ids: UserId) -> None:
+            self.found = super()._devices_of(*user_ids)
+
+        def _devices_of(self, *_: UserId) -> list[Connection]:
+            return self.found
+
     class LooksUpFirst(Delivery):
         def send(self, new: NewMessage, *, came_from: ConnectionId) -> Ack:
-            self._found = super()._devices_of(new.to_message(_no_file))
+            assert isinstance(self._fan_out, PushesToWhatWasFound)
+            self._fan_out.look_up(new.recipient_id, new.sender_id)
             return super().send(new, came_from=came_from)
 
-        def _devices_of(self, _: Message) -> list[Connection]:
-            return self._found
-
     with pytest.raises(Violation, match="bob-new never received sent") as found:
-        Scene(monkeypatch, delivery_class=LooksUpFirst).explore()
+        Scene(
+            monkeypatch, delivery_class=LooksUpFirst, fan_out_class=PushesToWhatWasFound
+        ).explore()
     # The whole catch-up came in between.
     assert _in_order(
         found.value,

@@ -58,7 +58,7 @@ class Device:
     """What one client keeps, connected or not.
 
     Attributes:
-        cursor: The `until` of the last `synced`: where its next catch-up begins.
+        cursor: The greatest `until` of a `synced`: where its next catch-up begins.
         seen: The messages that reached it.
         disturbed: Whether a fault has struck since it connected.
         complete: Whether the last catch-up on its connection was one to the end.
@@ -138,6 +138,12 @@ class Chat(RuleBasedStateMachine):
             if catching_up:
                 self.run_queue()
             sending.result()
+
+    @rule(device=devices, fault=faults)
+    def ask_what_was_missed(self, device: Device, fault: Fault | None) -> None:
+        """Catch up on an open connection, as clients do now and then."""
+        with self.struck(fault):
+            self.ask(device)
 
     @rule(device=devices)
     def leave(self, device: Device) -> None:
@@ -242,6 +248,26 @@ class Chat(RuleBasedStateMachine):
         elif answer:
             assert answer["code"] == "unavailable", answer
 
+    def ask(self, device: Device) -> bool:
+        """Send ``getmessages``; return whether the answer is that nothing more is missed."""
+        self.read(device)
+        if device.connection_id not in self.backend.api.open:
+            return True
+        self.clock += 1
+        frame = {"action": "getmessages", "since": device.cursor}
+        try:
+            answer = self.backend.send(device.connection_id, frame, at=self.clock)
+        except Killed:
+            self.backend.wire.is_dead = False
+            return False
+        if answer["type"] == "error":
+            assert answer["code"] in {"unavailable", "internal"}, answer
+            return False
+        self.read(device)
+        assert answer["until"] <= self.clock
+        device.cursor = max(device.cursor, answer["until"])
+        return bool(answer["complete"])
+
     def read(self, device: Device) -> None:
         """Take in what has arrived, as a client does: dedupe, and keep `until`."""
         if device.connection_id is None:
@@ -251,14 +277,18 @@ class Chat(RuleBasedStateMachine):
         for frame in frames:
             if frame["type"] == "message":
                 device.seen.add(frame["messageId"])
+            elif frame["type"] == "messages":
+                device.seen.update(message["messageId"] for message in frame["messages"])
             else:
-                assert frame["until"] >= device.cursor or not frame["complete"]
-                device.cursor, device.complete = frame["until"], frame["complete"]
+                # A handshake's may come after the answer to a later question.
+                device.cursor = max(device.cursor, frame["until"])
+                device.complete = frame["complete"]
 
     def teardown(self) -> None:
         """Nothing goes wrong any more: what does everyone end up with?"""
         self.run_queue()
         self.check_the_connected()
+        self.check_those_that_asked()
         for message in self.all_outgoing:
             device = Device(message.sender)
             self.open(device)
@@ -286,6 +316,19 @@ class Chat(RuleBasedStateMachine):
                     for message, answer in self.acks.items()
                     if message.recipient == device.user
                 } <= device.seen
+
+    def check_those_that_asked(self) -> None:
+        """Connected means current at the next ``getmessages``, whatever fault struck before."""
+        self.functions_clock.sleep(INDEX_LAG_S)
+        for device in self.all_devices:
+            if device.connection_id not in self.backend.api.open:
+                continue
+            for _ in range(200):
+                if self.ask(device):
+                    break
+            else:
+                raise AssertionError("a catch-up that never ends")
+            assert self.stored_for(device.user) <= device.seen
 
     def catch_up_to_the_end(self, device: Device) -> None:
         for _ in range(200):

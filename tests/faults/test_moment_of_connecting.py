@@ -64,8 +64,8 @@ def test_no_message_around_the_moment_of_connecting_is_missed(
             connection_id = connected.result()
         deadline = time.monotonic() + IN_TIME_S
         while time.monotonic() < deadline:
-            frames = backend.api.received(connection_id)
-            if any(frame.get("messageId") == message_id for frame in list(frames)):
+            found = backend.api.messages(connection_id)
+            if any(message["messageId"] == message_id for message in found):
                 return None
             time.sleep(0.05)
         return message_id

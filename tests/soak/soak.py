@@ -144,21 +144,28 @@ class Client:
                 if waiting and not waiting.done():
                     self.report.acknowledged += 1
                     waiting.set_result(None)
-            case "message" if frame["senderId"] == self.user_id:
-                pass  # sent over a connection that was cut, and pushed to the next one
-            case "message" if frame["messageId"] in self.seen:
-                self.report.repeated += 1
             case "message":
-                self.seen.add(frame["messageId"])
-                self._news.set()
-                self.report.received += 1
-                self.report.caught_up += not self._synced.is_set()
+                self._take_message(frame)
+            case "messages":
+                for message in frame["messages"]:
+                    self._take_message(message)
             case "synced":
                 self.cursor = frame["until"]
                 assert frame["complete"], frame
                 self._synced.set()
             case "error":
                 assert frame["code"] == "unavailable", frame
+
+    def _take_message(self, message: dict[str, Any]) -> None:
+        if message["senderId"] == self.user_id:
+            return  # sent over a connection that was cut, and pushed to the next one
+        if message["messageId"] in self.seen:
+            self.report.repeated += 1
+            return
+        self.seen.add(message["messageId"])
+        self._news.set()
+        self.report.received += 1
+        self.report.caught_up += not self._synced.is_set()
 
 
 async def soak(url: str, *, pairs: int, messages: int) -> Report:

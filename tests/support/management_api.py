@@ -46,7 +46,7 @@ class ManagementApi:
     def messages(self, connection_id: str) -> list[dict[str, Any]]:
         """List the messages that reached a connection, live or in a catch-up, without ``type``."""
         found: list[dict[str, Any]] = []
-        for frame in self.received(connection_id):
+        for frame in list(self.received(connection_id)):
             if frame["type"] == "message":
                 found.append({name: value for name, value in frame.items() if name != "type"})
             elif frame["type"] == "messages":

@@ -64,8 +64,7 @@ class Scene:
         return self._backend.chat(self.chat_id)
 
     def received(self, connection_id: str) -> set[str]:
-        frames = self._backend.api.received(connection_id)
-        return {frame["messageId"] for frame in frames if frame["type"] == "message"}
+        return {message["messageId"] for message in self._backend.api.messages(connection_id)}
 
     def synced(self, connection_id: str) -> dict[str, Any]:
         """Find the last ``synced``; messages that the index showed late come after it."""
