@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +16,7 @@ from tests.support import events
 # 31 pushes takes some milliseconds of one core before it waits.
 _DELAY_S = 0.2
 _PUSH_DELAY_S = 0.8
-_MISSED = 10
+MISSED = 500
 
 
 def run(*, quick: bool) -> Section:
@@ -27,7 +28,7 @@ def run(*, quick: bool) -> Section:
             deployed.wire.forget()
             deployed.wire.delay_s, deployed.wire.push_delay_s = _DELAY_S, _PUSH_DELAY_S
             characters = deployed.log.characters
-            act()
+            answer = act()
             deployed.wire.delay_s = deployed.wire.push_delay_s = 0
             log = list(deployed.wire.log)
             operations = Counter(call.operation for call in log)
@@ -38,6 +39,7 @@ def run(*, quick: bool) -> Section:
                 "writes": sum(call.writes for call in log),
                 "pushes": operations["apigatewaymanagementapi.PostToConnection"],
                 "pushBytes": sum(call.sent for call in log),
+                "replyBytes": len(json.dumps(answer)) if _is_frame(answer) else 0,
                 "s3": sum(count for each, count in operations.items() if each[:2] == "s3"),
                 "logBytes": deployed.log.characters - characters,
             }
@@ -54,6 +56,10 @@ def run(*, quick: bool) -> Section:
         for name, found in data.items()
     ]
     return Section("calls", data, [Table("What each action asks of AWS", columns, rows)])
+
+
+def _is_frame(answer: object) -> bool:
+    return isinstance(answer, dict) and "type" in answer
 
 
 def _short(operation: str, count: int) -> str:
@@ -79,14 +85,20 @@ def _actions(deployed: Deployment) -> dict[str, Callable[[], object]]:
         "contentType": "image/jpeg",
     }
     file_key = backend.upload(one, upload)
-    for number in range(_MISSED):
-        backend.say(away, "gone#lonely", f"message {number}")
     # Warm: who is behind each connection is known, and each thread has started.
     for connection_id, chat_id in (
-        (one, chat), (first, "first#second"), (away, "gone#lonely"), (many, "many#more"),
+        (one, chat), (first, "first#second"), (away, "lonely#other"), (many, "many#more"),
     ):  # fmt: skip
         backend.say(connection_id, chat_id, "warm up")
     backend.send(one, {"action": "sendfile", "chatId": chat, "fileKey": file_key})
+
+    stored = deployed.store("lonely", "gone", MISSED)
+    devices = {"one": one, "gone": deployed.open("gone")[0]}
+    for connection_id in devices.values():
+        backend.send(connection_id, {"action": "getmessages", "since": events.now()})
+
+    def catch_up(user_id: str) -> object:
+        return backend.send(devices[user_id], {"action": "getmessages", "since": 0})
 
     def cold(frame: object) -> Callable[[], object]:
         def act() -> object:
@@ -102,7 +114,12 @@ def _actions(deployed: Deployment) -> dict[str, Callable[[], object]]:
     return {
         "connect": lambda: backend.connect("new"),
         "connect with `since`": lambda: backend.connect("gone", since="0"),
-        f"the catch-up then, {_MISSED + 1} messages": replay,
+        f"the catch-up then, {MISSED} messages": replay,
+        f"`getmessages` with `since`, {MISSED} messages": lambda: catch_up("gone"),
+        "`getmessages` with `since`, nothing missed": lambda: catch_up("one"),
+        "`getmessages` with `chatId`, 50 messages": lambda: backend.send(
+            away, {"action": "getmessages", "chatId": stored}
+        ),
         "disconnect": lambda: backend.on_disconnect(events.disconnect(one)),
         "text, one device a side": lambda: backend.send(one, text(chat)),
         "text with a `clientMessageId`": lambda: backend.send(

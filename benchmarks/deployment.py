@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from io import TextIOBase
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
+from uuid import uuid4
 
 import boto3
 from moto import mock_aws
@@ -59,6 +60,11 @@ class Deployment:
         at = events.now() - LONG_AGO_MS
         return [self.backend.connect(user_id, connected_at=at) for _ in range(devices)]
 
+    def store(self, sender: str, recipient: str, count: int) -> str:
+        """Store messages of a chat; return the chat's id."""
+        with patch.object(Wire, "carry", _uncounted):
+            return store(self.backend.dynamodb, sender, recipient, count)
+
     def restart(self) -> None:
         """Make all containers cold."""
         made: dict[str, Container] = containers(self.stack, self.backend.api)
@@ -72,10 +78,35 @@ def text(chat_id: str, **more: Any) -> dict[str, Any]:
     return {"action": "sendmessage", "chatId": chat_id, "text": TEXT, **more}
 
 
+def store(dynamodb: Any, sender: str, recipient: str, count: int) -> str:
+    """Store messages of a chat, without the functions; return the chat's id."""
+    chat_id = "#".join(sorted((sender, recipient)))
+    at = events.now() - LONG_AGO_MS
+    rows = [
+        {
+            "chatId": {"S": chat_id},
+            "timestamp": {"N": str(at + number)},
+            "messageId": {"S": str(uuid4())},
+            "senderId": {"S": sender},
+            "recipientId": {"S": recipient},
+            "text": {"S": TEXT},
+        }
+        for number in range(count)
+    ]
+    for first in range(0, count, 25):
+        puts = [{"PutRequest": {"Item": row}} for row in rows[first : first + 25]]
+        dynamodb.batch_write_item(RequestItems={"ChatMessages": puts})
+    return chat_id
+
+
 def template() -> Stack:
     """Load the template."""
     with tempfile.TemporaryDirectory() as scratch:
         return loaded(Path(scratch))
+
+
+def _uncounted(_wire: Wire, _operation: str, _request: object, carry: Callable[[], Any]) -> Any:
+    return carry()
 
 
 @contextmanager
@@ -98,7 +129,7 @@ def deployment() -> Iterator[Deployment]:
         between_botocore_and_moto(Wire()) as between,
     ):
         # Moto stands in for these two, and is not to be counted.
-        with patch.object(Wire, "carry", lambda _self, _operation, _request, carry: carry()):
+        with patch.object(Wire, "carry", _uncounted):
             dynamodb = boto3.client("dynamodb", stack.region)
             s3 = boto3.client("s3", stack.region)
             for item in stack.storage:

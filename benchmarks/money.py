@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmarks.calls import MISSED
 from benchmarks.measure import Section, Table
 
 _FACTS = json.loads(Path(__file__).with_name("prices.json").read_text())
@@ -29,6 +30,12 @@ _KINDS = {
 # What else a month is made of, and how many messages of API Gateway's it is. Whether a handshake
 # and an end are billed as messages is not documented: as one each, to be safe.
 _OTHERS = {"connect": 1, "disconnect": 1, "upload link": 2}
+# What reads what is stored. Each is a frame in and an answer, and the pushes.
+_READS = (
+    "`getmessages` with `since`, nothing missed",
+    f"`getmessages` with `since`, {MISSED} messages",
+    "`getmessages` with `chatId`, 50 messages",
+)
 
 # How much of each thing that has a price.
 type _Amounts = dict[str, float]
@@ -48,6 +55,8 @@ def run(calls: Mapping[str, Any], warm: Mapping[str, Any], cold: Mapping[str, An
         taken[name] = _million(calls[name], work, init_ms, 2 + pushes)
     for name, frames in _OTHERS.items():
         taken[name] = _million(calls[name], cpu[name], init_ms, frames)
+    for name in _READS:
+        taken[name] = _million(calls[name], cpu[name], init_ms, 2 + calls[name]["pushes"])
     for amounts in taken.values():
         # Of many: the first in each second are few.
         amounts["traces"] *= _ASSUMED["traced"]["ofTheOthers"]
@@ -56,12 +65,13 @@ def run(calls: Mapping[str, Any], warm: Mapping[str, Any], cold: Mapping[str, An
         name: _bill({"apiGatewayMessages": taken[name]["apiGatewayMessages"]})["API Gateway"]
         for name in _KINDS
     }
+    reads = {name: _bill(taken[name]) for name in _READS}
     months = {users: _month(users, taken) for users in _USERS}
     sizes = {size: _at(size, calls["text, one device a side"], cpu["text, one device a side"])
              for size in _SIZES_MB}  # fmt: skip
     data = {"prices": _FACTS["date"], "memoryMb": _MEMORY_MB, "million": million, "floor": floor,
-            "months": months, "sizes": sizes}  # fmt: skip
-    return Section("money", data, _tables(million, floor, months, sizes))
+            "reads": reads, "months": months, "sizes": sizes}  # fmt: skip
+    return Section("money", data, _tables(million, floor, reads, months, sizes))
 
 
 def _million(calls: Mapping[str, Any], cpu_ms: float, init_ms: float, frames: int) -> _Amounts:
@@ -88,7 +98,7 @@ def _million(calls: Mapping[str, Any], cpu_ms: float, init_ms: float, frames: in
         # In GB, as a million times a thousandth of a kB is.
         "logGb": (calls["logBytes"] + _ASSUMED["platformLogBytes"]) / 1e3,
         "traces": 1e6,
-        "egressGb": (calls["pushBytes"] + _ASSUMED["replyBytes"] + has_file * _ASSUMED["fileBytes"])
+        "egressGb": (calls["pushBytes"] + calls["replyBytes"] + has_file * _ASSUMED["fileBytes"])
         / 1e3,
     }
 
@@ -159,6 +169,7 @@ def _round(amounts: Mapping[str, float]) -> dict[str, float]:
 def _tables(
     million: Mapping[str, Mapping[str, float]],
     floor: Mapping[str, float],
+    reads: Mapping[str, Mapping[str, float]],
     months: Mapping[int, Mapping[str, float]],
     sizes: Mapping[int, Mapping[str, float]],
 ) -> list[Table]:
@@ -167,6 +178,10 @@ def _tables(
          f"{sum(bill.values()) / floor[name]:.2f}"]
         for name, bill in million.items()
     ]  # fmt: skip
+    for_reads = [
+        [name, *(f"{bill[each]:.2f}" for each in _SERVICES), f"{sum(bill.values()):.2f}"]
+        for name, bill in reads.items()
+    ]
     monthly = [
         [f"{users:,}", *(f"{bill[each]:,.0f}" for each in _SERVICES),
          f"{sum(bill.values()):,.0f}", f"{sum(bill.values()) / users:.3f}"]
@@ -177,6 +192,7 @@ def _tables(
     return [
         Table("Dollars for a million messages",
               ["kind", *_SERVICES, "together", "times API Gateway's own"], kinds),
+        Table("Dollars for a million reads", ["kind", *_SERVICES, "together"], for_reads),
         Table("Dollars a month", ["daily users", *_SERVICES, "together", "a user"], monthly),
         Table("Memory: a text to one device", ["MB", "ms", "Lambda, $ a million"], memory),
     ]  # fmt: skip

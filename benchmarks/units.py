@@ -32,7 +32,8 @@ def used(
             size = _size(answered.get("Item", {}))
             return _reads(size) * (1 if asked.get("ConsistentRead") else 0.5), 0
         case "Query":
-            return _reads(sum(map(_size, answered.get("Items", [])))) * 0.5, 0
+            size = sum(map(_size, answered.get("Items", [])))
+            return _reads(size) * (1 if asked.get("ConsistentRead") else 0.5), 0
         case "PutItem":
             return 0, _put(asked["Item"], factor=1, indexed=done)
         case "BatchGetItem":

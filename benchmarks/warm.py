@@ -12,14 +12,16 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable
-from contextlib import redirect_stdout
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
+from functools import cache
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 from uuid import uuid4
 
-from benchmarks.deployment import LONG_AGO_MS, Nobody, template, text
+from benchmarks.calls import MISSED
+from benchmarks.deployment import LONG_AGO_MS, Nobody, store, template, text
 from benchmarks.measure import Section, Table, interleaved, shown, spread
 from tests.support import events
 from tests.support.backend import ROOT, Container
@@ -55,16 +57,11 @@ def run(*, quick: bool) -> Section:
             with patch.dict("os.environ", environment):
                 made[function.code.name] = Container(function.code.name, environment)
         acts = _actions(made)
-        # In another process, so that what it receives is not counted.
-        listener = [sys.executable, "-c", _LISTENER, f"{target.url}?userId=listener"]
-        with subprocess.Popen(listener, stdout=subprocess.PIPE) as device:  # noqa: S603 -- our own
-            assert device.stdout is not None  # noqa: S101
-            device.stdout.readline()
+        with _listening(target.url, "listener"), _listening(target.url, "away"):
             interleaved(2, acts, lambda name: bool(acts[name]()))
             samples = interleaved(3 if quick else 31, acts, lambda name: _cpu_ms(acts[name]))
             # All in one thread: the profiler would subtract one's clock from another's.
             profile = _profile(acts["disconnect"], 10 if quick else 200)
-            device.terminate()
     data = {name: spread(found) for name, found in samples.items()}
     rows = [[name, shown(found, 2)] for name, found in data.items()]
     where = [[package, f"{share:.0%}"] for package, share in profile.items()]
@@ -80,6 +77,17 @@ def run(*, quick: bool) -> Section:
             ),
         ],
     )
+
+
+@contextmanager
+def _listening(url: str, user_id: str) -> Iterator[None]:
+    """Connect a user in another process, so that what it receives is not counted."""
+    command = [sys.executable, "-c", _LISTENER, f"{url}?userId={user_id}"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as device:  # noqa: S603 -- our own
+        assert device.stdout is not None  # noqa: S101
+        device.stdout.readline()
+        yield
+        device.terminate()
 
 
 def _cpu_ms(act: Callable[[], object]) -> float:
@@ -103,6 +111,20 @@ def _actions(made: dict[str, Container]) -> dict[str, Callable[[], object]]:
         assert reply["statusCode"] == 200, reply  # noqa: S101
         return reply
 
+    module = made["send_message"].module
+    stored = store(module.messages._dynamodb, one, "away", MISSED)  # noqa: SLF001 -- its client
+
+    @cache
+    def connection_of(user_id: str) -> str:
+        (device,) = module.connections.of(user_id)
+        return str(device.connection_id)
+
+    def read(user_id: str = one, **asked: Any) -> object:
+        frame = {"action": "getmessages", **asked}
+        reply = made["send_message"](events.message(connection_of(user_id), frame))
+        assert reply["statusCode"] == 200, reply  # noqa: S101
+        return reply
+
     upload = {"action": "sendfile", "chatId": f"{one}#{other}", "fileName": "a.jpg",
               "contentType": "image/jpeg"}  # fmt: skip
     made["on_connect"](events.connect(sender, {"userId": one}, connected_at=long_ago))
@@ -112,6 +134,9 @@ def _actions(made: dict[str, Container]) -> dict[str, Callable[[], object]]:
         "text, recipient offline": send,
         "text, one device a side": lambda: send(f"{one}#listener"),
         "text with a `clientMessageId`": lambda: send(clientMessageId=uuid4().hex),
+        "`getmessages` with `since`, nothing missed": lambda: read(since=events.now()),
+        f"`getmessages` with `since`, {MISSED} messages": lambda: read("away", since=0),
+        "`getmessages` with `chatId`, 50 messages": lambda: read(chatId=stored),
         "upload link": lambda: made["send_file"](events.message(sender, upload)),
     }
 

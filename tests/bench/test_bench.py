@@ -23,6 +23,9 @@ def test_the_quick_form_runs_and_its_counts_are_those_promised(tmp_path: Path) -
     assert calls["text, cold container"]["deep"] == 4
     assert calls["connect"]["deep"] == 1
     assert calls["upload link"]["calls"] == {}
+    assert calls["`getmessages` with `since`, nothing missed"]["calls"] == {"dynamodb.Query": 1}
+    assert calls["`getmessages` with `chatId`, 50 messages"]["calls"] == {"dynamodb.Query": 1}
+    assert calls["`getmessages` with `since`, 500 messages"]["pushes"] < 12
     assert calls["disconnect"]["calls"] == {
         "dynamodb.DeleteItem": 1,
         "dynamodb.UpdateItem": 1,
