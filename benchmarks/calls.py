@@ -12,10 +12,9 @@ from benchmarks.measure import Section, Table
 from benchmarks.wire import depth
 from tests.support import events
 
-# So long that what runs side by side cannot look like a sequence, on a busy machine either: each of
-# 31 pushes takes some milliseconds of one core before it waits.
-_DELAY_S = 0.2
-_PUSH_DELAY_S = 0.8
+# Longer than from the beginning of one of several parallel calls to that of the next, on a busy
+# machine too.
+_QUIET_S = 0.2
 MISSED = 500
 
 
@@ -26,10 +25,10 @@ def run(*, quick: bool) -> Section:
     with deployment() as deployed:
         for name, act in _actions(deployed).items():
             deployed.wire.forget()
-            deployed.wire.delay_s, deployed.wire.push_delay_s = _DELAY_S, _PUSH_DELAY_S
+            deployed.wire.quiet_s = _QUIET_S
             characters = deployed.log.characters
             answer = act()
-            deployed.wire.delay_s = deployed.wire.push_delay_s = 0
+            deployed.wire.quiet_s = 0
             log = list(deployed.wire.log)
             operations = Counter(call.operation for call in log)
             data[name] = {

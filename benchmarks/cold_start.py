@@ -52,7 +52,7 @@ print(json.dumps([made, int(peak) // 1024]))
 def run(*, quick: bool) -> Section:
     """Start processes, handler and floor in turn."""
     stack = template()
-    runs = 3 if quick else 15
+    runs = 1 if quick else 15
     data = {}
     imports = {}
     with tempfile.TemporaryDirectory() as scratch:

@@ -24,8 +24,9 @@ _KINDS = ("functions", "moto", "gateway")
 def run(*, quick: bool) -> Section:
     """Start it again and again; then let few and many clients chat, in turn."""
     start_up_s = spread([_start() for _ in range(1 if quick else 15)])
+    clients, times, seconds = (_CLIENTS[:2], 1, 0.5) if quick else (_CLIENTS, 15, 2)
     with local_runner(reload=True) as target:
-        rounds = asyncio.run(_rounds(target.url, _CLIENTS[: 2 if quick else 3], 2 if quick else 15))
+        rounds = asyncio.run(_rounds(target.url, clients, times, seconds))
         memory = _memory_mb()
     data = {
         str(clients): {name: spread(each[name] for each in found) for name in found[0]}
@@ -85,14 +86,14 @@ async def _connected(url: str, many: int) -> AsyncIterator[list[_Pair]]:
 
 
 async def _rounds(
-    url: str, clients: tuple[int, ...], times: int
+    url: str, clients: tuple[int, ...], times: int, seconds: float
 ) -> Mapping[int, list[dict[str, float]]]:
     found: dict[int, list[dict[str, float]]] = {each: [] for each in clients}
     async with _connected(url, max(clients)) as pairs:
-        await _chat(pairs, 4)  # processes start
+        await _chat(pairs, 2 * seconds)  # processes start
         for _ in range(times):
             for each, samples in found.items():
-                samples.append(await _chat(pairs[:each], 2))
+                samples.append(await _chat(pairs[:each], seconds))
     return found
 
 

@@ -36,20 +36,31 @@ class Call:
     sent: int = 0
 
 
+@dataclass
+class _Parallel:
+    """Calls that are made in parallel."""
+
+    last_began: float
+    has_ended: bool = False
+
+
 class Wire(Network):
     """Carries the calls, times them, and keeps the CPU of the stand-ins apart.
 
     Attributes:
         log: The calls since `forget`.
-        delay_s: How long each call takes at least.
+        quiet_s: For how long no other call must have begun before one ends. So calls that are made
+            in parallel do not look like a sequence, however slowly they begin.
         push_delay_s: How long each push takes at least.
         stand_in_cpu_s: The CPU that moto took since `forget`: it grows with its tables.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.delay_s = self.push_delay_s = 0.0
+        self.quiet_s = self.push_delay_s = 0.0
         self._moto = threading.RLock()
+        self._beginning = threading.Lock()
+        self._parallel = _Parallel(0, has_ended=True)
         self.forget()
 
     def forget(self) -> None:
@@ -62,9 +73,10 @@ class Wire(Network):
         began = time.perf_counter()
         service, _, name = operation.partition(".")
         push = service == "apigatewaymanagementapi"
-        if delay := self.push_delay_s if push else self.delay_s:
-            time.sleep(delay)
+        if self.quiet_s:
+            self._wait_for_parallel_calls()
         if push:
+            time.sleep(self.push_delay_s)
             response = AWSResponse(request.url, 200, HTTPHeaders(), RawBody(b""))
         elif operation == "lambda.Invoke":
             self.queue.append(json.loads(cast("bytes", request.body)))
@@ -87,6 +99,16 @@ class Wire(Network):
             self.log.append(call)
             self.stand_in_cpu_s += time.thread_time() - cpu
         return response
+
+    def _wait_for_parallel_calls(self) -> None:
+        with self._beginning:
+            if self._parallel.has_ended:
+                self._parallel = _Parallel(0)
+            parallel = self._parallel
+            parallel.last_began = time.perf_counter()
+        while (left_s := parallel.last_began + self.quiet_s - time.perf_counter()) > 0:
+            time.sleep(left_s)
+        parallel.has_ended = True
 
 
 def depth(calls: list[Call]) -> int:
