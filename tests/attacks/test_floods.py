@@ -1,12 +1,14 @@
 """Mallory tries to wear the others out. Bounded: a laptop runs this, and no flood is endless."""
 
 import contextlib
+import json
 import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
+import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
@@ -62,8 +64,8 @@ def test_a_flood_of_chats(attacked: AttackedBackend, users: Users) -> None:
 
 
 @contextlib.contextmanager
-def sleeper(attacked: AttackedBackend, user_id: str) -> Iterator[None]:
-    """A device that is connected, and never reads."""
+def sleeper(attacked: AttackedBackend, user_id: str) -> Iterator[str]:
+    """Connect a device that reads nothing but an answer with its connection id; yield that."""
     host, _, port = attacked.url.removeprefix("ws://").partition("/")[0].partition(":")
     with socket.socket() as raw:
         # Set before the connection is made, or the kernel takes in megabytes.
@@ -72,20 +74,33 @@ def sleeper(attacked: AttackedBackend, user_id: str) -> Iterator[None]:
         url = f"{attacked.url}?{urlencode({'userId': user_id})}"
         with connect(
             url, sock=raw, open_timeout=TIMEOUT_S, close_timeout=0, compression=None, max_queue=1
-        ):
-            yield
+        ) as device:
+            device.send("{}")  # API Gateway refuses a frame without an action
+            yield json.loads(device.recv(TIMEOUT_S))["connectionId"]
+
+
+def fill_buffers(attacked: AttackedBackend, connection_id: str) -> None:
+    """Push to a connection that is not read until API Gateway takes no more for it."""
+    url = f"{attacked.url.replace('ws://', 'http://')}/@connections/{quote(connection_id, safe='')}"
+    with httpx.Client() as client:
+        for size in (128 * 1024, 4 * 1024):
+            statuses = (client.post(url, content=b"x" * size).status_code for _ in range(200))
+            assert next(status for status in statuses if status != 200) == 429
 
 
 def test_a_slow_reader(open_backend: AttackedBackend, users: Users) -> None:
     """Its buffer fills, its pushes fail, and nobody waits for it."""
     text = "😀" * 4096
     with (
-        sleeper(open_backend, users.bob),
+        sleeper(open_backend, users.bob) as connection_id,
         open_backend.device(users.bob) as bob,
         open_backend.device(users.alice) as alice,
     ):
+        assert alice.say(users.chat_id, text)["delivered"] == 2
+        assert bob.receive()["text"] == text
+        fill_buffers(open_backend, connection_id)
         reached = 2
-        for _ in range(600):
+        for _ in range(10):
             ack = alice.say(users.chat_id, text)
             assert bob.receive()["messageId"] == ack["messageId"]
             reached = ack["delivered"]
