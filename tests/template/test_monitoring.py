@@ -1,5 +1,6 @@
 """The alarms, the dashboard and the access logs: there only where a parameter asks for them."""
 
+import itertools
 import json
 import re
 from pathlib import Path
@@ -198,12 +199,15 @@ def test_the_local_runner_has_nothing_to_say_about_it(
     assert (stack.notices, stack.warnings) == ((), ())
 
 
-@pytest.mark.parametrize("topic", ["", TOPIC])
-@pytest.mark.parametrize("monitoring", ["true", "false"])
-@pytest.mark.parametrize("access_logs", ["true", "false"])
-def test_the_linter_finds_nothing_in_any_of_them(
-    topic: str, monitoring: str, access_logs: str
-) -> None:
-    parameters = {"Monitoring": monitoring, "AccessLogs": access_logs, "AlarmTopicArn": topic}
-    config = ManualArgs(parameters=[ParameterSet(None, parameters)], regions=["us-east-1"])
+def test_linter_finds_no_mistake_with_any_combination_of_the_parameters() -> None:
+    """All in one call: it reads the template once, and resolves it with each combination."""
+    combinations = [
+        ParameterSet(
+            None, {"Monitoring": monitoring, "AccessLogs": access_logs, "AlarmTopicArn": topic}
+        )
+        for monitoring, access_logs, topic in itertools.product(
+            ["true", "false"], ["true", "false"], ["", TOPIC]
+        )
+    ]
+    config = ManualArgs(parameters=combinations, regions=["us-east-1"])
     assert lint(TEMPLATE.read_text(), config=config) == []
