@@ -6,6 +6,7 @@ the longest of them. The times come from the clients' configuration; nothing is 
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from random import Random
 from types import SimpleNamespace
 from typing import Any
@@ -18,6 +19,7 @@ from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
 from local.template.model import Stack
 from tests.support import events
 from tests.support.backend import Backend, Container
+from tests.support.clock import Clock
 from tests.support.network import ANY, Fault, Send, answer, leaves_out, throttled
 
 # The first retry of botocore's standard mode comes after a random pause of up to a second:
@@ -72,41 +74,26 @@ def longest(run: Callable[[Choices], float]) -> float:
     return best_s
 
 
-class Clock:
-    """Only what the code waits for passes."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
-
-    def time(self) -> float:
-        return events.now() / 1000 + self.now
-
-    def in_parallel[Result](self, calls: Sequence[Callable[[], Result]]) -> list[Result]:
-        """Make calls one after the other, as if they had begun together."""
-        began_at, ended_at = self.now, self.now
-        results, errors = [], []
-        for call in calls:
-            self.now = began_at
-            try:
-                results.append(call())
-            except Exception as error:  # noqa: BLE001 -- raised below, after all have ended
-                errors.append(error)
-            ended_at = max(ended_at, self.now)
-        self.now = ended_at
-        if errors:
-            raise errors[0]
-        return results
+def in_parallel[Result](clock: Clock, calls: Sequence[Callable[[], Result]]) -> list[Result]:
+    """Make calls one after the other, as if they had begun together."""
+    began_at = ended_at = clock.slept_s
+    results, errors = [], []
+    for call in calls:
+        clock.slept_s = began_at
+        try:
+            results.append(call())
+        except Exception as error:  # noqa: BLE001 -- raised below, after all have ended
+            errors.append(error)
+        ended_at = max(ended_at, clock.slept_s)
+    clock.slept_s = ended_at
+    if errors:
+        raise errors[0]
+    return results
 
 
 @pytest.fixture
 def clock(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
+    clock = Clock(is_still=True)
     monkeypatch.setattr(
         "botocore.endpoint.time", SimpleNamespace(sleep=lambda _: clock.sleep(_MAX_PAUSE_S))
     )
@@ -117,7 +104,7 @@ def clock(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> Clock:
         for module in modules.values():
             if hasattr(module, "time"):
                 monkeypatch.setattr(module, "time", clock)
-        monkeypatch.setattr(modules["chat.aws"], "in_parallel", clock.in_parallel)
+        monkeypatch.setattr(modules["chat.aws"], "in_parallel", partial(in_parallel, clock))
         if "chat.retry" in modules:
             monkeypatch.setattr(modules["chat.retry"], "_FIRST_PAUSE_S", 0.05)
     monkeypatch.setattr(backend.send_message.modules["chat.messages"], "STORE_TIMEOUT_S", 2.0)
@@ -152,10 +139,10 @@ def duration(
                 return leaves_out("user#nobody")(request, carry)
         return carry()
 
-    clock.now = 0.0
+    clock.slept_s = 0.0
     with backend.wire.broken(Fault(ANY, behave)):
         container(event)
-    return clock.now
+    return clock.slept_s
 
 
 def timeout_of(stack: Stack, container_folder: str) -> float:
@@ -228,7 +215,7 @@ def test_on_connect_ends_before_its_timeout(
 
     def run(choices: Choices) -> float:
         user_id, now = f"a-{uuid4().hex}", events.now()
-        clock.now = 0.0
+        clock.slept_s = 0.0
         monkeypatch.setattr(backend.on_connect.module.connection_limit, "_max_connections", 0)
         for connected_at in (now - _DAY_MS - 60_000, now - 60_000, now - 60_000, now):
             backend.connect(user_id, connected_at=connected_at)
