@@ -20,7 +20,7 @@ run: $(STAMP) ## run the backend on this machine (PORT=3001)
 	@exec $(BIN)/python -m local --port $(PORT) --page page --query '?userId=user123' --query '?userId=user456'
 
 test: $(STAMP) ## run all tests, with coverage; or those of TESTS=tests/unit
-	$(BIN)/python -m pytest --numprocesses 2 $(or $(TESTS),--cov --cov-report=term)
+	$(BIN)/python -m pytest --numprocesses 3 $(or $(TESTS),--cov --cov-report=term)
 
 soak: $(STAMP) ## many clients, connections cut, thousands of messages: is anything lost?
 	$(BIN)/python -m tests.soak.soak

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,6 +17,28 @@ from tests.support.embedded_storage import empty_storage
 from tests.support.management_api import ManagementApi, management_api
 from tests.support.network import Network, between_botocore_and_moto
 from tests.support.stack import ENDPOINT, bucket_of, containers, loaded
+
+_TESTS = Path(__file__).parent
+_WAITING = ("bench", "soak", "browser", "attacks", "e2e", "conformance")
+_MEASURED = ("local", "integration", "unit")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Decide in which order the folders run, and which tests measure coverage.
+
+    Tests that wait for other processes come first: they leave time to the others, and the longest
+    test does not begin last. Then come those that cover the code. The rest run faster without
+    measuring, and last: threads that a function keeps are not measured again afterwards.
+    """
+    order = {folder: place for place, folder in enumerate((*_WAITING, *_MEASURED))}
+
+    def place_of(item: pytest.Item) -> int:
+        return order.get(item.path.relative_to(_TESTS).parts[0], len(order))
+
+    items.sort(key=place_of)
+    for item in items:
+        if place_of(item) == len(order):
+            item.add_marker(pytest.mark.no_cover)
 
 
 # pytest-xdist need not be loaded.

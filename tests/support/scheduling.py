@@ -1,4 +1,4 @@
-"""Which of pytest-xdist's workers runs which test."""
+"""Which of pytest-xdist's workers runs which test, and when."""
 
 import re
 from functools import cache
@@ -19,6 +19,11 @@ class SharedFixtureScheduling(LoadScopeScheduling):  # type: ignore[misc] # no t
     tests run on whichever worker is free. (``--dist loadgroup`` should do this by marks, but
     pytest-xdist 3.8 sets `Item._nodeid` for that, which pytest 9.2 no longer reads.)
     """
+
+    def schedule(self) -> None:
+        """Begin the tests in the order of `tests/conftest.py`, not those of the largest modules."""
+        self.config.option.loadscopereorder = False
+        super().schedule()
 
     def _split_scope(self, nodeid: str) -> str:
         path = nodeid.partition("::")[0]
