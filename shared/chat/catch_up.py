@@ -40,6 +40,8 @@ INDEX_LAG_S: Final = 2.0
 _MAX_MESSAGES: Final = 2000
 _TIMEOUT_S: Final = 8.0
 _PUSH_TIMEOUT_S: Final = 6.0
+# Later than this after a run began, no push is tried again.
+_RETRY_TIMEOUT_S: Final = 14.0
 
 
 class _Left(Exception):
@@ -190,6 +192,7 @@ class _Run:
         self._push = push
         self._connection_id = request.connection_id
         self._timeout_s = timeout_s
+        self._retry_deadline = deadline_in(_RETRY_TIMEOUT_S)
         self.pushed: set[str] = set()
         self.opened_at = opened_at
 
@@ -206,7 +209,7 @@ class _Run:
             Unavailable: It did not take the frame in time.
         """
         data = to_json(frame).encode()
-        for _ in attempts(deadline_in(self._timeout_s)):
+        for _ in attempts(min(deadline_in(self._timeout_s), self._retry_deadline)):
             outcome = self._push.post(self._connection_id, data)
             if outcome is Outcome.OK:
                 self.opened_at = min(self.opened_at, time.monotonic())
