@@ -61,6 +61,34 @@ def test_catch_up_has_no_messages_of_other_users(attacked: AttackedBackend, user
         assert (synced["type"], synced["count"]) == ("synced", 0)
 
 
+def test_user_outside_a_chat_cannot_read_its_history(
+    attacked: AttackedBackend, users: Users
+) -> None:
+    with (
+        attacked.device(users.alice) as alice,
+        attacked.device(users.mallory) as mallory,
+    ):
+        alice.say(users.chat_id, "for bob alone")
+        for chat_id in (users.chat_id, f"{users.bob}#{users.alice}"):
+            error = mallory.ask({"action": "getmessages", "chatId": chat_id})
+            assert (error["type"], error["code"]) == ("error", "forbidden")
+        for chat_id in (f"{users.chat_id}#{users.mallory}", f"{users.alice}#{users.alice}"):
+            error = mallory.ask({"action": "getmessages", "chatId": chat_id})
+            assert (error["type"], error["code"]) == ("error", "invalid_request")
+
+
+def test_catch_up_on_an_open_connection_has_no_messages_of_other_users(
+    attacked: AttackedBackend, users: Users
+) -> None:
+    with (
+        attacked.device(users.alice) as alice,
+        attacked.device(users.mallory) as mallory,
+    ):
+        alice.say(users.chat_id, "for bob alone")
+        synced = mallory.ask({"action": "getmessages", "since": 0, "userId": users.bob})
+        assert (synced["type"], synced["count"]) == ("synced", 0)
+
+
 def test_catch_up_of_another_user_needs_a_token_of_that_user(
     token_backend: AttackedBackend, users: Users
 ) -> None:
