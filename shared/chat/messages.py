@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _MAX_TEXT_LENGTH = 4096
 _MAX_CONFLICTS = 8
 _MAX_STEP_MS = 1000
-_PAGE_SIZE = 100
+_PAGE_SIZE = 500
 
 STORE_TIMEOUT_S = 2.0
 """For how long storing a message is tried again, in seconds, the look at its file included.

@@ -197,7 +197,10 @@ def test_until_does_not_skip_a_message_that_is_stored_later(backend: Backend) ->
     ]
 
 
-def test_catch_up_reads_all_pages_of_the_index(backend: Backend, wire: Network) -> None:
+def test_catch_up_reads_all_pages_of_the_index(
+    backend: Backend, wire: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backend.send_message.modules["chat.messages"], "_PAGE_SIZE", 100)
     sender = backend.connect("user123")
     for number in range(230):
         backend.say(sender, CHAT, str(number), at=THEN + number)
