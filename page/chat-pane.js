@@ -4,13 +4,14 @@ import { chatIdFrom, partnerIn } from "./chats.js";
 import { cloneTemplate, createElement, createIcon, find, showAvatar, showText } from "./dom.js";
 import { Files, contentTypeOf } from "./files.js";
 import { formatError, formatMissed, formatProblem, formatState, formatThrown } from "./format.js";
+import { ChatHistory } from "./history.js";
 import { MessageList } from "./message-list.js";
 import { ChatClient, ChatError, MAX_TEXT_LENGTH, newId } from "./protocol.js";
 import { ChatStorage } from "./storage.js";
 
 /** @typedef {import("./message-view.js").Entry} Entry */
 /** @typedef {import("./protocol.js").OutboxItem} OutboxItem */
-/** @typedef {import("./storage.js").StoredMessage} StoredMessage */
+/** @typedef {import("./protocol.js").ReceivedMessage} ReceivedMessage */
 
 // How long the text of a live region stays, so that a screen reader can finish it.
 const ANNOUNCEMENT_MS = 10_000;
@@ -27,6 +28,12 @@ export class ChatPane {
   #onUnread;
   /** @type {Map<string, Entry>} by key */
   #entries = new Map();
+  /** @type {Map<string, number>} the timestamp of the newest stored message, by chat id */
+  #newest = new Map();
+  /** @type {Map<string, ChatHistory>} by chat id, of the chats that were shown */
+  #histories = new Map();
+  /** @type {ReceivedMessage[]} messages of the last frame, which are not shown yet */
+  #received = [];
   /** @type {Map<string, Set<string>>} the keys of unread messages, by chat id */
   #unread = new Map();
   /** @type {Map<string, {file: File, abort: AbortController}>} by key */
@@ -57,11 +64,11 @@ export class ChatPane {
     this.element = cloneTemplate("chat-pane", HTMLElement);
     this.#parts = partsOf(this.element);
     this.#storage = new ChatStorage(backend, me, () => {
-      this.#permanentAlert = "This browser has no more room: what you send now is lost when the page "
-        + "is loaded again.";
+      this.#permanentAlert = "This browser has no more room: what is not sent yet is lost when the "
+        + "page is loaded again.";
       this.#showAlert(this.#permanentAlert);
     });
-    for (const message of this.#storage.messages()) this.#store(this.#entryOfMessage(message));
+    for (const known of this.#storage.chats().keys()) this.#newest.set(known, 0);
     const outbox = this.#storage.outbox();
     for (const item of outbox) this.#store(this.#entryOfItem(item));
     this.#client = new ChatClient({
@@ -69,7 +76,6 @@ export class ChatPane {
       userId: me,
       token,
       since: this.#storage.until,
-      seen: [...this.#entries.keys()],
       outbox,
     });
     this.#files = new Files(this.#client);
@@ -78,6 +84,8 @@ export class ChatPane {
       previewUrl: (stored, options) => this.#files.previewUrl(stored, options),
       retry: (entry) => this.#retry(entry),
       remove: (entry) => this.#remove(entry),
+      loadOlder: () => this.#history.loadOlder(),
+      retryLoading: () => this.#history.retry(),
     });
     this.#parts.leave.addEventListener("click", onLeave);
     this.#listenToClient();
@@ -115,7 +123,9 @@ export class ChatPane {
 
   /** Mark the messages of the chat that is shown as read, if the pane is visible. */
   markRead() {
-    if (document.hidden || this.element.offsetParent === null) return;
+    if (document.hidden || !this.element.checkVisibility()) return;
+    const newest = this.#newest.get(this.#chatId);
+    if (newest) this.#storage.storeRead(this.#chatId, newest);
     if (!this.#unread.delete(this.#chatId)) return;
     this.#showChats();
     this.#onUnread();
@@ -132,34 +142,45 @@ export class ChatPane {
   // --- events of the client ----------------------------------------------------------------------
 
   #listenToClient() {
-    this.#client.addEventListener("state", () => this.#showState());
+    this.#client.addEventListener("state", () => {
+      this.#showState();
+      this.#followConnection();
+    });
     this.#client.addEventListener("error", ({ detail }) => this.#showAlert(formatError(detail)));
     this.#client.addEventListener("outbox", ({ detail }) => {
       this.#storage.storeItem(detail);
-      this.#put(this.#entryOfItem(detail));
+      this.#put([this.#entryOfItem(detail)]);
     });
     this.#client.addEventListener("ack", ({ detail }) => this.#onAck(detail));
-    this.#client.addEventListener("message", ({ detail }) => this.#onMessage(detail));
+    this.#client.addEventListener("message", ({ detail }) => {
+      // A frame may have hundreds of messages, which are shown together.
+      if (this.#received.push(detail) === 1) queueMicrotask(() => this.#showReceived());
+    });
     this.#client.addEventListener("synced", ({ detail }) => {
       this.#storage.until = detail.until;
       if (detail.complete !== false) this.#showMissed();
     });
   }
 
-  /** @param {import("./protocol.js").MessageFrame} frame */
-  #onMessage(frame) {
-    this.#storage.storeMessage(frame);
-    if (frame.fileKey && frame.fileUrl) this.#files.storeLink(frame.fileKey, frame.fileUrl);
-    const entry = this.#entryOfMessage(frame);
-    this.#put(entry);
-    if (entry.isMine) return;
-    if (this.#client.state.name === "catching-up") {
-      this.#missed.add(entry.key);
-    } else {
-      this.#announce(`${entry.senderId}: ${entry.text ?? entry.file?.name ?? ""}`);
+  #showReceived() {
+    const entries = this.#entriesOf(this.#received);
+    this.#received = [];
+    this.#put(entries);
+    // Several come together only where they were missed.
+    const isCatchUp = this.#client.state.name === "catching-up" || entries.length > 1;
+    const readUntil = this.#storage.chats();
+    for (const { key, chatId, senderId, isMine, timestamp, text, file } of entries) {
+      if (isMine) continue;
+      if (!isCatchUp) this.#announce(`${senderId}: ${text ?? file?.name ?? ""}`);
+      // The overlap of a catch-up contains messages that were read before a reload.
+      else if (timestamp > (readUntil.get(chatId) ?? 0)) this.#missed.add(key);
+      else continue;
+      const unread = this.#unread.get(chatId) ?? new Set();
+      this.#unread.set(chatId, unread.add(key));
     }
-    const unread = this.#unread.get(entry.chatId) ?? new Set();
-    this.#unread.set(entry.chatId, unread.add(entry.key));
+    for (const chatId of new Set(entries.map((entry) => entry.chatId))) {
+      this.#storage.storeRead(chatId, 0);
+    }
     this.#showChats();
     this.#onUnread();
     this.markRead();
@@ -168,41 +189,100 @@ export class ChatPane {
   /** @param {import("./protocol.js").Acknowledged} acknowledged */
   #onAck({ item, ack: { messageId, timestamp, delivered, duplicate } }) {
     const { chatId, text, fileKey, file, clientMessageId } = item;
-    /** @type {StoredMessage} */
-    const message = {
-      messageId, chatId, senderId: this.#me, timestamp, text, fileKey,
-      status: delivered > 0 ? "delivered" : "stored", duplicate,
-      fileName: file?.name, contentType: file?.type, size: file?.size,
-    };
-    this.#storage.storeMessage(message);
     this.#storage.removeItem(clientMessageId);
     this.#removeEntry(clientMessageId);
-    this.#put(this.#entryOfMessage(message));
+    this.#put([{
+      key: messageId, chatId, senderId: this.#me, isMine: true, timestamp, text, fileKey, file,
+      status: delivered ? "delivered" : "stored",
+      // Without `delivered`, another connection got the ack.
+      isDuplicate: duplicate || delivered === undefined,
+    }]);
+    this.#storage.storeRead(chatId, 0);
   }
 
   #showMissed() {
     if (this.#missed.size === 0) return;
-    const inThisChat = [...this.#missed].filter(
-      (key) => this.#entries.get(key)?.chatId === this.#chatId);
-    this.#list.showMissed(new Set(inThisChat));
+    const here = [...this.#missed].map((key) => this.#entries.get(key))
+      .filter((entry) => entry?.chatId === this.#chatId)
+      .sort((one, other) => (one?.timestamp ?? 0) - (other?.timestamp ?? 0));
+    this.#list.showMissed(here[0]?.key ?? "", here.length);
     this.#announce(formatMissed(this.#missed.size));
     this.#missed.clear();
+  }
+
+  // --- the history -------------------------------------------------------------------------------
+
+  /** The history of the chat that is shown. */
+  get #history() {
+    const chatId = this.#chatId;
+    let history = this.#histories.get(chatId);
+    if (!history) {
+      history = new ChatHistory(this.#client, chatId, {
+        onMessages: (messages, isFirst) => this.#onHistory(chatId, messages, isFirst),
+        onState: () => this.#showHistory(chatId),
+      });
+      this.#histories.set(chatId, history);
+    }
+    return history;
+  }
+
+  #followConnection() {
+    const { name } = this.#client.state;
+    // A catch-up brings what the partner wrote. What the user wrote elsewhere can wait for its end.
+    if (name === "connected" || (name === "catching-up" && this.#history.from === Infinity)) {
+      this.#history.loadNewest();
+    } else if (name !== "catching-up") {
+      for (const [chatId, history] of this.#histories) {
+        history.disconnected(this.#newest.get(chatId) ?? 0);
+      }
+    }
+  }
+
+  /**
+   * @param {string} chatId
+   * @param {ReceivedMessage[]} messages
+   * @param {boolean} isFirst
+   */
+  #onHistory(chatId, messages, isFirst) {
+    const entries = this.#entriesOf(messages);
+    if (isFirst) {
+      for (const entry of entries) this.#store(entry);
+      if (chatId === this.#chatId) this.#showEntries();
+    } else {
+      this.#put(entries);
+    }
+    if (messages.length > 0) this.#storage.storeRead(chatId, 0);
+    if (chatId === this.#chatId) this.markRead();
+  }
+
+  /** @param {string} chatId */
+  #showHistory(chatId) {
+    if (chatId !== this.#chatId) return;
+    const history = this.#history;
+    // What else is known of the chat is better than nothing.
+    if (history.state === "failed" && history.from === Infinity) this.#showEntries();
+    this.#list.showHistory(history);
   }
 
   // --- entries -----------------------------------------------------------------------------------
 
   /**
-   * @param {StoredMessage} message
-   * @returns {Entry}
+   * Return the entries of messages, and store the links to their files.
+   * @param {ReceivedMessage[]} messages
+   * @returns {Entry[]}
    */
-  #entryOfMessage(message) {
-    const { messageId, chatId, senderId, timestamp, text, fileKey, status, duplicate } = message;
-    const { fileName = "a file", contentType, size } = message;
-    return {
-      key: messageId, chatId, senderId, isMine: senderId === this.#me, timestamp, text, fileKey,
-      file: fileKey ? { name: fileName, type: contentType, size } : undefined, status,
-      isDuplicate: duplicate,
-    };
+  #entriesOf(messages) {
+    return messages.map(({ messageId, chatId, senderId, timestamp, text, fileKey, ...file }) => {
+      const { fileName = "a file", contentType, size, fileUrl } = file;
+      if (fileKey && fileUrl) this.#files.storeLink(fileKey, fileUrl);
+      // If it was sent from this page, it is known whether it was delivered.
+      const { status, isDuplicate } = this.#entries.get(messageId) ?? {};
+      return {
+        key: messageId, chatId, senderId, isMine: senderId === this.#me, timestamp, text, fileKey,
+        file: fileKey ? { name: fileName, type: contentType, size } : undefined,
+        status, isDuplicate,
+      };
+    });
   }
 
   /**
@@ -219,12 +299,29 @@ export class ChatPane {
   /** @param {Entry} entry */
   #store(entry) {
     this.#entries.set(entry.key, entry);
+    const newest = this.#newest.get(entry.chatId) ?? 0;
+    this.#newest.set(entry.chatId, isSent(entry) ? Math.max(newest, entry.timestamp) : newest);
   }
 
-  /** @param {Entry} entry */
-  #put(entry) {
-    this.#store(entry);
-    if (entry.chatId === this.#chatId) this.#list.put(entry);
+  /** @param {Entry[]} entries */
+  #put(entries) {
+    for (const entry of entries) this.#store(entry);
+    this.#list.put(entries.filter((entry) => this.#isShown(entry)));
+  }
+
+  /**
+   * Return whether an entry is in the loaded part of the chat that is shown. A catch-up contains
+   * what the partner wrote before that part, and not what the user wrote.
+   * @param {Entry} entry
+   */
+  #isShown({ chatId, status, timestamp }) {
+    if (chatId !== this.#chatId) return false;
+    const { from, state } = this.#history;
+    return status !== undefined || timestamp >= from || (state === "failed" && from === Infinity);
+  }
+
+  #showEntries() {
+    this.#list.setEntries([...this.#entries.values()].filter((entry) => this.#isShown(entry)));
   }
 
   /** @param {string} key */
@@ -272,9 +369,9 @@ export class ChatPane {
     const abort = new AbortController();
     this.#uploads.set(entry.key, { file, abort });
     /** @param {Partial<Entry>} changes */
-    const show = (changes) => this.#put({
+    const show = (changes) => this.#put([{
       ...entry, status: "uploading", error: undefined, progress: 0, ...changes,
-    });
+    }]);
     show({});
     try {
       const fileKey = await this.#client.upload(entry.chatId, file, {
@@ -317,14 +414,16 @@ export class ChatPane {
     this.element.setAttribute("aria-label", `${this.#me}, talking to ${title}`);
     this.#parts.list.setAttribute("aria-label", `Messages with ${title}`);
     this.#showAlert("");
-    this.#list.setEntries([...this.#entries.values()].filter((entry) => entry.chatId === chatId));
+    this.#list.showMissed("", 0);
+    this.#showEntries();
+    this.#list.showHistory(this.#history);
+    this.#history.loadNewest();
     this.#showChats();
     this.markRead();
   }
 
   #showChats() {
-    const chatIds = new Set([this.#chatId]);
-    for (const { chatId } of this.#entries.values()) chatIds.add(chatId);
+    const chatIds = new Set([this.#chatId, ...this.#newest.keys()]);
     for (const [chatId, draft] of this.#drafts) if (draft) chatIds.add(chatId);
     const chips = [...chatIds].sort().map((chatId) => this.#chipOf(chatId));
     chips.push(this.#newChatChip());
@@ -507,4 +606,12 @@ function partsOf(element) {
     text: find(element, "textarea", HTMLTextAreaElement),
     announcer: find(element, ".announcer", HTMLElement),
   };
+}
+
+/**
+ * Return whether the timestamp of an entry is that of the backend.
+ * @param {Entry} entry
+ */
+function isSent({ status }) {
+  return status === undefined || status === "stored" || status === "delivered";
 }

@@ -17,6 +17,7 @@ const ERROR_TITLES = {
   unavailable: "The backend is busy",
   gateway: "The backend could not take it",
   no_answer: "No answer",
+  disconnected: "Not connected",
   upload_failed: "Not uploaded",
   download_failed: "Not downloaded",
   bad_user_id: "No such user id",
@@ -91,7 +92,21 @@ export function formatStatus(entry, isOnline) {
     case "queued":
       if (!isOnline) return "Waits for a connection";
       return entry.error ? "Trying again" : "Sending";
-    default: return "Sent elsewhere";
+    default: return "Stored"; // it was sent from another device, or before a reload
+  }
+}
+
+/**
+ * Format whether there are older messages than those that are shown; "" if there is nothing to say.
+ * @param {import("./history.js").HistoryState} state
+ * @param {boolean} isOnline
+ */
+export function formatHistory(state, isOnline) {
+  switch (state) {
+    case "loading": return "Loading earlier messages";
+    case "whole": return "This is the start of the chat";
+    case "failed": return "";
+    default: return isOnline ? "" : "Earlier messages are shown once you are connected";
   }
 }
 

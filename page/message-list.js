@@ -1,50 +1,76 @@
 /** The list of the messages of one chat, in order. */
 
-import { find } from "./dom.js";
+import { find, showText } from "./dom.js";
+import { formatError, formatHistory } from "./format.js";
 import { MessageView } from "./message-view.js";
 
+/** @typedef {import("./history.js").ChatHistory} ChatHistory */
 /** @typedef {import("./message-view.js").Entry} Entry */
 /** @typedef {import("./message-view.js").MessageActions} MessageActions */
+/** @typedef {{entry: Entry, view: MessageView}} Row */
+
+/**
+ * @typedef {object} HistoryActions
+ * @property {() => void} loadOlder
+ * @property {() => void} retryLoading
+ */
 
 const AT_END_PIXELS = 60;
+const NEAR_START_PIXELS = 400;
 
-/** A list that stays scrolled to its end while the reader is there. */
+/**
+ * A list that stays scrolled to its end while the reader is there, and else where the reader is.
+ *
+ * It changes the document for many entries at once, and reads no position meanwhile: reading one
+ * makes the browser lay out the whole list.
+ */
 export class MessageList {
   #element;
   #list;
   #empty;
+  #history;
   #jump;
   #actions;
-  /** @type {{entry: Entry, view: MessageView}[]} in order */
+  /** @type {Row[]} in order */
   #rows = [];
-  /** @type {string | undefined} */
-  #firstMissedKey;
+  /** @type {Map<string, Row>} */
+  #rowsByKey = new Map();
+  #missed = { firstKey: "", count: 0 };
+  /** @type {import("./history.js").HistoryState} */
+  #historyState = "unknown";
   #isOnline = false;
+  #isAtEnd = true;
+  #lastTop = 0;
+  #isScrollPending = false;
 
   /**
    * @param {HTMLElement} element scrolls, and contains the list
    * @param {HTMLElement} jump scrolls to the end; it is shown when there is a new message
-   * @param {MessageActions} actions
+   * @param {MessageActions & HistoryActions} actions
    */
   constructor(element, jump, actions) {
     this.#element = element;
     this.#list = find(element, "ol", HTMLOListElement);
     this.#empty = find(element, ".empty", HTMLElement);
+    this.#history = {
+      label: find(element, ".history .label", HTMLElement),
+      error: find(element, ".history .error", HTMLElement),
+      retry: find(element, ".history button", HTMLButtonElement),
+    };
     this.#jump = jump;
     this.#actions = actions;
     jump.addEventListener("click", () => {
-      this.scrollToEnd();
+      this.#isAtEnd = true;
+      this.#scrollToEnd();
       element.focus();
     });
-    let wasAtEnd = true;
-    element.addEventListener("scroll", () => {
-      wasAtEnd = this.#isAtEnd;
-      if (wasAtEnd) jump.hidden = true;
-    }, { passive: true });
+    this.#history.retry.addEventListener("click", () => {
+      element.focus(); // the button is hidden now
+      actions.retryLoading();
+    });
+    element.addEventListener("scroll", () => this.#onScroll(), { passive: true });
     // The keyboard of a phone, or a composer that grows, makes the list less high.
-    new ResizeObserver(() => {
-      if (wasAtEnd) this.scrollToEnd();
-    }).observe(element);
+    new ResizeObserver(() => this.#scrollSoon()).observe(element);
   }
 
   /**
@@ -53,24 +79,35 @@ export class MessageList {
    */
   setEntries(entries) {
     this.#rows = [];
-    this.#firstMissedKey = undefined;
+    this.#rowsByKey.clear();
     this.#list.replaceChildren();
-    for (const entry of entries) this.#place(entry);
-    this.#showEmpty();
-    this.scrollToEnd();
+    this.#isAtEnd = true;
+    this.put(entries);
+    this.#jump.hidden = true;
   }
 
   /**
-   * Add an entry, or replace the one with the same key.
-   * @param {Entry} entry
+   * Add entries, or replace those with the same keys.
+   * @param {Entry[]} entries
    */
-  put(entry) {
-    const wasAtEnd = this.#isAtEnd;
-    const isNew = !this.#rows.some((row) => row.entry.key === entry.key);
-    this.#place(entry);
+  put(entries) {
+    const newest = this.#rows.findLast(({ entry }) => !isPending(entry))?.entry;
+    /** @type {Row[]} */
+    const moved = [];
+    /** @type {Row[]} */
+    const added = [];
+    for (const entry of entries) {
+      const row = this.#rowsByKey.get(entry.key);
+      if (!row) added.push(this.#addRow(entry));
+      else if (this.#update(row, entry)) moved.push(row);
+    }
+    if (added.some(({ entry }) => isPending(entry))) this.#isAtEnd = true; // the user sends it now
+    else if (!this.#isAtEnd && added.some(({ entry }) => newest && isBefore(newest, entry))) {
+      this.#jump.hidden = false;
+    }
+    for (const { view } of added) view.element.classList.toggle("appearing", added.length === 1);
+    this.#keepPosition(() => this.#place([...moved, ...added]));
     this.#showEmpty();
-    if (wasAtEnd || (isNew && entry.isMine)) this.scrollToEnd();
-    else if (isNew) this.#jump.hidden = false;
   }
 
   /**
@@ -78,24 +115,40 @@ export class MessageList {
    * @param {string} key
    */
   remove(key) {
-    const index = this.#rows.findIndex(({ entry }) => entry.key === key);
-    if (index < 0) return;
-    const [{ view }] = this.#rows.splice(index, 1);
-    if (view.element.contains(document.activeElement)) this.#element.focus();
-    view.element.remove();
+    const row = this.#rowsByKey.get(key);
+    if (!row) return;
+    this.#rowsByKey.delete(key);
+    const index = this.#rows.indexOf(row);
+    this.#rows.splice(index, 1);
+    if (row.view.element.contains(document.activeElement)) this.#element.focus();
+    row.view.element.remove();
     this.#showDivider(index);
     this.#showEmpty();
   }
 
   /**
    * Draw a line above the first of the messages that arrived while the user was away.
-   * @param {Set<string>} keys
+   * @param {string} firstKey its key; it may be added later
+   * @param {number} count 0 to remove the line
    */
-  showMissed(keys) {
-    this.#rows.find(({ entry }) => entry.key === this.#firstMissedKey)?.view.showMissed(0);
-    const first = this.#rows.find(({ entry }) => keys.has(entry.key));
-    this.#firstMissedKey = first?.entry.key;
-    first?.view.showMissed(keys.size);
+  showMissed(firstKey, count) {
+    this.#rowsByKey.get(this.#missed.firstKey)?.view.showMissed(0);
+    this.#missed = { firstKey, count };
+    this.#rowsByKey.get(firstKey)?.view.showMissed(count);
+  }
+
+  /**
+   * Show above the messages whether there are older ones.
+   * @param {ChatHistory} history
+   */
+  showHistory({ state, error }) {
+    this.#historyState = state;
+    this.#showEmpty();
+    this.#keepPosition(() => {
+      this.#showHistoryLabel();
+      showText(this.#history.error, error ? formatError(error) : "");
+      this.#history.retry.hidden = state !== "failed";
+    });
   }
 
   /**
@@ -107,48 +160,146 @@ export class MessageList {
     for (const { entry, view } of this.#rows) {
       if (isPending(entry)) view.update(entry, isOnline);
     }
+    this.#showHistoryLabel();
   }
 
-  /** Scroll to the newest message. */
-  scrollToEnd() {
+  // --- scrolling ---------------------------------------------------------------------------------
+
+  #onScroll() {
+    const { scrollTop, clientHeight, scrollHeight } = this.#element;
+    if (scrollHeight - scrollTop - clientHeight < AT_END_PIXELS) this.#isAtEnd = true;
+    // Otherwise the end has moved away, because a message was added.
+    else if (scrollTop < this.#lastTop) this.#isAtEnd = false;
+    this.#lastTop = scrollTop;
+    if (this.#isAtEnd) this.#jump.hidden = true;
+    this.#loadOlderNearStart();
+  }
+
+  /** Scroll when the browser lays out the list anyway. */
+  #scrollSoon() {
+    if (this.#isScrollPending) return;
+    this.#isScrollPending = true;
+    requestAnimationFrame(() => {
+      this.#isScrollPending = false;
+      if (this.#isAtEnd) this.#scrollToEnd();
+      this.#loadOlderNearStart();
+    });
+  }
+
+  #scrollToEnd() {
     this.#element.scrollTop = this.#element.scrollHeight;
+    this.#lastTop = this.#element.scrollTop;
     this.#jump.hidden = true;
   }
 
-  get #isAtEnd() {
-    const { scrollTop, clientHeight, scrollHeight } = this.#element;
-    return scrollHeight - scrollTop - clientHeight < AT_END_PIXELS;
+  #loadOlderNearStart() {
+    const { scrollTop, clientHeight } = this.#element;
+    const isVisible = clientHeight > 0;
+    if (isVisible && scrollTop < NEAR_START_PIXELS) this.#actions.loadOlder();
   }
 
   /**
-   * Insert or move an entry to its place: most are the newest.
+   * Change the list, and scroll so that the reader sees the same messages as before.
+   * @param {() => void} change
+   */
+  #keepPosition(change) {
+    const anchor = this.#isAtEnd ? undefined : this.#firstVisibleRow();
+    const top = anchor?.view.element.getBoundingClientRect().top ?? 0;
+    change();
+    if (anchor) {
+      this.#element.scrollTop += anchor.view.element.getBoundingClientRect().top - top;
+      this.#lastTop = this.#element.scrollTop;
+    }
+    this.#scrollSoon();
+  }
+
+  #firstVisibleRow() {
+    const { top } = this.#element.getBoundingClientRect();
+    let [first, end] = [0, this.#rows.length];
+    while (first < end) {
+      const middle = (first + end) >> 1;
+      const { bottom } = this.#rows[middle].view.element.getBoundingClientRect();
+      if (bottom > top) end = middle;
+      else first = middle + 1;
+    }
+    return this.#rows[first];
+  }
+
+  // --- rows --------------------------------------------------------------------------------------
+
+  /** @param {Entry} entry */
+  #addRow(entry) {
+    const row = { entry, view: new MessageView(entry, this.#actions) };
+    row.view.update(entry, this.#isOnline);
+    if (entry.key === this.#missed.firstKey) row.view.showMissed(this.#missed.count);
+    this.#rowsByKey.set(entry.key, row);
+    return row;
+  }
+
+  /**
+   * Update a row; return whether it must be placed again.
+   * @param {Row} row
    * @param {Entry} entry
    */
-  #place(entry) {
-    const oldIndex = this.#rows.findIndex((row) => row.entry.key === entry.key);
-    const row = oldIndex < 0
-      ? { entry, view: new MessageView(entry, this.#actions) } : this.#rows[oldIndex];
+  #update(row, entry) {
+    const isAtItsPlace = entry.timestamp === row.entry.timestamp
+      && isPending(entry) === isPending(row.entry);
     row.entry = entry;
     row.view.update(entry, this.#isOnline);
-    if (oldIndex >= 0) this.#rows.splice(oldIndex, 1);
-    let index = this.#rows.length;
-    while (index > 0 && isBefore(entry, this.#rows[index - 1].entry)) index -= 1;
-    this.#rows.splice(index, 0, row);
-    if (index === oldIndex) return; // an element that is moved loses the focus
-    const next = this.#rows[index + 1]?.view.element ?? null;
-    this.#list.insertBefore(row.view.element, next);
+    if (isAtItsPlace) return false;
+    const index = this.#rows.indexOf(row);
+    const [previous, next] = [this.#rows[index - 1], this.#rows[index + 1]];
+    if (!(previous && isBefore(entry, previous.entry)) && !(next && isBefore(next.entry, entry))) {
+      return false; // an element that is moved loses the focus
+    }
+    this.#rows.splice(index, 1);
     this.#showDivider(index);
-    this.#showDivider(index + 1);
-    if (oldIndex >= 0) this.#showDivider(oldIndex);
+    return true;
+  }
+
+  /**
+   * Insert rows at their places, those between the same neighbours at once. Most are the newest.
+   * @param {Row[]} rows
+   */
+  #place(rows) {
+    rows.sort((one, other) => order(one.entry, other.entry));
+    let index = this.#rows.length;
+    let end = rows.length;
+    while (end > 0) {
+      while (index > 0 && isBefore(rows[end - 1].entry, this.#rows[index - 1].entry)) index -= 1;
+      const previous = this.#rows[index - 1]?.entry;
+      let start = end - 1;
+      while (start > 0 && !(previous && isBefore(rows[start - 1].entry, previous))) start -= 1;
+      this.#insert(rows.slice(start, end), index);
+      end = start;
+    }
+  }
+
+  /**
+   * @param {Row[]} rows
+   * @param {number} index
+   */
+  #insert(rows, index) {
+    const fragment = document.createDocumentFragment();
+    for (const { view } of rows) fragment.append(view.element);
+    this.#list.insertBefore(fragment, this.#rows[index]?.view.element ?? null);
+    this.#rows = [...this.#rows.slice(0, index), ...rows, ...this.#rows.slice(index)];
+    for (let each = index; each <= index + rows.length; each += 1) this.#showDivider(each);
+  }
+
+  #showEmpty() {
+    const isEmpty = this.#rows.length === 0 && this.#historyState === "whole";
+    this.#empty.hidden = !isEmpty;
+    this.#history.label.hidden = isEmpty;
+  }
+
+  #showHistoryLabel() {
+    this.#history.label.textContent = formatHistory(this.#historyState, this.#isOnline);
   }
 
   /** @param {number} index */
   #showDivider(index) {
     this.#rows[index]?.view.showDivider(this.#rows[index - 1]?.entry);
-  }
-
-  #showEmpty() {
-    this.#empty.hidden = this.#rows.length > 0;
   }
 }
 
@@ -159,8 +310,15 @@ export class MessageList {
  * @param {Entry} other
  */
 function isBefore(one, other) {
-  if (isPending(one) !== isPending(other)) return isPending(other);
-  return one.timestamp < other.timestamp;
+  return order(one, other) < 0;
+}
+
+/**
+ * @param {Entry} one
+ * @param {Entry} other
+ */
+function order(one, other) {
+  return Number(isPending(one)) - Number(isPending(other)) || one.timestamp - other.timestamp;
 }
 
 /** @param {Entry} entry */

@@ -21,7 +21,7 @@ const PICTURE_TYPES = /^image\/(avif|gif|jpeg|png|webp)$/;
  * @property {boolean} isMine
  * @property {number} timestamp milliseconds since 1970; until it is stored, when it was written
  * @property {"uploading" | "queued" | "refused" | "stored" | "delivered"} [status] if it was sent
- *   from this browser
+ *   from this page
  * @property {boolean} [isDuplicate] whether the ack was of a resend of a message that was stored
  * @property {string} [text]
  * @property {string} [fileKey]

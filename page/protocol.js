@@ -10,19 +10,20 @@
  *
  * It follows the rules of docs/protocol.md for a client that never loses a message: it gives each
  * message a `clientMessageId` and resends it until it is acknowledged; it connects with the `until`
- * of the last `synced` as `since`; it deduplicates messages by their `messageId`. Its owner stores
- * what has to survive a reload, as `storage.js` does: it takes it from these events, and passes it
- * back as options.
+ * of the last `synced` as `since`; it asks now and then, on the open connection, what it missed; it
+ * deduplicates messages by their `messageId`. Its owner stores what has to survive a reload, as
+ * `storage.js` does: it takes it from these events, and passes it back as options.
  *
  * | event     | detail                                                                       |
  * | --------- | ---------------------------------------------------------------------------- |
  * | `state`   | {@link State}: what the connection is doing                                  |
- * | `message` | {@link MessageFrame}: from the partner, or your own from another device.     |
- * |           | Each `messageId` once                                                        |
+ * | `message` | {@link ReceivedMessage}: from the partner, or your own from another device.  |
+ * |           | Each `messageId` once. What you sent while this device was offline is in     |
+ * |           | the history only                                                             |
  * | `outbox`  | {@link OutboxItem}: it is new, refused, or will be resent. Store it *now*,   |
  * |           | before it is sent                                                            |
  * | `ack`     | {@link Acknowledged}: the message is stored, and no longer in the outbox     |
- * | `synced`  | {@link Synced}: the catch-up is over. Store `until`                          |
+ * | `synced`  | {@link Synced}: a catch-up is over. Store `until`                            |
  * | `error`   | {@link ChatError} that belongs to no message                                 |
  */
 
@@ -36,21 +37,35 @@
 
 /** @typedef {{action: "sendfile", chatId: string, fileKey: string}} DownloadRequest */
 
+/** @typedef {{action: "getmessages", since: number}} CatchUpRequest */
+
+/** @typedef {{action: "getmessages", chatId: string, before?: number,
+ *   limit?: number}} HistoryRequest */
+
 /**
- * A message, in a frame or stored.
- * @typedef {object} Message
+ * @typedef {object} ReceivedMessage
  * @property {string} messageId
  * @property {string} chatId
  * @property {string} senderId
+ * @property {string} recipientId
  * @property {number} timestamp milliseconds since 1970
  * @property {string} [text]
  * @property {string} [fileKey] of the file, if there is one, like the fields below
+ * @property {string} [fileUrl] a download link, which expires
  * @property {string} [fileName]
  * @property {string} [contentType]
  * @property {number} [size] in bytes
+ * @property {string} [clientMessageId] yours, if you sent it from another device a moment ago
  */
 
-/** @typedef {Message & {type: "message", recipientId: string, fileUrl?: string}} MessageFrame */
+/** @typedef {ReceivedMessage & {type: "message"}} MessageFrame sent a moment ago */
+
+/** @typedef {{type: "messages", messages: ReceivedMessage[]}} MessagesFrame missed, oldest first */
+
+/** @typedef {{received?: number, read?: number}} Receipts */
+
+/** @typedef {{type: "history", chatId: string, messages: ReceivedMessage[], more: boolean,
+ *   before?: number, receipts: Record<string, Receipts>}} HistoryFrame oldest first */
 
 /** @typedef {{type: "ack", action: "sendmessage", messageId: string, chatId: string,
  *   timestamp: number, delivered: number, clientMessageId: string, duplicate?: true}} AckFrame */
@@ -68,8 +83,11 @@
 /** @typedef {{type: "synced", since: number, until: number, count: number,
  *   complete: boolean}} SyncedFrame */
 
-/** @typedef {{type: "error", action: "sendmessage" | "sendfile", code: string, message: string,
- *   requestId: string, clientMessageId?: string, retryAfterMs?: number}} ErrorFrame */
+/** @typedef {UploadFrame | DownloadFrame | HistoryFrame | SyncedFrame} AnswerFrame */
+
+/** @typedef {{type: "error", action: "sendmessage" | "sendfile" | "getmessages", code: string,
+ *   message: string, requestId: string, clientMessageId?: string,
+ *   retryAfterMs?: number}} ErrorFrame */
 
 /**
  * API Gateway's own error.
@@ -78,7 +96,7 @@
  */
 
 /**
- * @typedef {MessageFrame | AckFrame | FileFrame | SyncedFrame | ErrorFrame
+ * @typedef {MessageFrame | MessagesFrame | AckFrame | AnswerFrame | ErrorFrame
  *   | GatewayErrorFrame} ServerFrame
  */
 
@@ -119,15 +137,20 @@
  *   item is `queued`, it is resent.
  */
 
-/** @typedef {{item: OutboxItem, ack: AckFrame}} Acknowledged */
+/**
+ * @typedef {{messageId: string, timestamp: number, delivered?: number,
+ *   duplicate?: true}} Ack without `delivered` if the message came back to this device instead
+ */
 
-/** @typedef {SyncedFrame & {newMessages: number}} Synced with the number of new messages */
+/** @typedef {{item: OutboxItem, ack: Ack}} Acknowledged */
+
+/** @typedef {SyncedFrame & {newMessages: number}} Synced with the number since the last one */
 
 /**
  * The payload of each event, as its `detail`.
  * @typedef {object} ChatEvents
  * @property {State} state
- * @property {MessageFrame} message
+ * @property {ReceivedMessage} message
  * @property {OutboxItem} outbox
  * @property {Acknowledged} ack
  * @property {Synced} synced
@@ -172,17 +195,18 @@ export const USER_ID = /^[A-Za-z0-9._@+=:|'~-]{1,128}$/;
 /** In code points. */
 export const MAX_TEXT_LENGTH = 4096;
 
+// A message that was being stored while this client connected may be missing from the catch-up of
+// the handshake. Five seconds later it is found.
+const FIRST_CATCH_UP_DELAY_MS = 5_000;
 // API Gateway closes a connection that is idle for 10 minutes. Whether its own pings count is not
 // documented.
-const KEEP_ALIVE_INTERVAL_MS = 4 * 60_000;
-// No route has this action, so no function runs: API Gateway itself answers "Forbidden".
-const KEEP_ALIVE = JSON.stringify({ action: "ping" });
+const CATCH_UP_INTERVAL_MS = 4 * 60_000;
 const RESPONSE_TIMEOUT_MS = 12_000;
 // In a network that drops packets, a handshake has no result at all.
 const CONNECT_TIMEOUT_MS = 60_000;
-// Since the last message; and, because new messages may arrive meanwhile, in total.
-const CATCH_UP_IDLE_TIMEOUT_MS = 60_000;
-const CATCH_UP_TIMEOUT_MS = 5 * 60_000;
+// The lanes of requests; that of a page of a chat is the chat id.
+const FILES = "files";
+const CATCH_UP = "catch-up";
 const MIN_BACKOFF_MS = 1_000;
 const MAX_BACKOFF_MS = 30_000;
 // After a connection that lasted this long, the backoff starts again at its minimum.
@@ -225,6 +249,20 @@ export function chatIdOf(one, other) {
 }
 
 /**
+ * Return a chat id with its users in the order in which the backend writes it.
+ * @param {string} chatId
+ */
+function sorted(chatId) {
+  const [one, other] = chatId.split("#");
+  return chatIdOf(one, other);
+}
+
+/** Return the error of a request whose connection is closed. */
+function disconnected() {
+  return new ChatError("disconnected", "There is no connection.");
+}
+
+/**
  * Return the claims of a token without verifying it, which the backend does.
  * @param {string} token
  * @returns {Record<string, unknown> | null} null if it is not a JSON Web Token
@@ -253,8 +291,8 @@ export class ChatClient extends ChatEventTarget {
   #outbox = new Map();
   /** @type {Map<string, InFlight>} by chat id */
   #inFlight = new Map();
-  /** @type {FileRequest[]} of which the first is sent: one at a time, as answers carry no id */
-  #fileRequests = [];
+  /** @type {Request[]} of which the first of each lane is sent */
+  #requests = [];
   #WebSocket;
   /** @type {WebSocket | null} */
   #socket = null;
@@ -267,8 +305,8 @@ export class ChatClient extends ChatEventTarget {
   #lastCreatedAt = 0;
   #connectTimer = 0;
   #reconnectTimer = 0;
-  #keepAliveTimer = 0;
   #catchUpTimer = 0;
+  #hasAskedToCatchUp = false; // on this connection
 
   /** @type {State} */
   state = { name: "offline" };
@@ -309,7 +347,7 @@ export class ChatClient extends ChatEventTarget {
   checkConnection() {
     if (!this.#isWanted) return;
     if (this.state.name === "waiting") this.#open();
-    else if (this.#isOpen) this.#sendKeepAlive();
+    else if (this.#isOpen) this.#catchUp();
   }
 
   /**
@@ -372,16 +410,15 @@ export class ChatClient extends ChatEventTarget {
       action: "sendfile", chatId, fileName: file.name, size: file.size,
       contentType: contentType || "application/octet-stream",
     };
-    const [one, other] = chatId.split("#");
-    const sortedChatId = chatIdOf(one, other);
-    /** @param {FileFrame} frame */
+    const sortedChatId = sorted(chatId);
+    /** @param {AnswerFrame} frame */
     const answerIn = (frame) => frame.type === "upload" && frame.chatId === sortedChatId
       && frame.fileKey.endsWith(`/${file.name}`) && frame;
     let link = null;
     let refusals = 0;
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
       if (attempt > 0) await sleep(backoffMs(attempt - 1), signal);
-      link ??= await this.#requestFile(request, answerIn, signal);
+      link ??= await this.#request(FILES, request, answerIn, signal);
       const status = await putFile(link, file, onProgress, signal);
       // 412: there is a file at this key. It is this one: the answer to an earlier PUT was lost.
       if ((status >= 200 && status < 300) || status === 412) return link.fileKey;
@@ -404,9 +441,33 @@ export class ChatClient extends ChatEventTarget {
    * @throws {ChatError}
    */
   downloadLink(chatId, fileKey, signal) {
-    /** @param {FileFrame} frame */
+    /** @param {AnswerFrame} frame */
     const answerIn = (frame) => frame.type === "download" && frame.fileKey === fileKey && frame;
-    return this.#requestFile({ action: "sendfile", chatId, fileKey }, answerIn, signal);
+    return this.#request(FILES, { action: "sendfile", chatId, fileKey }, answerIn, signal);
+  }
+
+  /**
+   * Return a page of a chat: what is stored of it, of both users, with new links to files.
+   *
+   * Pages of one chat are requested one after the other. A page that the connection is closed
+   * before is refused as `disconnected`.
+   * @param {string} chatId
+   * @param {object} [options]
+   * @param {number} [options.before] the `before` of the page of newer messages, if there is one
+   * @param {number} [options.limit] of messages, 1 to 100; 50 by default
+   * @returns {Promise<HistoryFrame>}
+   * @throws {ChatError}
+   */
+  async history(chatId, { before, limit } = {}) {
+    if (!this.#isOpen) throw disconnected();
+    const sortedChatId = sorted(chatId);
+    // What answers an earlier request for newer messages is not the answer to this one.
+    /** @param {AnswerFrame} frame */
+    const answerIn = (frame) => frame.type === "history" && frame.chatId === sortedChatId
+      && frame.messages.every(({ timestamp }) => timestamp < (before ?? Infinity)) && frame;
+    /** @type {HistoryRequest} */
+    const request = { action: "getmessages", chatId, before, limit };
+    return this.#request(sortedChatId, request, answerIn);
   }
 
   // --- the connection ----------------------------------------------------------------------------
@@ -493,11 +554,11 @@ export class ChatClient extends ChatEventTarget {
     clearTimeout(this.#connectTimer);
     this.#openedAt = Date.now();
     this.#newMessages = 0;
+    this.#hasAskedToCatchUp = false;
+    this.#catchUpIn(FIRST_CATCH_UP_DELAY_MS);
     this.#setState({ name: "catching-up" });
-    this.#restartKeepAlive();
-    this.#restartCatchUpTimeout();
     this.#sendNext();
-    this.#sendFileRequest();
+    for (const request of this.#requests) this.#sendRequest(request);
   }
 
   /**
@@ -524,30 +585,40 @@ export class ChatClient extends ChatEventTarget {
     socket?.close();
     for (const { timer } of this.#inFlight.values()) clearTimeout(timer);
     this.#inFlight.clear();
-    clearTimeout(this.#fileRequests[0]?.timer);
     clearTimeout(this.#connectTimer);
     clearTimeout(this.#reconnectTimer);
-    clearTimeout(this.#keepAliveTimer);
     clearTimeout(this.#catchUpTimer);
+    for (const request of this.#requests) {
+      clearTimeout(request.timer);
+      request.isAwaited = false;
+      if (request.lane !== FILES) request.reject(disconnected());
+    }
+    this.#requests = this.#requests.filter(({ lane }) => lane === FILES);
   }
 
-  #restartKeepAlive() {
-    clearTimeout(this.#keepAliveTimer);
-    this.#keepAliveTimer = setTimeout(() => this.#sendKeepAlive(), KEEP_ALIVE_INTERVAL_MS);
-  }
-
-  #sendKeepAlive() {
-    this.#socket?.send(KEEP_ALIVE);
-    clearTimeout(this.#keepAliveTimer);
-    // Any frame restarts the timer.
-    this.#keepAliveTimer = setTimeout(() => this.#reconnectLater(), RESPONSE_TIMEOUT_MS);
-  }
-
-  #restartCatchUpTimeout() {
+  /** @param {number} delayMs */
+  #catchUpIn(delayMs) {
     clearTimeout(this.#catchUpTimer);
-    const remainingMs = this.#openedAt + CATCH_UP_TIMEOUT_MS - Date.now();
-    const timeoutMs = Math.min(CATCH_UP_IDLE_TIMEOUT_MS, remainingMs);
-    this.#catchUpTimer = setTimeout(() => this.#reconnectLater(), timeoutMs);
+    this.#catchUpTimer = setTimeout(() => this.#catchUp(), delayMs);
+  }
+
+  /**
+   * Ask for what was missed, on the open connection. It also keeps the connection alive, and finds
+   * out whether it is dead.
+   */
+  async #catchUp() {
+    this.#hasAskedToCatchUp = true;
+    this.#catchUpIn(CATCH_UP_INTERVAL_MS);
+    if (this.#requests.some(({ lane }) => lane === CATCH_UP)) return;
+    /** @param {AnswerFrame} frame */
+    const answerIn = (frame) => frame.type === "synced" && frame;
+    try {
+      await this.#request(CATCH_UP, { action: "getmessages", since: this.#since }, answerIn);
+    } catch (error) {
+      if (!(error instanceof ChatError) || error.code === "disconnected") return;
+      this.#emit("error", error);
+      this.#reconnectLater();
+    }
   }
 
   /** @param {State} state */
@@ -569,57 +640,93 @@ export class ChatClient extends ChatEventTarget {
 
   /** @param {unknown} data */
   #onFrame(data) {
-    this.#restartKeepAlive();
+    if (this.#hasAskedToCatchUp) this.#catchUpIn(CATCH_UP_INTERVAL_MS);
     const frame = parseFrame(data);
     switch (frame?.type) {
       case "message": return this.#onMessage(frame);
+      case "messages": return this.#onMessages(frame);
       case "ack": return this.#onAck(frame);
       case "synced": return this.#onSynced(frame);
       case "upload":
-      case "download": return this.#onFileAnswer(frame);
+      case "download": return hasFileLink(frame) ? this.#onAnswer(frame) : undefined;
+      case "history": return this.#onHistory(frame);
       case "error": return this.#onError(frame);
       case undefined: return this.#onGatewayError(frame?.message);
       default: return undefined; // a newer backend's
     }
   }
 
-  /** @param {Unchecked<MessageFrame>} frame */
-  #onMessage(frame) {
-    if (!isMessageFrame(frame)) return;
-    if (this.state.name === "catching-up") this.#restartCatchUpTimeout();
-    if (this.#seen.has(frame.messageId)) return;
-    this.#seen.add(frame.messageId);
+  /** @param {Partial<Record<keyof ReceivedMessage, unknown>>} message */
+  #onMessage(message) {
+    if (!isReceivedMessage(message) || this.#seen.has(message.messageId)) return;
+    const item = this.#outbox.get(message.clientMessageId ?? "");
+    if (item) {
+      // It was stored, and comes back to this device: another connection sent it.
+      this.#onStored(item, message);
+      return;
+    }
+    this.#seen.add(message.messageId);
     this.#newMessages += 1;
-    if (!isWebLink(frame.fileUrl)) delete frame.fileUrl;
-    this.#emit("message", frame);
+    removeUnsafeLink(message);
+    this.#emit("message", message);
+  }
+
+  /** @param {Unchecked<MessagesFrame>} frame */
+  #onMessages({ messages }) {
+    if (!Array.isArray(messages)) return;
+    const number = this.#connectionNumber;
+    // Another frame of this catch-up may follow.
+    if (!this.#hasAskedToCatchUp) this.#catchUpIn(FIRST_CATCH_UP_DELAY_MS);
+    const request = this.#requests.find(({ lane }) => lane === CATCH_UP);
+    if (request?.isAwaited) this.#awaitAnswer(request);
+    for (const message of messages) {
+      if (number !== this.#connectionNumber) return; // the owner's listener has disconnected
+      if (isObject(message)) this.#onMessage(message);
+    }
+  }
+
+  /** @param {Unchecked<HistoryFrame>} frame */
+  #onHistory(frame) {
+    if (!isHistoryFrame(frame)) return;
+    frame.messages = frame.messages.filter((each) => isObject(each) && isReceivedMessage(each));
+    frame.messages.forEach(removeUnsafeLink);
+    this.#onAnswer(frame);
   }
 
   /** @param {Unchecked<SyncedFrame>} frame */
   #onSynced(frame) {
     if (!isSyncedFrame(frame)) return;
-    clearTimeout(this.#catchUpTimer);
-    const isAhead = frame.until > this.#since;
-    this.#since = frame.until;
+    const progress = frame.until - this.#since;
+    this.#since = Math.max(this.#since, frame.until);
     const number = this.#connectionNumber;
-    this.#emit("synced", { ...frame, newMessages: this.#newMessages });
+    this.#onAnswer(frame);
+    this.#emit("synced", { ...frame, until: this.#since, newMessages: this.#newMessages });
     if (number !== this.#connectionNumber) return; // the owner's listener has disconnected
+    this.#newMessages = 0;
     if (frame.complete !== false) {
       if (this.state.name === "catching-up") this.#setState({ name: "connected" });
-    } else if (isAhead) {
-      this.#open(); // without a backoff: more messages are waiting
-    } else {
+    } else if (progress > 0) {
+      this.#catchUp(); // without a backoff: more messages are waiting
+    } else if (progress === 0) {
       this.#reconnectLater();
-    }
+    } // otherwise another catch-up has come further
   }
 
   /** @param {Unchecked<AckFrame>} frame */
   #onAck(frame) {
     if (!isAckFrame(frame)) return;
     const item = this.#outbox.get(frame.clientMessageId);
-    if (!item) return;
+    if (item) this.#onStored(item, frame);
+  }
+
+  /**
+   * @param {OutboxItem} item
+   * @param {Ack} ack
+   */
+  #onStored(item, ack) {
     // The message may be pushed to another connection of the user, such as this client's next one.
-    this.#seen.add(frame.messageId);
-    this.#emit("ack", { item, ack: frame });
+    this.#seen.add(ack.messageId);
+    this.#emit("ack", { item, ack });
     this.#removeItem(item);
   }
 
@@ -630,8 +737,8 @@ export class ChatClient extends ChatEventTarget {
       this.#reconnectLater(); // the backend does not know the connection any more
       return;
     }
-    if (frame.action === "sendfile") {
-      this.#fileRequestFailed(error, frame.clientMessageId);
+    if (frame.action === "sendfile" || frame.action === "getmessages") {
+      this.#onRequestError(error, frame.action, frame.clientMessageId);
       return;
     }
     // If it names a message that is not in the outbox, it is late, and concerns no other message.
@@ -659,15 +766,14 @@ export class ChatClient extends ChatEventTarget {
    * @param {unknown} message
    */
   #onGatewayError(message) {
-    // "Forbidden" is the answer to a keep-alive.
-    if (typeof message !== "string" || message === "Forbidden") return;
+    if (typeof message !== "string") return;
     for (const { item } of [...this.#inFlight.values()]) {
       item.error = { code: "gateway", message };
       this.#emit("outbox", item);
       this.#resendLater(item);
     }
-    if (this.#fileRequests[0]?.isAwaited) {
-      this.#fileRequestFailed(new ChatError("gateway", message));
+    for (const request of this.#requests.filter(({ isAwaited }) => isAwaited)) {
+      this.#retryRequest(request, new ChatError("gateway", message));
     }
   }
 
@@ -737,13 +843,16 @@ export class ChatClient extends ChatEventTarget {
     this.#inFlight.delete(item.chatId);
   }
 
-  // --- requests for upload and download links ----------------------------------------------------
+  // --- requests that one frame answers -----------------------------------------------------------
 
   /**
-   * @typedef {object} FileRequest
+   * @typedef {object} Request
+   * @property {string} lane what it is about. Of each lane one request at a time is sent, because
+   *   answers carry no id
+   * @property {"sendfile" | "getmessages"} action
    * @property {string} frame to send
    * @property {string} id its `clientMessageId`, which an error repeats
-   * @property {(frame: FileFrame) => boolean} resolve returns whether the frame is its answer
+   * @property {(frame: AnswerFrame) => boolean} resolve returns whether the frame is its answer
    * @property {(error: Error) => void} reject
    * @property {number} failures
    * @property {boolean} isAwaited whether it is sent, and an answer is expected
@@ -751,21 +860,23 @@ export class ChatClient extends ChatEventTarget {
    */
 
   /**
-   * @template {FileFrame} Answer
-   * @param {UploadRequest | DownloadRequest} request
-   * @param {(frame: FileFrame) => Answer | false} answerIn returns the frame if it is the answer
+   * @template {AnswerFrame} Answer
+   * @param {string} lane
+   * @param {UploadRequest | DownloadRequest | HistoryRequest | CatchUpRequest} request
+   * @param {(frame: AnswerFrame) => Answer | false} answerIn returns the frame if it is the answer
    * @param {AbortSignal} [signal]
    * @returns {Promise<Answer>}
    */
-  #requestFile(request, answerIn, signal) {
+  #request(lane, request, answerIn, signal) {
     return new Promise((resolve, reject) => {
       signal?.throwIfAborted();
       const id = newId();
       const frame = { ...request, clientMessageId: id };
       requireFrameSize(frame);
-      /** @type {FileRequest} */
-      const fileRequest = {
-        frame: JSON.stringify(frame), id, reject, failures: 0, isAwaited: false, timer: 0,
+      /** @type {Request} */
+      const pending = {
+        lane, action: request.action, frame: JSON.stringify(frame), id, reject, failures: 0,
+        isAwaited: false, timer: 0,
         resolve: (received) => {
           const answer = answerIn(received);
           if (answer) resolve(answer);
@@ -774,70 +885,85 @@ export class ChatClient extends ChatEventTarget {
       };
       signal?.addEventListener("abort", () => {
         reject(signal.reason);
-        this.#removeFileRequest(fileRequest);
+        this.#removeRequest(pending);
       });
-      this.#fileRequests.push(fileRequest);
-      if (this.#fileRequests.length === 1) this.#sendFileRequest();
+      this.#requests.push(pending);
+      this.#sendRequest(pending);
     });
   }
 
-  #sendFileRequest() {
-    const [request] = this.#fileRequests;
-    if (!request || !this.#isOpen) return;
-    clearTimeout(request.timer);
+  /** @param {Request} request is sent unless another of its lane comes before it */
+  #sendRequest(request) {
+    if (!this.#isOpen || request.isAwaited || !this.#isFirst(request)) return;
     this.#socket?.send(request.frame);
     request.isAwaited = true;
+    this.#awaitAnswer(request);
+  }
+
+  /** @param {Request} request */
+  #isFirst(request) {
+    return request === this.#requests.find(({ lane }) => lane === request.lane);
+  }
+
+  /** @param {Request} request */
+  #awaitAnswer(request) {
+    clearTimeout(request.timer);
     request.timer = setTimeout(() => {
-      this.#retryFileRequest(request, new ChatError("no_answer", "The backend does not answer."));
+      if (request.lane === FILES) {
+        this.#retryRequest(request, new ChatError("no_answer", "The backend does not answer."));
+      } else {
+        this.#reconnectLater(); // a late answer would look like that of the next request
+      }
     }, RESPONSE_TIMEOUT_MS);
   }
 
   /**
-   * @param {FileRequest} request
+   * @param {Request} request
    * @param {ChatError} error
    */
-  #retryFileRequest(request, error) {
+  #retryRequest(request, error) {
     clearTimeout(request.timer);
     request.isAwaited = false;
     request.failures += 1;
     if (request.failures === MAX_ATTEMPTS) {
       request.reject(error);
-      this.#removeFileRequest(request);
+      this.#removeRequest(request);
       return;
     }
     const delayMs = Math.max(error.retryAfterMs ?? 0, backoffMs(request.failures - 1));
-    request.timer = setTimeout(() => this.#sendFileRequest(), delayMs);
+    request.timer = setTimeout(() => this.#sendRequest(request), delayMs);
   }
 
-  /** @param {Unchecked<FileFrame>} frame */
-  #onFileAnswer(frame) {
-    const [request] = this.#fileRequests;
-    if (!request || !hasFileLink(frame)) return;
-    if (request.resolve(frame)) this.#removeFileRequest(request);
+  /** @param {AnswerFrame} frame */
+  #onAnswer(frame) {
+    const request = this.#requests.find((each) => this.#isFirst(each) && each.resolve(frame));
+    if (request) this.#removeRequest(request);
   }
 
   /**
    * @param {ChatError} error
-   * @param {unknown} [id] of the request, if the error names it
+   * @param {"sendfile" | "getmessages"} action
+   * @param {unknown} id of the request, if the error names it
    */
-  #fileRequestFailed(error, id) {
-    const [request] = this.#fileRequests;
-    if (!request || (id && id !== request.id)) return;
+  #onRequestError(error, action, id) {
+    const request = this.#requests.find(
+      (each) => each.isAwaited && each.action === action && (!id || each.id === id));
+    if (!request) return;
     if (isTransient(error)) {
-      this.#retryFileRequest(request, error);
+      this.#retryRequest(request, error);
     } else {
       request.reject(error);
-      this.#removeFileRequest(request);
+      this.#removeRequest(request);
     }
   }
 
-  /** @param {FileRequest} request */
-  #removeFileRequest(request) {
-    const index = this.#fileRequests.indexOf(request);
-    if (index < 0) return;
+  /** @param {Request} request */
+  #removeRequest(request) {
+    const wasFirst = this.#isFirst(request);
     clearTimeout(request.timer);
-    this.#fileRequests.splice(index, 1);
-    if (index === 0) this.#sendFileRequest();
+    this.#requests = this.#requests.filter((each) => each !== request);
+    const next = this.#requests.find(({ lane }) => lane === request.lane);
+    if (wasFirst && next) this.#sendRequest(next);
   }
 }
 
@@ -909,11 +1035,11 @@ function parseFrame(data) {
 }
 
 /**
- * Return whether an object, parsed from a frame or from storage, is a message that can be shown.
- * @param {Partial<Record<keyof Message, unknown>>} value
- * @returns {value is Message}
+ * Return whether an object that was parsed from a frame is a message that can be shown.
+ * @param {Partial<Record<keyof ReceivedMessage, unknown>>} value
+ * @returns {value is ReceivedMessage}
  */
-export function isMessage(value) {
+function isReceivedMessage(value) {
   const { messageId, chatId, senderId, timestamp, text, fileKey, fileName, contentType } = value;
   return (
     typeof messageId === "string" && typeof chatId === "string" && typeof senderId === "string" &&
@@ -925,11 +1051,26 @@ export function isMessage(value) {
 }
 
 /**
- * @param {Unchecked<MessageFrame>} frame
- * @returns {frame is MessageFrame}
+ * Return whether a frame is a page of a chat, whose messages may be malformed.
+ * @param {Unchecked<HistoryFrame>} frame
+ * @returns {frame is HistoryFrame}
  */
-function isMessageFrame(frame) {
-  return isMessage(frame);
+function isHistoryFrame(frame) {
+  const { chatId, messages, more, before } = frame;
+  return typeof chatId === "string" && Array.isArray(messages) && (!more || isTimestamp(before));
+}
+
+/** @param {ReceivedMessage} message */
+function removeUnsafeLink(message) {
+  if (!isWebLink(message.fileUrl)) delete message.fileUrl;
+}
+
+/**
+ * @param {unknown} value
+ * @returns {value is object}
+ */
+function isObject(value) {
+  return typeof value === "object" && value !== null;
 }
 
 /**

@@ -1,30 +1,22 @@
 /**
- * Store in this browser's localStorage what a reload must not lose: messages, outbox, `until`.
+ * Store in this browser's localStorage what a reload must not lose: the outbox, `until`, and the
+ * user's chats with how far each is read. The backend has the messages.
  *
- * Each message has its own key, so that two tabs of one user do not overwrite each other. Links are
- * not stored, because they are secrets and expire; tokens are never stored. Values under these keys
- * that have another form, of another version for example, are ignored.
+ * Each item and each chat has a separate key, so that two tabs of one user do not overwrite each
+ * other. Tokens are never stored. Values under these keys that have another form are ignored.
  */
 
-import { ChatError, isMessage, isTimestamp } from "./protocol.js";
+import { ChatError, isTimestamp } from "./protocol.js";
 
 /** @typedef {import("./protocol.js").OutboxItem} OutboxItem */
 
-/**
- * A message, and how the backend acknowledged it.
- * @typedef {import("./protocol.js").Message
- *   & {status?: "stored" | "delivered", duplicate?: boolean}} StoredMessage
- */
-
 const ROOT = "serverless-chat/";
-const MAX_MESSAGES = 1000;
 
 /** The stored data of one user of one backend. */
 export class ChatStorage {
   #storage;
   #prefix;
   #onFull;
-  #hasLostMessage = false;
 
   /**
    * @param {string} backend the URL of the stage
@@ -40,37 +32,40 @@ export class ChatStorage {
 
   /** The last `until`; 0 if there is none. */
   get until() {
-    const until = Number(this.#storage.getItem(`${this.#prefix}until`));
-    return Number.isSafeInteger(until) && until >= 0 ? until : 0;
+    return timestampIn(this.#get("until"));
   }
 
-  /** After a message could not be stored, `until` stays, so that a reload catches up on it. */
   set until(until) {
-    if (!this.#hasLostMessage) this.#write("until", String(until));
-  }
-
-  /** Return the newest messages, oldest first, and delete older ones. */
-  messages() {
-    const messages = this.#readAll("message/", isStoredMessage)
-      .sort((one, other) => one.timestamp - other.timestamp);
-    for (const { messageId } of messages.slice(0, -MAX_MESSAGES)) {
-      this.#remove("message", messageId);
-    }
-    return messages.slice(-MAX_MESSAGES);
+    this.#write("until", String(until));
   }
 
   /**
-   * Store a message; replace one with the same id.
-   * @param {StoredMessage & {fileUrl?: string}} message
+   * Return the timestamp up to which each known chat is read, by chat id; 0 if nothing is.
+   * @returns {Map<string, number>}
    */
-  storeMessage({ fileUrl: _secret, ...message }) {
-    const name = `message/${encodeURIComponent(message.messageId)}`;
-    if (!this.#write(name, JSON.stringify(message))) this.#hasLostMessage = true;
+  chats() {
+    const prefix = `${this.#prefix}chat/`;
+    return new Map(keysUnder(this.#storage, prefix).map((key) => {
+      const chatId = decodeURIComponent(key.slice(prefix.length));
+      return [chatId, this.#readUntil(chatId)];
+    }));
+  }
+
+  /**
+   * Store that a chat is read up to a timestamp; 0 if nothing of it is read.
+   * @param {string} chatId
+   * @param {number} timestamp
+   */
+  storeRead(chatId, timestamp) {
+    const name = nameOf("chat", chatId);
+    if (timestamp > this.#readUntil(chatId) || this.#get(name) === null) {
+      this.#write(name, String(timestamp));
+    }
   }
 
   /** Return the outbox, oldest first. */
   outbox() {
-    return this.#readAll("outbox/", isOutboxItem)
+    return this.#readItems()
       .sort((one, other) => one.createdAt - other.createdAt);
   }
 
@@ -79,7 +74,7 @@ export class ChatStorage {
    * @param {OutboxItem} item
    */
   storeItem(item) {
-    this.#write(`outbox/${item.clientMessageId}`, JSON.stringify(item));
+    this.#write(nameOf("outbox", item.clientMessageId), JSON.stringify(item));
   }
 
   /**
@@ -87,22 +82,16 @@ export class ChatStorage {
    * @param {string} clientMessageId
    */
   removeItem(clientMessageId) {
-    this.#remove("outbox", clientMessageId);
+    this.#storage.removeItem(this.#prefix + nameOf("outbox", clientMessageId));
   }
 
-  /**
-   * Return all values of a kind that are valid, and delete those that are not JSON.
-   * @template T
-   * @param {string} kind
-   * @param {(value: Unchecked<T>) => value is Unchecked<T> & T} isValid
-   * @returns {T[]}
-   */
-  #readAll(kind, isValid) {
+  /** Return all valid items of the outbox, and delete those that are not JSON. */
+  #readItems() {
     const found = [];
-    for (const key of keysUnder(this.#storage, this.#prefix + kind)) {
+    for (const key of keysUnder(this.#storage, `${this.#prefix}outbox/`)) {
       try {
         const value = JSON.parse(this.#storage.getItem(key) ?? "");
-        if (isObject(value) && isValid(value)) found.push(value);
+        if (isObject(value) && isOutboxItem(value)) found.push(value);
       } catch {
         this.#storage.removeItem(key);
       }
@@ -110,46 +99,26 @@ export class ChatStorage {
     return found;
   }
 
+  /** @param {string} chatId */
+  #readUntil(chatId) {
+    return timestampIn(this.#get(nameOf("chat", chatId)));
+  }
+
+  /** @param {string} name */
+  #get(name) {
+    return this.#storage.getItem(this.#prefix + name);
+  }
+
   /**
-   * Write a value, and return whether there was room for it.
    * @param {string} name
    * @param {string} value
    */
   #write(name, value) {
-    if (this.#set(name, value)) return true;
-    this.#makeRoom();
-    if (this.#set(name, value)) return true;
-    this.#onFull();
-    return false;
-  }
-
-  /**
-   * @param {string} name
-   * @param {string} value
-   */
-  #set(name, value) {
     try {
       this.#storage.setItem(this.#prefix + name, value);
-      return true;
     } catch {
-      return false;
+      this.#onFull();
     }
-  }
-
-  /** Delete the older half of the messages. */
-  #makeRoom() {
-    const messages = this.messages();
-    for (const { messageId } of messages.slice(0, Math.ceil(messages.length / 2))) {
-      this.#remove("message", messageId);
-    }
-  }
-
-  /**
-   * @param {string} kind
-   * @param {string} id
-   */
-  #remove(kind, id) {
-    this.#storage.removeItem(`${this.#prefix}${kind}/${encodeURIComponent(id)}`);
   }
 }
 
@@ -175,18 +144,24 @@ function localStorageOrThrow() {
 }
 
 /**
+ * @param {string} kind
+ * @param {string} id
+ */
+function nameOf(kind, id) {
+  return `${kind}/${encodeURIComponent(id)}`;
+}
+
+/** @param {string | null} value 0 is returned for one that is no timestamp */
+function timestampIn(value) {
+  const timestamp = Number(value);
+  return isTimestamp(timestamp) ? timestamp : 0;
+}
+
+/**
  * A value as it was parsed: its fields may be missing, or of any type.
  * @template T
  * @typedef {Partial<Record<keyof T, unknown>>} Unchecked
  */
-
-/**
- * @param {Unchecked<StoredMessage>} value
- * @returns {value is StoredMessage}
- */
-function isStoredMessage(value) {
-  return isMessage(value);
-}
 
 /**
  * @param {Unchecked<OutboxItem>} value
