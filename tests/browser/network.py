@@ -13,13 +13,15 @@ class Network:
     Attributes:
         is_down: Whether new connections fail.
         drops: Returns whether a frame of the backend is lost.
-        sent: The frames of the page, in order, keep-alives included.
+        sent: The frames of the page, in order, `getmessages` included.
+        received: The frames of the backend, in order, those that are lost included.
     """
 
     def __init__(self) -> None:
         self.is_down = False
         self.drops: Callable[[dict[str, Any]], bool] = lambda _: False
         self.sent: list[dict[str, Any]] = []
+        self.received: list[dict[str, Any]] = []
         self._connections: list[tuple[WebSocketRoute, WebSocketRoute]] = []
 
     async def intercept(self, page: Page, url: str) -> None:
@@ -47,5 +49,7 @@ class Network:
         backend_end.send(data)
 
     def _to_page(self, page_end: WebSocketRoute, data: str | bytes) -> None:
-        if not self.drops(json.loads(data)):
+        frame = json.loads(data)
+        self.received.append(frame)
+        if not self.drops(frame):
             page_end.send(data)
