@@ -10,6 +10,7 @@ from playwright.async_api import Route, expect
 
 from tests.browser.browser_errors import BrowserErrors
 from tests.browser.chat_pane import ChatPane
+from tests.browser.network import Network
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -87,15 +88,17 @@ async def test_file_is_uploaded_with_progress_and_downloaded_by_both_users(
 
 
 async def test_picture_has_a_preview_in_both_panes_and_after_a_reload(
-    panes: tuple[ChatPane, ChatPane], picture: Path
+    network: Network, panes: tuple[ChatPane, ChatPane], picture: Path
 ) -> None:
     anna, _ = panes
     await anna.attach(picture)
     for pane in panes:
         await expect_picture(pane, "blue.png")
-    await anna.page.reload()  # all links are lost, so the page asks for new ones
+    network.sent.clear()
+    await anna.page.reload()  # all links are lost; the history contains new ones
     for pane in panes:
         await expect_picture(pane, "blue.png")
+    assert {frame["action"] for frame in network.sent} == {"getmessages"}
 
 
 async def test_several_files_are_sent_at_once(
