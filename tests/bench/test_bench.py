@@ -12,6 +12,7 @@ from tests.support.backend import ROOT
 
 @pytest.mark.timeout(300)
 def test_the_quick_form_runs_and_its_counts_are_those_promised(tmp_path: Path) -> None:
+    """Takes over twenty seconds: it starts 20 Pythons and two local runners, and holds up calls."""
     file = tmp_path / "results.json"
     command = [sys.executable, "-m", "benchmarks", "--quick", "--json", str(file)]
     subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
