@@ -21,6 +21,7 @@ run: $(STAMP) ## run the backend on this machine (PORT=3001)
 
 test: $(STAMP) ## run all tests, with coverage; or those of TESTS=tests/unit
 	$(BIN)/python -m pytest --numprocesses 3 $(or $(TESTS),--cov --cov-report=term)
+	$(if $(TESTS),,@echo "Coverage of local/: $$($(BIN)/coverage report --include='local/*' --fail-under=0 --format=total) %")
 
 soak: $(STAMP) ## many clients, connections cut, thousands of messages: is anything lost?
 	$(BIN)/python -m tests.soak.soak
