@@ -62,7 +62,7 @@ class Deployment:
 
     def store(self, sender: str, recipient: str, count: int) -> str:
         """Store messages of a chat; return the chat's id."""
-        with patch.object(Wire, "carry", _uncounted):
+        with patch.object(Wire, "transmit", _uncounted):
             return store(self.backend.dynamodb, sender, recipient, count)
 
     def restart(self) -> None:
@@ -105,8 +105,8 @@ def template() -> Stack:
         return loaded(Path(scratch))
 
 
-def _uncounted(_wire: Wire, _operation: str, _request: object, carry: Callable[[], Any]) -> Any:
-    return carry()
+def _uncounted(_wire: Wire, _operation: str, _request: object, send: Callable[[], Any]) -> Any:
+    return send()
 
 
 @contextmanager
@@ -129,7 +129,7 @@ def deployment() -> Iterator[Deployment]:
         between_botocore_and_moto(Wire()) as between,
     ):
         # Moto stands in for these two, and is not to be counted.
-        with patch.object(Wire, "carry", _uncounted):
+        with patch.object(Wire, "transmit", _uncounted):
             dynamodb = boto3.client("dynamodb", stack.region)
             s3 = boto3.client("s3", stack.region)
             for item in stack.storage:

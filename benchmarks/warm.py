@@ -98,8 +98,8 @@ def _cpu_ms(act: Callable[[], object]) -> float:
 
 
 def _actions(made: dict[str, Container]) -> dict[str, Callable[[], object]]:
-    mark = uuid4().hex[:8]
-    one, other = f"one{mark}", f"other{mark}"
+    unique = uuid4().hex[:8]
+    one, other = f"one{unique}", f"other{unique}"
     long_ago = events.now() - LONG_AGO_MS
     sender = events.new_id()
 

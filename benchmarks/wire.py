@@ -68,7 +68,7 @@ class Wire(Network):
         self.log: list[Call] = []
         self.stand_in_cpu_s = 0.0
 
-    def carry(self, operation: str, request: AWSPreparedRequest, carry: Send) -> Any:
+    def transmit(self, operation: str, request: AWSPreparedRequest, send: Send) -> Any:
         """Send one request to moto, or answer it where moto cannot."""
         began = time.perf_counter()
         service, _, name = operation.partition(".")
@@ -84,7 +84,7 @@ class Wire(Network):
         else:
             with self._moto:
                 cpu = time.thread_time()
-                response = cast("AWSResponse", carry())
+                response = cast("AWSResponse", send())
                 self.stand_in_cpu_s += time.thread_time() - cpu
         cpu = time.thread_time()
         reads, writes = 0.0, 0

@@ -20,7 +20,9 @@ MAX_CONNECTIONS = 20
 """As the template has it."""
 
 
-def test_a_flood_of_connections(open_backend: AttackedBackend, users: Users) -> None:
+def test_flood_of_connections_exceeds_no_limit_and_disturbs_nobody(
+    open_backend: AttackedBackend, users: Users
+) -> None:
     """One user's connections stay few, so a message to that user stays a few pushes."""
     with (
         contextlib.ExitStack() as opened,
@@ -42,7 +44,7 @@ def test_a_flood_of_connections(open_backend: AttackedBackend, users: Users) -> 
             oldest.receive()
 
 
-def test_a_flood_of_chats(attacked: AttackedBackend, users: Users) -> None:
+def test_flood_of_chats_disturbs_nobody(attacked: AttackedBackend, users: Users) -> None:
     """Each costs what any message does, nothing is kept for a chat, and the others go on."""
     with (
         attacked.device(users.mallory) as mallory,
@@ -88,7 +90,7 @@ def fill_buffers(attacked: AttackedBackend, connection_id: str) -> None:
             assert next(status for status in statuses if status != 200) == 429
 
 
-def test_a_slow_reader(open_backend: AttackedBackend, users: Users) -> None:
+def test_slow_reader_delays_no_other_device(open_backend: AttackedBackend, users: Users) -> None:
     """Its buffer fills, its pushes fail, and nobody waits for it."""
     text = "😀" * 4096
     with (
@@ -113,7 +115,9 @@ def test_a_slow_reader(open_backend: AttackedBackend, users: Users) -> None:
         assert bob.receive()["text"] == "still here"
 
 
-def test_frames_that_are_too_large(open_backend: AttackedBackend, users: Users) -> None:
+def test_frame_that_is_too_large_closes_only_its_connection(
+    open_backend: AttackedBackend, users: Users
+) -> None:
     """API Gateway closes the connection; the others have theirs."""
     with open_backend.device(users.alice) as alice, open_backend.device(users.bob) as bob:
         with device(open_backend.url, userId=users.mallory) as mallory:

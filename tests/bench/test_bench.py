@@ -11,7 +11,7 @@ from tests.support.backend import ROOT
 
 
 @pytest.mark.timeout(300)
-def test_the_quick_form_runs_and_its_counts_are_those_promised(tmp_path: Path) -> None:
+def test_quick_bench_runs_and_counts_the_promised_calls(tmp_path: Path) -> None:
     """Takes over twenty seconds: it starts 20 Pythons and two local runners, and holds up calls."""
     file = tmp_path / "results.json"
     command = [sys.executable, "-m", "benchmarks", "--quick", "--json", str(file)]

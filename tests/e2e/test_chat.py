@@ -9,7 +9,7 @@ from tests.support.device import device
 from tests.support.users import Pair
 
 
-def test_two_users_chat(chat_url: str, pair: Pair) -> None:
+def test_two_users_exchange_messages(chat_url: str, pair: Pair) -> None:
     with device(chat_url, userId=pair.first) as here, device(chat_url, userId=pair.second) as there:
         ack = here.say(f"{pair.second}#{pair.first}", "Hello!")
         assert ack["type"] == "ack"
@@ -30,7 +30,7 @@ def test_two_users_chat(chat_url: str, pair: Pair) -> None:
         assert answer["timestamp"] > message["timestamp"]
 
 
-def test_every_device_of_both_sides_gets_the_message(chat_url: str, pair: Pair) -> None:
+def test_every_device_of_both_users_gets_the_message(chat_url: str, pair: Pair) -> None:
     with contextlib.ExitStack() as stack:
         sender, tablet = (
             stack.enter_context(device(chat_url, userId=pair.first)) for _ in range(2)
@@ -41,7 +41,7 @@ def test_every_device_of_both_sides_gets_the_message(chat_url: str, pair: Pair) 
             assert each.receive()["text"] == "Hello!"
 
 
-def test_a_device_that_left_gets_nothing_and_hurts_no_one(chat_url: str, pair: Pair) -> None:
+def test_device_that_disconnected_does_not_disturb_the_others(chat_url: str, pair: Pair) -> None:
     with device(chat_url, userId=pair.first) as here:
         with device(chat_url, userId=pair.second) as there:
             assert here.say(pair.chat_id, "1")["delivered"] == 1
@@ -53,7 +53,7 @@ def test_a_device_that_left_gets_nothing_and_hurts_no_one(chat_url: str, pair: P
     ("query", "status"),
     [({}, 401), ({"userId": ""}, 401), ({"userId": "a#b"}, 400), ({"userId": "x" * 129}, 400)],
 )
-def test_who_cannot_be_a_user_is_refused_at_the_handshake(
+def test_malformed_user_id_is_refused_at_the_handshake(
     chat_url: str, query: dict[str, str], status: int
 ) -> None:
     with pytest.raises(InvalidStatus) as refusal, device(chat_url, **query):
@@ -62,7 +62,7 @@ def test_who_cannot_be_a_user_is_refused_at_the_handshake(
 
 
 @pytest.mark.parametrize("frame", [{"action": "dance"}, {}, {"text": "Hello!"}, "hello", ""])
-def test_a_frame_with_no_known_action_gets_api_gateways_own_answer(
+def test_frame_without_a_known_action_is_answered_by_api_gateway(
     chat_url: str, pair: Pair, frame: object
 ) -> None:
     with device(chat_url, userId=pair.first) as here:
@@ -72,7 +72,7 @@ def test_a_frame_with_no_known_action_gets_api_gateways_own_answer(
         assert here.say(pair.chat_id, "still here")["type"] == "ack"
 
 
-def test_a_stranger_to_the_chat_is_refused(chat_url: str, pair: Pair) -> None:
+def test_user_outside_the_chat_is_refused(chat_url: str, pair: Pair) -> None:
     with (
         device(chat_url, userId=f"{pair.first}-x") as stranger,
         device(chat_url, userId=pair.second) as there,
@@ -98,7 +98,7 @@ def test_a_stranger_to_the_chat_is_refused(chat_url: str, pair: Pair) -> None:
         ),
     ],
 )
-def test_a_mistake_is_answered_with_what_to_change(
+def test_error_says_what_to_change(
     chat_url: str, pair: Pair, changes: dict[str, object], code: str
 ) -> None:
     with device(chat_url, userId=pair.first) as here:
@@ -109,7 +109,7 @@ def test_a_mistake_is_answered_with_what_to_change(
         assert error["requestId"]
 
 
-def test_the_largest_frame_of_text_goes_through(chat_url: str, pair: Pair) -> None:
+def test_longest_text_is_delivered(chat_url: str, pair: Pair) -> None:
     with device(chat_url, userId=pair.first) as here, device(chat_url, userId=pair.second) as there:
         here.say(pair.chat_id, "😀" * 4096)
         assert there.receive()["text"] == "😀" * 4096

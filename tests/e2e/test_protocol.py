@@ -49,7 +49,7 @@ def aws() -> Iterator[ThreadedMotoServer]:
     server.stop()
 
 
-def test_every_frame_and_every_field_of_the_document_is_received(
+def test_every_server_frame_and_field_of_the_document_is_received(
     aws: ThreadedMotoServer, pair: Pair
 ) -> None:
     host, port = aws.get_host_and_port()
@@ -109,7 +109,7 @@ def what_was_missed(target: Target, pair: Pair) -> Iterator[dict[str, Any]]:
     [(b"{}", "1003"), ("x" * (CHAT["x-limits"]["frameBytes"] + 1), "1009")],
     ids=["binary", "too large"],
 )
-def test_what_ends_a_connection_does_so_with_the_documents_code(
+def test_close_code_is_that_of_the_document(
     chat_url: str, pair: Pair, data: str | bytes, code: str
 ) -> None:
     assert code in CHAT["x-close-codes"]
@@ -121,7 +121,7 @@ def test_what_ends_a_connection_does_so_with_the_documents_code(
     assert str(closed.value.rcvd.code) == code
 
 
-def test_a_frame_as_large_as_the_document_says_is_taken(chat_url: str, pair: Pair) -> None:
+def test_frame_of_the_maximum_size_is_accepted(chat_url: str, pair: Pair) -> None:
     frame = {"action": "sendmessage", "chatId": pair.chat_id, "text": "x", "unknown": ""}
     frame["unknown"] = "x" * (CHAT["x-limits"]["frameBytes"] - len(json.dumps(frame)))
     with device(chat_url, userId=pair.first) as here:

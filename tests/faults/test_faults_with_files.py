@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from tests.support.backend import Backend
+from tests.support.exchange import Exchange
 from tests.support.network import (
     ANY,
     Fault,
@@ -16,7 +17,6 @@ from tests.support.network import (
     killed_before,
     lost_on_its_way,
 )
-from tests.support.scene import Scene
 
 pytestmark = pytest.mark.usefixtures("clock")
 
@@ -25,7 +25,7 @@ FAULT_ACTIONS = [killed_before, killed_after, failing, lost_on_its_way, answer_l
 CALLS = 11
 
 
-class FileScene(Scene):
+class FileScene(Exchange):
     """A message with a file."""
 
     def __init__(self, backend: Backend) -> None:
@@ -47,39 +47,39 @@ class FileScene(Scene):
             assert self._backend.tags_of(self.file_key) == {}
 
 
-def test_a_file_makes_as_many_calls_as_are_struck_here(backend: Backend, wire: Network) -> None:
-    scene = FileScene(backend)
+def test_file_makes_as_many_calls_as_these_tests_make_fail(backend: Backend, wire: Network) -> None:
+    exchange = FileScene(backend)
     wire.calls.clear()
-    scene.try_once()
+    exchange.try_once()
     assert len(wire.calls) == CALLS
-    scene.check()
-    scene.check_all_reached()
+    exchange.check()
+    exchange.check_all_reached()
 
 
-@pytest.mark.parametrize("strike", FAULT_ACTIONS)
-def test_a_message_never_outlives_its_file(
-    backend: Backend, wire: Network, strike: FaultAction
+@pytest.mark.parametrize("action", FAULT_ACTIONS)
+def test_message_never_outlives_its_file(
+    backend: Backend, wire: Network, action: FaultAction
 ) -> None:
     for call in range(CALLS):
-        scene = FileScene(backend)
-        with wire.broken(Fault(ANY, strike, after=call, times=1)):
-            scene.try_once()
-        scene.check_file()
-        scene.persist()
-        scene.check()
-        scene.check_file()
-        scene.check_all_reached()
+        exchange = FileScene(backend)
+        with wire.broken(Fault(ANY, action, after=call, times=1)):
+            exchange.try_once()
+        exchange.check_file()
+        exchange.persist()
+        exchange.check()
+        exchange.check_file()
+        exchange.check_all_reached()
 
 
-@pytest.mark.parametrize("strike", [failing, lost_on_its_way, answer_lost])
-def test_all_calls_from_one_on_go_wrong(
-    backend: Backend, wire: Network, strike: FaultAction
+@pytest.mark.parametrize("action", [failing, lost_on_its_way, answer_lost])
+def test_message_survives_faults_of_all_calls_from_any_one_on(
+    backend: Backend, wire: Network, action: FaultAction
 ) -> None:
     for call in range(CALLS):
-        scene = FileScene(backend)
-        with wire.broken(Fault(ANY, strike, after=call)):
-            scene.try_once()
-        scene.check_file()
-        scene.persist()
-        scene.check()
-        scene.check_file()
+        exchange = FileScene(backend)
+        with wire.broken(Fault(ANY, action, after=call)):
+            exchange.try_once()
+        exchange.check_file()
+        exchange.persist()
+        exchange.check()
+        exchange.check_file()

@@ -335,7 +335,7 @@ class _Clock:
         self._explorer.call("sleep", lambda _: None, may_end)
 
 
-class Scene:
+class Actors:
     """The actors.
 
     Attributes:
@@ -482,12 +482,12 @@ def _nothing(*_: object, **__: object) -> None:
 def test_new_connection_receives_the_message_in_every_order(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    scene = Scene(monkeypatch)
-    explored = scene.explore()
+    actors = Actors(monkeypatch)
+    explored = actors.explore()
     print(explored)
     assert explored.orders > 10**10
     # Once or twice, by each of a live push, a first look and a second look.
-    assert scene.ways == {
+    assert actors.ways == {
         ("sent", "synced"),
         ("sent", "sent", "synced"),
         ("sent", "synced", "sent"),
@@ -499,10 +499,10 @@ def test_new_connection_receives_the_message_in_every_order(
 def test_new_connection_receives_an_older_message_as_well_in_every_order(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    scene = Scene(monkeypatch, missed=(MISSED,), sent=SENT_WITH_ID)
-    print(scene.explore())
-    assert ("sent", "missed", "synced", "sent") in scene.ways
-    assert ("missed", "sent", "synced") in scene.ways
+    actors = Actors(monkeypatch, missed=(MISSED,), sent=SENT_WITH_ID)
+    print(actors.explore())
+    assert ("sent", "missed", "synced", "sent") in actors.ways
+    assert ("missed", "sent", "synced") in actors.ways
 
 
 def test_search_finds_the_message_that_a_catch_up_without_a_second_look_misses(
@@ -513,7 +513,7 @@ def test_search_finds_the_message_that_a_catch_up_without_a_second_look_misses(
             pass
 
     with pytest.raises(Violation, match="bob-new never received sent") as found:
-        Scene(monkeypatch, catch_up_class=LooksOnce).explore()
+        Actors(monkeypatch, catch_up_class=LooksOnce).explore()
     # Stored and looked up before the connection was registered, and not shown by the index yet.
     assert _in_order(
         found.value,
@@ -543,7 +543,7 @@ def test_search_finds_the_connection_that_a_lookup_before_the_write_misses(
             return super().send(new, came_from=came_from)
 
     with pytest.raises(Violation, match="bob-new never received sent") as found:
-        Scene(
+        Actors(
             monkeypatch, delivery_class=LooksUpFirst, fan_out_class=PushesToWhatWasFound
         ).explore()
     # The whole catch-up came in between.
@@ -569,7 +569,7 @@ def test_search_finds_the_message_that_a_wait_from_the_start_of_a_catch_up_misse
             super()._look_again(request, run)
 
     with pytest.raises(Violation, match="bob-new never received sent") as found:
-        Scene(monkeypatch, catch_up_class=WaitsFromTheStart).explore()
+        Actors(monkeypatch, catch_up_class=WaitsFromTheStart).explore()
     # Given up while the handshake went on, and shown after the second look.
     assert _in_order(
         found.value,
@@ -586,10 +586,10 @@ def test_search_finds_the_message_that_a_wait_from_the_start_of_a_catch_up_misse
 
 
 def test_search_finds_strands_that_are_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    scene = Scene(monkeypatch)
+    actors = Actors(monkeypatch)
     monkeypatch.setattr(aws, "wait", _nothing)
     with pytest.raises(Violation, match="connect left connect/1 behind"):
-        scene.explore()
+        actors.explore()
 
 
 def _in_order(violation: Violation, *steps: str) -> bool:

@@ -118,27 +118,27 @@ def duration(
     """Run a function while every call may be late or fail; return how long it took, in seconds."""
     clients: Any = container.modules["chat.aws"]
 
-    def behave(request: AWSPreparedRequest, carry: Send) -> AWSResponse | None:
+    def behave(request: AWSPreparedRequest, send: Send) -> AWSResponse | None:
         operation, _ = backend.wire.requests[-1]
         service = operation.partition(".")[0]
         outcome = choices.among(
             [*_OUTCOMES[:1], *_MORE_OUTCOMES.get(operation, []), *_OUTCOMES[1:]]
         )
         if outcome == "throttled":
-            return throttled(request, carry)
+            return throttled(request, send)
         config = getattr(clients, _CLIENTS[service])().meta.config
         clock.sleep(config.connect_timeout + config.read_timeout)
         match outcome:
             case "unreached":
                 raise ConnectTimeoutError(endpoint_url=request.url)
             case "answer lost":
-                carry()
+                send()
                 raise ReadTimeoutError(endpoint_url=request.url)
             case "gone":
                 return answer(request, 410, "GoneException")
             case "unprocessed":
-                return leaves_out("user#nobody")(request, carry)
-        return carry()
+                return leaves_out("user#nobody")(request, send)
+        return send()
 
     clock.slept_s = 0.0
     # Only the catch-up of a handshake raises, so that Lambda runs it again.

@@ -47,7 +47,7 @@ MAX_MESSAGES = 4
 faults = st.none() | st.builds(
     Fault,
     operation=st.just(ANY),
-    strike=st.sampled_from(FAULT_ACTIONS),
+    action=st.sampled_from(FAULT_ACTIONS),
     after=st.integers(0, 10),
     times=st.sampled_from([1, 2, 100]),
 )
@@ -60,7 +60,7 @@ class Device:
     Attributes:
         cursor: The greatest `until` of a `synced`: where its next catch-up begins.
         seen: The messages that reached it.
-        disturbed: Whether a fault has struck since it connected.
+        disturbed: Whether a fault has happened since it connected.
         complete: Whether the last catch-up on its connection was one to the end.
     """
 
@@ -92,7 +92,7 @@ class Chat(RuleBasedStateMachine):
         super().__init__()
         self.backend = backend
         self.functions_clock = clock
-        self.mark = uuid4().hex
+        self.unique = uuid4().hex
         self.clock = events.now()
         self.all_devices: list[Device] = []
         self.all_outgoing: list[Outgoing] = []
@@ -119,7 +119,7 @@ class Chat(RuleBasedStateMachine):
     @rule(device=devices, fault=faults)
     def connect(self, device: Device, fault: Fault | None) -> None:
         self.leave(device)
-        with self.struck(fault):
+        with self.broken(fault):
             self.open(device)
 
     @rule(device=devices, sender=devices, catching_up=st.booleans())
@@ -142,7 +142,7 @@ class Chat(RuleBasedStateMachine):
     @rule(device=devices, fault=faults)
     def ask_what_was_missed(self, device: Device, fault: Fault | None) -> None:
         """Catch up on an open connection, as clients do now and then."""
-        with self.struck(fault):
+        with self.broken(fault):
             self.ask(device)
 
     @rule(device=devices)
@@ -156,7 +156,7 @@ class Chat(RuleBasedStateMachine):
     @rule(fault=faults)
     def replay(self, fault: Fault | None) -> None:
         """Run what is queued; after three attempts Lambda drops it."""
-        with self.struck(fault):
+        with self.broken(fault):
             self.run_queue()
 
     @rule(
@@ -192,7 +192,7 @@ class Chat(RuleBasedStateMachine):
         self.functions_clock.sleep(passing_ms / 1000)
 
     @contextmanager
-    def struck(self, fault: Fault | None) -> Iterator[None]:
+    def broken(self, fault: Fault | None) -> Iterator[None]:
         """Let something go wrong; it may have kept a push from any device that is connected."""
         if fault is None:
             yield
@@ -212,7 +212,7 @@ class Chat(RuleBasedStateMachine):
                 self.backend.wire.is_dead = False
 
     def name(self, user: str) -> str:
-        return f"{user}-{self.mark}"
+        return f"{user}-{self.unique}"
 
     def chat_id(self, *users: str) -> str:
         return "#".join(sorted(map(self.name, users)))
@@ -236,7 +236,7 @@ class Chat(RuleBasedStateMachine):
             "clientMessageId": message.client_message_id,
         }
         answer = None
-        with self.struck(fault):
+        with self.broken(fault):
             try:
                 answer = self.backend.send(device.connection_id, frame, at=self.clock - late_ms)
             except Killed:
@@ -306,7 +306,7 @@ class Chat(RuleBasedStateMachine):
         assert len(acknowledged) == len(self.acks)
 
     def check_the_connected(self) -> None:
-        """Connected means current: without another connection, where no fault struck since."""
+        """Connected means current: without another connection, where no fault happened since."""
         for device in self.all_devices:
             self.read(device)
             is_open = device.connection_id in self.backend.api.open
@@ -318,7 +318,7 @@ class Chat(RuleBasedStateMachine):
                 } <= device.seen
 
     def check_those_that_asked(self) -> None:
-        """Connected means current at the next ``getmessages``, whatever fault struck before."""
+        """Connected means current at the next ``getmessages``, whatever fault happened before."""
         self.functions_clock.sleep(INDEX_LAG_S)
         for device in self.all_devices:
             if device.connection_id not in self.backend.api.open:
@@ -371,7 +371,7 @@ class Chat(RuleBasedStateMachine):
 
 
 @pytest.mark.timeout(300)
-def test_everyone_ends_up_with_what_was_sent_to_them(backend: Backend, clock: Clock) -> None:
+def test_every_user_ends_up_with_all_messages_to_them(backend: Backend, clock: Clock) -> None:
     """Takes over ten seconds: it is a search, through some 700 steps."""
 
     class OnThisBackend(Chat):

@@ -159,7 +159,7 @@ def allows(grant: Right, right: Right) -> bool:
     return grant[0] == right[0] and fnmatch.fnmatchcase(right[1], grant[1])
 
 
-def test_no_function_lacks_a_right(used: dict[str, set[Right]], stack: Stack) -> None:
+def test_no_function_lacks_a_permission(used: dict[str, set[Right]], stack: Stack) -> None:
     grants = granted(stack)
     missing = {
         (folder, right)
@@ -170,7 +170,7 @@ def test_no_function_lacks_a_right(used: dict[str, set[Right]], stack: Stack) ->
     assert missing == set()
 
 
-def test_no_function_has_a_right_to_spare(used: dict[str, set[Right]], stack: Stack) -> None:
+def test_no_function_has_an_unused_permission(used: dict[str, set[Right]], stack: Stack) -> None:
     """If this fails for a right that is needed, `tests/support/flows.py` lacks a flow."""
     spare = {
         (folder, grant)
@@ -181,7 +181,7 @@ def test_no_function_has_a_right_to_spare(used: dict[str, set[Right]], stack: St
     assert spare == set()
 
 
-def test_every_right_is_for_one_action_on_named_things(stack: Stack) -> None:
+def test_every_permission_is_for_one_action_on_named_resources(stack: Stack) -> None:
     for grants in granted(stack).values():
         for action, resource in grants:
             assert "*" not in action

@@ -26,7 +26,7 @@ CHAT = "user123#user456"
 LONG_AGO = int(time.time() * 1000) - 60_000
 
 
-def test_a_text_is_stored_pushed_and_acknowledged(backend: Backend) -> None:
+def test_text_is_stored_pushed_and_acknowledged(backend: Backend) -> None:
     sender, recipient = backend.connect("user123"), backend.connect("user456")
     frame = {"action": "sendmessage", "chatId": "user456#user123", "text": "Hello!"}
     ack = backend.send(sender, frame, at=1764000000123)
@@ -52,13 +52,13 @@ def test_a_text_is_stored_pushed_and_acknowledged(backend: Backend) -> None:
     assert backend.api.received(sender) == []
 
 
-def test_a_reply_has_only_the_keys_that_api_gateway_takes(backend: Backend) -> None:
+def test_reply_has_only_keys_that_api_gateway_accepts(backend: Backend) -> None:
     sender = backend.connect("user123")
     frame = {"action": "sendmessage", "chatId": CHAT, "text": "Hello!"}
     assert backend.reply_to(sender, frame).keys() == {"statusCode", "body"}
 
 
-def test_all_devices_of_both_sides_get_it_but_the_one_that_sent_it(backend: Backend) -> None:
+def test_message_reaches_all_devices_but_the_sending_one(backend: Backend) -> None:
     sender, tablet = backend.connect("user123"), backend.connect("user123")
     recipients = [backend.connect("user456") for _ in range(3)]
     stranger = backend.connect("user789")
@@ -87,13 +87,13 @@ def test_copy_of_a_resend_carries_the_client_message_id(backend: Backend) -> Non
     assert first["clientMessageId"] == "c-1"
 
 
-def test_a_message_waits_for_whoever_is_away(backend: Backend) -> None:
+def test_message_to_an_offline_user_is_stored(backend: Backend) -> None:
     sender = backend.connect("user123")
     assert backend.say(sender, CHAT, "Hello!")["delivered"] == 0
     assert [row["text"] for row in backend.messages()] == ["Hello!"]
 
 
-def test_rows_that_dynamodb_leaves_out_are_asked_for_again(backend: Backend, wire: Network) -> None:
+def test_unprocessed_keys_are_requested_again(backend: Backend, wire: Network) -> None:
     sender, recipient = backend.connect("user123"), backend.connect("user456")
     with wire.broken(Fault("dynamodb.BatchGetItem", leaves_out("user#user456"), times=1)):
         assert backend.say(sender, CHAT, "Hello!")["delivered"] == 1
@@ -106,7 +106,9 @@ def test_rows_that_dynamodb_leaves_out_are_asked_for_again(backend: Backend, wir
     assert all(each["ConsistentRead"] for each in asked)
 
 
-def test_rows_that_stay_left_out_hide_no_others(backend: Backend, wire: Network) -> None:
+def test_keys_that_stay_unprocessed_hide_no_other_connection(
+    backend: Backend, wire: Network
+) -> None:
     sender, tablet = backend.connect("user123"), backend.connect("user123")
     backend.connect("user456")
     with wire.broken(Fault("dynamodb.BatchGetItem", leaves_out("user#user456"))):
@@ -114,7 +116,7 @@ def test_rows_that_stay_left_out_hide_no_others(backend: Backend, wire: Network)
     assert len(backend.api.received(tablet)) == 1
 
 
-def test_pushes_go_out_side_by_side(backend: Backend) -> None:
+def test_pushes_run_in_parallel(backend: Backend) -> None:
     sender = backend.connect("user123")
     devices = [backend.connect("user456") for _ in range(8)]
     # Each post waits until all eight are under way: one after the other, none would ever end.
@@ -123,7 +125,7 @@ def test_pushes_go_out_side_by_side(backend: Backend) -> None:
     assert backend.say(sender, CHAT, "Hello!")["delivered"] == 8
 
 
-def test_a_dead_connection_is_removed_and_the_others_get_the_message(backend: Backend) -> None:
+def test_dead_connection_is_removed_and_the_others_get_the_message(backend: Backend) -> None:
     sender = backend.connect("user123")
     dead = backend.connect("user456", connected_at=LONG_AGO)
     alive = backend.connect("user456", connected_at=LONG_AGO)
@@ -133,7 +135,7 @@ def test_a_dead_connection_is_removed_and_the_others_get_the_message(backend: Ba
     assert backend.api.attempts[dead] == 1
 
 
-def test_a_connection_whose_handshake_is_not_over_is_waited_for(backend: Backend) -> None:
+def test_push_waits_for_a_handshake_that_is_not_over(backend: Backend) -> None:
     sender, recipient = backend.connect("user123"), backend.connect("user456")
     backend.api.open.remove(recipient)
     opening = threading.Timer(0.2, backend.api.open.add, [recipient])
@@ -143,7 +145,7 @@ def test_a_connection_whose_handshake_is_not_over_is_waited_for(backend: Backend
     assert backend.connections().keys() == {sender, recipient}
 
 
-def test_a_young_connection_is_not_taken_for_dead(backend: Backend) -> None:
+def test_young_connection_that_answers_410_is_kept(backend: Backend) -> None:
     sender, recipient = backend.connect("user123"), backend.connect("user456")
     backend.api.open.remove(recipient)
     assert backend.say(sender, CHAT, "Hello!")["delivered"] == 0
@@ -151,7 +153,7 @@ def test_a_young_connection_is_not_taken_for_dead(backend: Backend) -> None:
 
 
 @pytest.mark.parametrize("status", [403, 413, 429, 500, 503])
-def test_a_push_that_fails_undoes_nothing(backend: Backend, logs: Logs, status: int) -> None:
+def test_failed_push_does_not_fail_the_message(backend: Backend, logs: Logs, status: int) -> None:
     sender = backend.connect("user123")
     broken, fine = backend.connect("user456"), backend.connect("user456")
     backend.api.broken[broken] = status
@@ -163,7 +165,7 @@ def test_a_push_that_fails_undoes_nothing(backend: Backend, logs: Logs, status: 
 
 
 @pytest.mark.parametrize("fault", [lost_on_its_way, not_reached_in_time, no_one_there])
-def test_a_push_that_is_not_answered_undoes_nothing(
+def test_unanswered_push_does_not_fail_the_message(
     backend: Backend, wire: Network, fault: FaultAction
 ) -> None:
     sender, recipient = backend.connect("user123"), backend.connect("user456")
@@ -173,7 +175,7 @@ def test_a_push_that_is_not_answered_undoes_nothing(
     assert backend.connections().keys() == {sender, recipient}
 
 
-def test_a_dead_connection_that_cannot_be_removed_hurts_no_one(
+def test_failed_removal_of_a_dead_connection_does_not_fail_the_message(
     backend: Backend, wire: Network
 ) -> None:
     sender = backend.connect("user123")
@@ -184,7 +186,7 @@ def test_a_dead_connection_that_cannot_be_removed_hurts_no_one(
     assert backend.connections().keys() == {sender, dead, alive}
 
 
-def test_connections_that_cannot_be_looked_up_cost_time_only(
+def test_failed_lookup_of_connections_does_not_fail_the_message(
     backend: Backend, wire: Network
 ) -> None:
     sender, recipient = backend.connect("user123"), backend.connect("user456")
@@ -197,7 +199,7 @@ def test_connections_that_cannot_be_looked_up_cost_time_only(
 @pytest.mark.parametrize(
     "fault", [throttled, failing, lost_on_its_way, not_reached_in_time, no_one_there]
 )
-def test_what_cannot_be_stored_is_neither_pushed_nor_acknowledged(
+def test_message_that_cannot_be_stored_is_neither_pushed_nor_acknowledged(
     backend: Backend, wire: Network, fault: FaultAction
 ) -> None:
     sender, recipient = backend.connect("user123"), backend.connect("user456")
@@ -212,7 +214,7 @@ def test_what_cannot_be_stored_is_neither_pushed_nor_acknowledged(
     assert backend.api.received(recipient) == []
 
 
-def test_a_write_whose_answer_was_lost_is_not_made_twice(backend: Backend, wire: Network) -> None:
+def test_write_with_a_lost_answer_stores_one_message(backend: Backend, wire: Network) -> None:
     sender, recipient = backend.connect("user123"), backend.connect("user456")
     with wire.broken(Fault("dynamodb.PutItem", answer_lost, times=1)):
         ack = backend.say(sender, CHAT, "Hello!", at=1764000000123)
@@ -220,7 +222,7 @@ def test_a_write_whose_answer_was_lost_is_not_made_twice(backend: Backend, wire:
     assert len(backend.messages()) == len(backend.api.received(recipient)) == 1
 
 
-def test_messages_of_one_millisecond_jump_ahead(backend: Backend) -> None:
+def test_messages_of_one_millisecond_get_later_timestamps(backend: Backend) -> None:
     sender, recipient = backend.connect("user123"), backend.connect("user456")
     acks = [backend.say(sender, CHAT, str(number), at=1764000000123) for number in range(3)]
     timestamps = [ack["timestamp"] - 1764000000123 for ack in acks]
@@ -232,7 +234,7 @@ def test_messages_of_one_millisecond_jump_ahead(backend: Backend) -> None:
     assert pushed == [ack["timestamp"] for ack in acks]
 
 
-def test_messages_that_race_for_a_millisecond_are_all_stored(backend: Backend) -> None:
+def test_messages_that_race_for_one_millisecond_are_all_stored(backend: Backend) -> None:
     sender = backend.connect("user123")
     texts = [str(number) for number in range(16)]
     with ThreadPoolExecutor(8) as clients:
@@ -240,7 +242,7 @@ def test_messages_that_race_for_a_millisecond_are_all_stored(backend: Backend) -
     assert {row["text"] for row in backend.messages()} == set(texts)
 
 
-def test_two_hundred_messages_of_one_millisecond_cost_a_few_writes_each(
+def test_200_messages_of_one_millisecond_take_few_writes_each(
     backend: Backend, wire: Network
 ) -> None:
     sender = backend.connect("user123")
@@ -251,7 +253,7 @@ def test_two_hundred_messages_of_one_millisecond_cost_a_few_writes_each(
     assert wire.calls.count("dynamodb.PutItem") < 4 * 200
 
 
-def test_a_chat_without_a_free_millisecond_is_unavailable(backend: Backend, wire: Network) -> None:
+def test_chat_without_a_free_millisecond_is_unavailable(backend: Backend, wire: Network) -> None:
     sender = backend.connect("user123")
     frame = {"action": "sendmessage", "chatId": CHAT, "text": "y"}
     wire.calls.clear()
@@ -261,7 +263,7 @@ def test_a_chat_without_a_free_millisecond_is_unavailable(backend: Backend, wire
     assert backend.messages() == []
 
 
-def test_a_throttled_chat_gives_up_within_its_timeout(
+def test_throttled_write_ends_within_its_timeout(
     backend: Backend, wire: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sender = backend.connect("user123")
@@ -276,20 +278,20 @@ def test_a_throttled_chat_gives_up_within_its_timeout(
     assert 0 < clock.slept_s <= 2.0
 
 
-def test_one_millisecond_in_two_chats_is_no_clash(backend: Backend) -> None:
+def test_same_millisecond_in_two_chats_is_no_conflict(backend: Backend) -> None:
     sender = backend.connect("user123")
     for chat_id in ("user123#user456", "user123#user789"):
         assert backend.say(sender, chat_id, "x", at=1764000000123)["timestamp"] == 1764000000123
 
 
-def test_the_sender_is_whose_connection_it_is(backend: Backend) -> None:
+def test_sender_is_the_user_of_the_connection(backend: Backend) -> None:
     sender, recipient = backend.connect("user123"), backend.connect("user456")
     backend.say(sender, CHAT, "Hello!", senderId="user456", userId="user456")
     assert backend.messages()[0]["senderId"] == "user123"
     assert backend.api.received(recipient)[0]["senderId"] == "user123"
 
 
-def test_a_sender_outside_the_chat_is_refused(backend: Backend) -> None:
+def test_sender_outside_the_chat_is_refused(backend: Backend) -> None:
     sender, recipient = backend.connect("user789"), backend.connect("user456")
     reply = backend.reply_to(sender, {"action": "sendmessage", "chatId": CHAT, "text": "Hello!"})
     error = backend.frame_of(reply)
@@ -298,7 +300,7 @@ def test_a_sender_outside_the_chat_is_refused(backend: Backend) -> None:
     assert backend.api.received(recipient) == []
 
 
-def test_a_connection_that_nobody_knows_is_refused(backend: Backend) -> None:
+def test_unregistered_connection_is_unauthorized(backend: Backend) -> None:
     frame = {"action": "sendmessage", "chatId": CHAT, "text": "Hello!"}
     reply = backend.reply_to(events.new_id(), frame)
     error = backend.frame_of(reply)
@@ -323,7 +325,7 @@ def test_a_connection_that_nobody_knows_is_refused(backend: Backend) -> None:
         ({"action": "sendmessage", "chatId": CHAT, "fileKey": ["x"]}, "string"),
     ],
 )
-def test_a_client_hears_what_to_change(backend: Backend, frame: object, says: str) -> None:
+def test_error_message_says_what_to_change(backend: Backend, frame: object, says: str) -> None:
     sender = backend.connect("user123")
     reply = backend.reply_to(sender, frame)
     error = backend.frame_of(reply)
@@ -334,13 +336,13 @@ def test_a_client_hears_what_to_change(backend: Backend, frame: object, says: st
     assert backend.messages() == []
 
 
-def test_the_longest_text_of_the_widest_characters_arrives(backend: Backend) -> None:
+def test_longest_text_of_four_byte_characters_arrives(backend: Backend) -> None:
     sender, recipient = backend.connect("user123"), backend.connect("user456")
     backend.say(sender, CHAT, "😀" * 4096)
     assert backend.api.received(recipient)[0]["text"] == "😀" * 4096
 
 
-def test_our_own_mistake_reaches_the_client_as_internal_and_nothing_more(
+def test_unexpected_exception_is_internal_without_details(
     backend: Backend, wire: Network, logs: Logs
 ) -> None:
     sender = backend.connect("user123")
@@ -358,16 +360,14 @@ def test_our_own_mistake_reaches_the_client_as_internal_and_nothing_more(
     assert "AccessDeniedException" in line["exception"]
 
 
-def test_an_event_that_is_not_api_gateways_is_answered_as_internal(backend: Backend) -> None:
+def test_event_of_another_service_is_internal(backend: Backend) -> None:
     for function in backend.containers():
         reply = function({"hello": "world"})
         assert reply["statusCode"] == 500
         assert backend.frame_of(reply)["code"] == "internal"
 
 
-def test_a_warm_container_does_not_ask_again_who_the_sender_is(
-    backend: Backend, wire: Network
-) -> None:
+def test_warm_container_reads_the_sender_once(backend: Backend, wire: Network) -> None:
     sender, _ = backend.connect("user123"), backend.connect("user456")
     wire.calls.clear()
     for _ in range(2):
@@ -377,20 +377,22 @@ def test_a_warm_container_does_not_ask_again_who_the_sender_is(
     assert wire.calls.count("dynamodb.BatchGetItem") == 2
 
 
-def test_the_row_of_a_new_connection_is_read_consistently(backend: Backend, wire: Network) -> None:
+def test_row_of_a_new_connection_is_read_strongly_consistently(
+    backend: Backend, wire: Network
+) -> None:
     sender = backend.connect("user123")
     backend.say(sender, CHAT, "Hello!")
     assert wire.bodies["dynamodb.GetItem"][0]["ConsistentRead"] is True
 
 
-def test_no_table_is_ever_scanned(backend: Backend, wire: Network) -> None:
+def test_no_table_is_scanned(backend: Backend, wire: Network) -> None:
     sender, recipient = backend.connect("user123"), backend.connect("user456")
     backend.say(sender, CHAT, "Hello!")
     backend.on_disconnect(events.disconnect(recipient))
     assert "dynamodb.Scan" not in wire.calls
 
 
-def test_every_line_carries_the_ids_and_none_the_text(backend: Backend, logs: Logs) -> None:
+def test_every_log_line_has_the_ids_and_not_the_text(backend: Backend, logs: Logs) -> None:
     sender, recipient = backend.connect("user123"), backend.connect("user456")
     backend.api.broken[recipient] = 500
     logs()
@@ -407,7 +409,7 @@ def test_every_line_carries_the_ids_and_none_the_text(backend: Backend, logs: Lo
     assert secret not in str(lines)
 
 
-def test_metrics_are_embedded_in_the_log(backend: Backend, logs: Logs) -> None:
+def test_metrics_are_in_the_log(backend: Backend, logs: Logs) -> None:
     sender, _ = backend.connect("user123"), backend.connect("user456")
     logs()
     backend.say(sender, CHAT, "Hello!")

@@ -36,12 +36,12 @@ def asyncapi(tmp_path_factory: pytest.TempPathFactory) -> Draft7Validator:
         return Draft7Validator(json.load(schema))
 
 
-def test_it_is_asyncapi(asyncapi: Draft7Validator) -> None:
+def test_document_is_valid_asyncapi(asyncapi: Draft7Validator) -> None:
     assert [error.message for error in asyncapi.iter_errors(DOCUMENT)] == []
     assert not asyncapi.is_valid(DOCUMENT | {"operations": {"sendMessage": {"action": "dance"}}})
 
 
-def test_its_schemas_are_json_schema() -> None:
+def test_schemas_are_valid_json_schema() -> None:
     for schema in SCHEMAS.values():
         Draft7Validator.check_schema(schema)
 
@@ -55,14 +55,14 @@ def references(value: Any) -> list[dict[str, str]]:
     return own + [found for each in value.values() for found in references(each)]
 
 
-def test_every_reference_leads_somewhere_and_stands_alone() -> None:
+def test_every_reference_has_a_target_and_no_siblings() -> None:
     for reference in references(DOCUMENT):
         document.ref_of(reference)
         # Draft 07 ignores what stands beside it.
         assert reference.keys() == {"$ref"}
 
 
-def test_every_schema_is_in_use() -> None:
+def test_every_schema_is_used() -> None:
     used = {reference["$ref"] for reference in references(DOCUMENT)}
     names = SCHEMAS.keys() - {"ClientFrame", "ServerFrame"}
     assert {f"#/components/schemas/{name}" for name in names} <= used
@@ -72,7 +72,7 @@ def payloads(references: list[dict[str, str]]) -> list[str]:
     return [document.ref_of(reference)["payload"]["$ref"] for reference in references]
 
 
-def test_the_unions_hold_what_the_operations_carry() -> None:
+def test_unions_list_the_frames_of_all_operations() -> None:
     directions: dict[str, set[str]] = {"receive": set(), "send": set()}
     for operation in DOCUMENT["operations"].values():
         directions[operation["action"]].update(payloads(operation["messages"]))
@@ -83,7 +83,7 @@ def test_the_unions_hold_what_the_operations_carry() -> None:
     assert every == set(payloads(list(CHAT["messages"].values())))
 
 
-def test_frames_of_the_client_are_open_and_those_of_the_backend_closed() -> None:
+def test_client_frames_are_open_and_server_frames_are_closed() -> None:
     for union, is_open in (("ClientFrame", True), ("ServerFrame", False)):
         for reference in SCHEMAS[union]["oneOf"]:
             schema = document.ref_of(reference)
@@ -117,14 +117,14 @@ def test_examples_of_fields_are_valid() -> None:
             document.validator(schema).validate(example)
 
 
-def test_errors_are_those_of_the_code() -> None:
+def test_error_codes_equal_those_of_the_code() -> None:
     documented = {each["const"]: each["x-status"] for each in SCHEMAS["ErrorCode"]["oneOf"]}
     in_code = {each.code: each.status for each in errors.ChatError.__subclasses__()}
     # What is none of them: see chat/websocket.py.
     assert documented == in_code | {"internal": 500}
 
 
-def test_api_gateways_words_are_those_that_the_local_runner_says() -> None:
+def test_gateway_errors_equal_those_of_the_local_runner() -> None:
     assert set(SCHEMAS["GatewayError"]["properties"]["message"]["examples"]) == {
         gateway.FORBIDDEN,
         gateway.INTERNAL_SERVER_ERROR,
@@ -132,7 +132,7 @@ def test_api_gateways_words_are_those_that_the_local_runner_says() -> None:
     }
 
 
-def test_limits_are_those_of_the_code_and_the_template() -> None:
+def test_limits_equal_those_of_the_code_and_the_template() -> None:
     parameters, lifetimes = TEMPLATE["Parameters"], Lifetimes()
     assert CHAT["x-limits"] == {
         "frameBytes": MAX_FRAME_BYTES,
@@ -160,13 +160,13 @@ def test_limits_are_those_of_the_code_and_the_template() -> None:
     assert ",".join(of_type["examples"]) == parameters["AllowedContentTypes"]["Default"]
 
 
-def test_the_version_is_the_projects() -> None:
+def test_version_equals_that_of_the_project() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert DOCUMENT["info"]["version"] == project["version"]
     assert DOCUMENT["info"]["license"]["name"] == project["license"]
 
 
-def test_the_address_is_the_stacks_output() -> None:
+def test_address_equals_the_output_of_the_stack() -> None:
     output = TEMPLATE["Outputs"]["WebSocketURI"]["Value"]["Fn::Sub"]
     deployed = DOCUMENT["servers"]["deployed"]
     url = f"{deployed['protocol']}://{deployed['host']}{deployed['pathname']}"
@@ -180,7 +180,7 @@ def test_the_address_is_the_stacks_output() -> None:
     assert url == output
 
 
-def test_what_is_blank_is_what_python_strips() -> None:
+def test_blank_characters_are_those_that_python_strips() -> None:
     (blank,) = (
         each["pattern"] for each in SCHEMAS["Text"]["allOf"] if "blank" in each["description"]
     )

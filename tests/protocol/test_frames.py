@@ -188,13 +188,15 @@ def is_taken(answer: dict[str, Any]) -> bool:
 
 
 @pytest.mark.parametrize("frame", RIGHT)
-def test_what_the_schemas_allow_is_taken(backend: Backend, me: str, frame: dict[str, Any]) -> None:
+def test_frame_that_the_schemas_allow_is_accepted(
+    backend: Backend, me: str, frame: dict[str, Any]
+) -> None:
     assert document.allows(json.dumps(frame))
     assert is_taken(answer(backend, me, frame))
 
 
 @pytest.mark.parametrize("frame", WRONG)
-def test_what_the_schemas_do_not_allow_is_refused(
+def test_frame_that_the_schemas_forbid_is_refused(
     backend: Backend, me: str, frame: dict[str, Any]
 ) -> None:
     assert not document.allows(json.dumps(frame))
@@ -202,7 +204,7 @@ def test_what_the_schemas_do_not_allow_is_refused(
 
 
 @pytest.mark.parametrize(("body", "code"), IN_WORDS)
-def test_what_no_schema_can_say_is_said_in_words(
+def test_rule_that_no_schema_can_express_is_in_the_description(
     backend: Backend, me: str, body: str, code: str
 ) -> None:
     assert document.named("ClientFrame").is_valid(json.loads(body))
@@ -275,7 +277,7 @@ def frames(draw: st.DrawFn) -> dict[str, Any]:
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-def test_near_the_limits_the_schemas_and_the_functions_agree(
+def test_schemas_and_functions_agree_near_the_limits(
     backend: Backend, me: str, frame: dict[str, Any]
 ) -> None:
     received = answer(backend, me, frame)
@@ -312,28 +314,28 @@ def handshake(backend: Backend, query: dict[str, str], **more: Any) -> int:
         ({"userId": ME, "unknown": "x"}, 200),
     ],
 )
-def test_handshakes_are_as_the_schema_of_the_query_says(
+def test_schema_of_the_query_and_the_handshake_agree(
     backend: Backend, query: dict[str, str], status: int
 ) -> None:
     assert handshake(backend, query) == status
     assert document.validator(CHAT["bindings"]["ws"]["query"]).is_valid(query) is (status == 200)
 
 
-def test_every_status_of_a_handshake_that_is_ours_is_in_the_document(backend: Backend) -> None:
+def test_every_handshake_status_is_in_the_document(backend: Backend) -> None:
     ours = {
         handshake(backend, {"userId": "a#b"}),
         handshake(backend, {}),
         handshake(backend, {"userId": ME}, authorizer={"userId": "user456"}),
     }
-    for strike in (throttled, denied):
-        with backend.wire.broken(Fault("dynamodb.PutItem", strike)):
+    for action in (throttled, denied):
+        with backend.wire.broken(Fault("dynamodb.PutItem", action)):
             ours.add(handshake(backend, {"userId": ME}))
     assert ours == {400, 401, 403, 500, 503}
     # What API Gateway says itself.
     assert {int(status) for status in CHAT["x-handshake"]} == ours | {101, 429, 502, 504}
 
 
-def test_every_code_is_answered_and_its_status_is_the_documents(backend: Backend, me: str) -> None:
+def test_every_error_code_has_the_status_of_the_document(backend: Backend, me: str) -> None:
     """`IN_WORDS` has more ways to each of those that are the client's mistakes."""
     replies = [
         backend.reply_to(me, frame)
@@ -346,8 +348,8 @@ def test_every_code_is_answered_and_its_status_is_the_documents(backend: Backend
         )
     ]
     replies.append(backend.reply_to(events.new_id(), MESSAGE))
-    for strike in (throttled, denied):
-        with backend.wire.broken(Fault("dynamodb.PutItem", strike)):
+    for action in (throttled, denied):
+        with backend.wire.broken(Fault("dynamodb.PutItem", action)):
             replies.append(backend.reply_to(me, MESSAGE))
     statuses = {}
     for reply in replies:

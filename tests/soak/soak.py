@@ -173,8 +173,8 @@ async def soak(url: str, *, pairs: int, messages: int) -> Report:
     report = Report()
     both_ways: list[tuple[Client, Client]] = []
     for _ in range(pairs):
-        mark = uuid4().hex[:12]
-        first, second = f"soak-a-{mark}", f"soak-b-{mark}"
+        unique = uuid4().hex[:12]
+        first, second = f"soak-a-{unique}", f"soak-b-{unique}"
         one, other = Client(url, first, second, report), Client(url, second, first, report)
         both_ways += [(one, other), (other, one)]
     clients = [client for client, _ in both_ways]

@@ -43,11 +43,11 @@ def answer(request: AWSPreparedRequest, status: int, code: str) -> AWSResponse:
 def s3_answers(status: int, code: str = "") -> FaultAction:
     """Make S3 answer with an error: a status alone where it was asked for a HEAD."""
 
-    def strike(request: AWSPreparedRequest, _: Send) -> AWSResponse:
+    def action(request: AWSPreparedRequest, _: Send) -> AWSResponse:
         body = f"<Error><Code>{code}</Code></Error>" if code else ""
         return AWSResponse(request.url, status, HTTPHeaders(), RawBody(body.encode()))
 
-    return strike
+    return action
 
 
 class Killed(BaseException):
@@ -60,13 +60,13 @@ class Fault:
 
     Attributes:
         operation: ``dynamodb.PutItem``, say, or `ANY`.
-        strike: What goes wrong.
+        action: What goes wrong.
         after: How many calls pass unharmed before.
-        times: How many calls it strikes.
+        times: How many calls it actions.
     """
 
     operation: str
-    strike: FaultAction
+    action: FaultAction
     after: int = 0
     times: int = 1_000_000
 
@@ -96,17 +96,17 @@ def no_one_there(request: AWSPreparedRequest, _: Send) -> AWSResponse | None:
     raise EndpointConnectionError(endpoint_url=request.url, error="refused")
 
 
-def answer_lost(request: AWSPreparedRequest, carry: Send) -> AWSResponse | None:
+def answer_lost(request: AWSPreparedRequest, send: Send) -> AWSResponse | None:
     """The service does it, and we never hear."""
-    carry()
+    send()
     raise ReadTimeoutError(endpoint_url=request.url)
 
 
 def leaves_out(key: str) -> FaultAction:
     """Make DynamoDB answer a BatchGetItem without one row (`UnprocessedKeys`)."""
 
-    def strike(request: AWSPreparedRequest, carry: Send) -> AWSResponse | None:
-        response = carry()
+    def action(request: AWSPreparedRequest, send: Send) -> AWSResponse | None:
+        response = send()
         assert response is not None
         (table,) = (answer := json.loads(response.content))["Responses"]
         rows = answer["Responses"][table]
@@ -116,7 +116,7 @@ def leaves_out(key: str) -> FaultAction:
         body = json.dumps(answer).encode()
         return AWSResponse(request.url, 200, HTTPHeaders(), RawBody(body))
 
-    return strike
+    return action
 
 
 def taken(request: AWSPreparedRequest, _: Send) -> AWSResponse | None:
@@ -139,8 +139,8 @@ def killed_before(_: AWSPreparedRequest, __: Send) -> AWSResponse | None:
     raise Killed
 
 
-def killed_after(_: AWSPreparedRequest, carry: Send) -> AWSResponse | None:
-    carry()
+def killed_after(_: AWSPreparedRequest, send: Send) -> AWSResponse | None:
+    send()
     raise Killed
 
 
@@ -194,7 +194,7 @@ class Network:
             for fault in faults:
                 self._faults.remove(fault)
 
-    def carry(self, operation: str, request: AWSPreparedRequest, carry: Send) -> Any:
+    def transmit(self, operation: str, request: AWSPreparedRequest, send: Send) -> Any:
         with self._lock:
             if self.is_dead:
                 raise Killed
@@ -216,7 +216,7 @@ class Network:
                     # Of a clock that passes at once. Meanwhile other threads must get their turn.
                     time.sleep(self.write_s / 100)
             with self._lock:
-                response = carry()
+                response = send()
                 self._stored_at.update(dict.fromkeys(messages, self.clock.monotonic()))
                 if self.index_lag_s and _reads_index(operation, request):
                     assert response is not None
@@ -226,7 +226,7 @@ class Network:
         if fault is None:
             return do()
         try:
-            return fault.strike(request, do)
+            return fault.action(request, do)
         except Killed:
             self.is_dead = True
             raise
@@ -283,7 +283,7 @@ def between_botocore_and_moto[N: Network](between: N) -> Iterator[N]:
         self: BotocoreStubber, event_name: str, request: AWSPreparedRequest, **more: Any
     ) -> Any:
         _, service, operation = event_name.split(".")
-        return between.carry(
+        return between.transmit(
             f"{service}.{operation}", request, lambda: real(self, event_name, request, **more)
         )
 

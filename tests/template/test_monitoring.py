@@ -43,20 +43,20 @@ def alarms() -> list[dict[str, Any]]:
     return of_kind(deployed(Monitoring="true", AlarmTopicArn=TOPIC), "AWS::CloudWatch::Alarm")
 
 
-def test_nothing_watches_unless_it_is_asked_to() -> None:
+def test_monitoring_is_off_by_default() -> None:
     resources = deployed()
     assert not [each for each in resources.values() if each["Type"].startswith("AWS::CloudWatch::")]
     assert "AccessLogGroup" not in resources
 
 
-def test_monitoring_is_a_dashboard_and_alarms() -> None:
+def test_monitoring_adds_a_dashboard_and_alarms() -> None:
     resources = deployed(Monitoring="true")
     assert len(of_kind(resources, "AWS::CloudWatch::Dashboard")) == 1
     assert len(of_kind(resources, "AWS::CloudWatch::Alarm")) == 8
     assert "AccessLogGroup" not in resources
 
 
-def test_names_hold_the_stacks_so_that_two_fit(alarms: list[dict[str, Any]]) -> None:
+def test_names_contain_that_of_the_stack(alarms: list[dict[str, Any]]) -> None:
     for alarm in alarms:
         assert alarm["AlarmName"].startswith("local-")
     (dashboard,) = of_kind(deployed(Monitoring="true"), "AWS::CloudWatch::Dashboard")
@@ -64,7 +64,7 @@ def test_names_hold_the_stacks_so_that_two_fit(alarms: list[dict[str, Any]]) -> 
     assert dashboard["DashboardName"] == {"Fn::Sub": "${AWS::StackName}-${AWS::Region}"}
 
 
-def test_alarms_tell_the_topic_when_they_go_off_and_when_it_is_over(
+def test_alarms_notify_the_topic_at_their_begin_and_end(
     alarms: list[dict[str, Any]],
 ) -> None:
     for alarm in alarms:
@@ -83,18 +83,18 @@ def test_alarms_tell_the_topic_when_they_go_off_and_when_it_is_over(
         ("arn:aws:sqs:us-east-1:123456789012:q", False),
     ],
 )
-def test_a_topic_is_named_by_its_arn(arn: str, *, is_taken: bool) -> None:
+def test_alarm_topic_must_be_an_arn(arn: str, *, is_taken: bool) -> None:
     document, _ = to_cloudformation(TEMPLATE, {}, "us-east-1")
     pattern = document["Parameters"]["AlarmTopicArn"]["AllowedPattern"]
     assert (re.fullmatch(pattern, arn) is not None) == is_taken
 
 
-def test_where_nothing_happens_all_is_well(alarms: list[dict[str, Any]]) -> None:
+def test_missing_data_triggers_no_alarm(alarms: list[dict[str, Any]]) -> None:
     for alarm in alarms:
         assert alarm["TreatMissingData"] == "notBreaching"
 
 
-def test_errors_throttles_pushes_and_time_are_watched(alarms: list[dict[str, Any]]) -> None:
+def test_alarms_cover_errors_throttles_pushes_and_duration(alarms: list[dict[str, Any]]) -> None:
     by_name = {alarm["AlarmName"].removeprefix("local-"): alarm for alarm in alarms}
     functions = {"1_on_connect", "2-on-disconnect", "3-send-message", "4-send-file"}
     assert looks_at(by_name["function-throttles"], "Throttles") == functions
@@ -118,7 +118,7 @@ def looks_at(alarm: dict[str, Any], metric: str) -> set[str]:
     }
 
 
-def test_an_alarm_adds_up_or_divides_what_it_names(alarms: list[dict[str, Any]]) -> None:
+def test_metric_math_of_an_alarm_uses_its_own_metrics(alarms: list[dict[str, Any]]) -> None:
     for alarm in alarms:
         queries = alarm.get("Metrics", [])
         results = [each for each in queries if each.get("ReturnData", True)]
@@ -130,7 +130,7 @@ def test_an_alarm_adds_up_or_divides_what_it_names(alarms: list[dict[str, Any]])
             assert named <= {query["Id"] for query in queries}
 
 
-def test_each_alarm_is_in_the_runbook_and_no_other(alarms: list[dict[str, Any]]) -> None:
+def test_runbook_has_a_section_for_each_alarm(alarms: list[dict[str, Any]]) -> None:
     runbook = (ROOT / "docs" / "runbook.md").read_text()
     headings = re.findall(r"^## `([\w-]+)`$", runbook, re.MULTILINE)
     assert headings == [alarm["AlarmName"].removeprefix("local-") for alarm in alarms]
@@ -142,7 +142,7 @@ def test_each_alarm_is_in_the_runbook_and_no_other(alarms: list[dict[str, Any]])
         assert anchor in headings
 
 
-def test_the_dashboard_shows_every_alarm_and_its_widgets_do_not_overlap() -> None:
+def test_dashboard_shows_every_alarm_and_widgets_do_not_overlap() -> None:
     resources = deployed(Monitoring="true")
     body = json.loads(resources["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"])
     (status,) = (each for each in body["widgets"] if each["type"] == "alarm")
@@ -161,7 +161,7 @@ def test_the_dashboard_shows_every_alarm_and_its_widgets_do_not_overlap() -> Non
         taken |= cells
 
 
-def test_the_access_log_has_its_group_and_its_days() -> None:
+def test_access_log_group_expires_as_configured() -> None:
     resources = deployed(AccessLogs="true", LogRetentionDays="7")
     (stage,) = of_kind(resources, "AWS::ApiGatewayV2::Stage")
     document, values = to_cloudformation(TEMPLATE, {"AccessLogs": "true"}, "us-east-1")
@@ -178,7 +178,7 @@ def test_the_access_log_has_its_group_and_its_days() -> None:
     assert "AccessLogSettings" not in Resolver(off, values, Names("us-east-1")).resolve(stage)
 
 
-def test_the_access_log_is_a_line_of_json_without_a_token() -> None:
+def test_access_log_is_json_without_query_and_headers() -> None:
     (stage,) = of_kind(deployed(AccessLogs="true"), "AWS::ApiGatewayV2::Stage")
     line = stage["AccessLogSettings"]["Fn::If"][1]["Format"]
     assert "\n" not in line
@@ -192,7 +192,7 @@ def test_the_access_log_is_a_line_of_json_without_a_token() -> None:
 
 
 @pytest.mark.parametrize("parameters", [{}, {"Monitoring": "true", "AccessLogs": "true"}])
-def test_the_local_runner_has_nothing_to_say_about_it(
+def test_local_runner_prints_no_warning_about_monitoring(
     tmp_path: Path, parameters: dict[str, str]
 ) -> None:
     stack = loaded(tmp_path, **parameters)

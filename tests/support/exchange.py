@@ -10,13 +10,13 @@ from tests.support.network import Killed
 LONG_AGO_MS = 60_000
 
 
-class Scene:
+class Exchange:
     """One user says something to another. Both have two devices, and one more that has died."""
 
     def __init__(self, backend: Backend) -> None:
-        mark = uuid4().hex
+        unique = uuid4().hex
         self._backend = backend
-        self.first, self.second = f"first-{mark}", f"second-{mark}"
+        self.first, self.second = f"first-{unique}", f"second-{unique}"
         self.chat_id = f"{self.first}#{self.second}"
         long_ago = events.now() - LONG_AGO_MS
         self.sender = backend.connect(self.first, connected_at=long_ago)
