@@ -1,7 +1,10 @@
 """``getmessages``: pages of a chat, and the catch-up on an open connection."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -51,6 +54,38 @@ def size_of(frame: dict[str, Any]) -> int:
 
 def catch_up(backend: Backend, connection_id: str, since: int, **more: Any) -> dict[str, Any]:
     return backend.send(connection_id, {"action": "getmessages", "since": since}, **more)
+
+
+@contextmanager
+def limited_catch_up(backend: Backend, **limits: float) -> Iterator[None]:
+    """Give send_message other limits for a catch-up."""
+    module = backend.send_message.module
+    usual = module.catch_up
+    module.catch_up = type(usual)(
+        module.connections, module.messages, module.files, module.push, **limits
+    )
+    try:
+        yield
+    finally:
+        module.catch_up = usual
+
+
+def store(backend: Backend, texts: list[str]) -> None:
+    """Store messages of user123 to user456, without the functions."""
+    rows = [
+        {
+            "chatId": {"S": CHAT},
+            "timestamp": {"N": str(THEN + number)},
+            "messageId": {"S": str(uuid4())},
+            "senderId": {"S": "user123"},
+            "recipientId": {"S": "user456"},
+            "text": {"S": text},
+        }
+        for number, text in enumerate(texts)
+    ]
+    for first in range(0, len(rows), 25):
+        puts = [{"PutRequest": {"Item": row}} for row in rows[first : first + 25]]
+        backend.dynamodb.batch_write_item(RequestItems={"ChatMessages": puts})
 
 
 def error_of(backend: Backend, connection_id: str, **fields: Any) -> tuple[int, str]:
@@ -266,7 +301,7 @@ def test_page_is_one_strongly_consistent_query(backend: Backend, wire: Network) 
 
 
 @settings(
-    max_examples=25,
+    max_examples=15,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
@@ -357,9 +392,8 @@ def test_since_of_a_clock_that_is_ahead_counts_as_now(backend: Backend, ahead_ms
 
 
 def test_300_missed_short_messages_arrive_in_at_most_12_frames(backend: Backend) -> None:
-    sender = backend.connect("user123")
-    for number in range(300):
-        backend.say(sender, CHAT, f"message {number}", at=THEN + number)
+    texts = [f"message {number}" for number in range(300)]
+    store(backend, texts)
     by_handshake = backend.catch_up("user456", since=THEN)
     on_request = backend.connect("user456")
     catch_up(backend, on_request, THEN)
@@ -371,31 +405,20 @@ def test_300_missed_short_messages_arrive_in_at_most_12_frames(backend: Backend)
         for frame in frames:
             assert size_of(frame) <= MAX_FRAME_BYTES
         received = [message["text"] for message in backend.api.messages(connection_id)]
-        assert received == [f"message {number}" for number in range(300)]
+        assert received == texts
 
 
-def test_catch_up_of_2001_messages_is_complete_the_second_time(backend: Backend) -> None:
-    numbers = range(2001)
-    for first in numbers[::25]:
-        rows = [
-            {
-                "chatId": {"S": CHAT},
-                "timestamp": {"N": str(THEN + 100 * number)},
-                "messageId": {"S": str(number)},
-                "senderId": {"S": "user123"},
-                "recipientId": {"S": "user456"},
-                "text": {"S": "x"},
-            }
-            for number in numbers[first : first + 25]
-        ]
-        puts = [{"PutRequest": {"Item": row}} for row in rows]
-        backend.dynamodb.batch_write_item(RequestItems={"ChatMessages": puts})
-    reader = backend.connect("user456")
-    synced = catch_up(backend, reader, THEN)
-    assert (synced["count"], synced["complete"]) == (2000, False)
-    assert catch_up(backend, reader, synced["until"])["complete"] is True
-    received = [message["messageId"] for message in backend.api.messages(reader)]
-    assert sorted(set(received), key=int) == [str(number) for number in numbers]
+def test_catch_up_that_exceeds_max_messages_is_complete_the_second_time(backend: Backend) -> None:
+    sender, reader = backend.connect("user123"), backend.connect("user456")
+    backend.api.open.remove(reader)
+    ids = [backend.say(sender, CHAT, "x", at=THEN + 60_000 * n)["messageId"] for n in range(4)]
+    backend.api.open.add(reader)
+    with limited_catch_up(backend, max_messages=3):
+        first = catch_up(backend, reader, THEN)
+        assert (first["count"], first["complete"]) == (3, False)
+        second = catch_up(backend, reader, first["until"])
+    assert second["complete"] is True
+    assert {message["messageId"] for message in backend.api.messages(reader)} == set(ids)
 
 
 def test_catch_up_of_a_closed_connection_removes_it(backend: Backend) -> None:
@@ -412,16 +435,9 @@ def test_catch_up_that_a_slow_client_interrupts_is_unavailable(
 ) -> None:
     sender, reader = backend.connect("user123"), backend.connect("user456")
     backend.say(sender, CHAT, "x")
-    module = backend.send_message.module
-    usual = module.catch_up
-    module.catch_up = type(usual)(
-        module.connections, module.messages, module.files, module.push, push_timeout_s=0
-    )
     backend.api.broken[reader] = 429
-    try:
+    with limited_catch_up(backend, push_timeout_s=0):
         assert error_of(backend, reader, since=0) == (503, "unavailable")
-    finally:
-        module.catch_up = usual
     assert backend.knows(reader)
     assert any(line.get("message") == "refused" for line in logs())
     del backend.api.broken[reader]
