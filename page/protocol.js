@@ -688,7 +688,9 @@ export class ChatClient extends ChatEventTarget {
   /** @param {Unchecked<HistoryFrame>} frame */
   #onHistory(frame) {
     if (!isHistoryFrame(frame)) return;
-    frame.messages = frame.messages.filter((each) => isObject(each) && isReceivedMessage(each));
+    // The outbox has a message until its ack comes.
+    frame.messages = frame.messages.filter((each) => isObject(each) && isReceivedMessage(each)
+      && !this.#outbox.has(each.clientMessageId ?? ""));
     frame.messages.forEach(removeUnsafeLink);
     this.#onAnswer(frame);
   }

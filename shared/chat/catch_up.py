@@ -11,6 +11,7 @@ from chat.catch_up_request import CatchUpRequest
 from chat.connections import Connections
 from chat.errors import Unauthorized, Unavailable
 from chat.files import Files
+from chat.identity import UserId
 from chat.messages import Message, Messages
 from chat.push import Outcome, Push
 from chat.retry import attempts, deadline_in, is_over
@@ -129,7 +130,7 @@ class CatchUp:
         deadline = began_at + self._timeout_s
         reached = request.since - OVERLAP_MS
         missed = self._messages.sent_to(request.user_id, since=reached)
-        for batch in self._batches(islice(missed, self._max_messages)):
+        for batch in self._batches(islice(missed, self._max_messages), request.user_id):
             if is_over(deadline):
                 complete = False
                 break
@@ -159,13 +160,15 @@ class CatchUp:
         since = request.asked_at - OVERLAP_MS
         found = self._messages.sent_to(request.user_id, since=since)
         new = (message for message in found if message.message_id not in run.pushed)
-        for batch in self._batches(new):
+        for batch in self._batches(new, request.user_id):
             run.push_messages(batch)
             # One that was received later may have been pushed live as well: it was not late.
             count("FoundLate", sum(each["timestamp"] < request.asked_at for each in batch))
 
-    def _batches(self, messages: Iterable[Message]) -> Iterator[list[MessageFields]]:
-        return batches(message_fields(message, self._files.link) for message in messages)
+    def _batches(
+        self, messages: Iterable[Message], user_id: UserId
+    ) -> Iterator[list[MessageFields]]:
+        return batches(message_fields(each, self._files.link, user_id) for each in messages)
 
     def _report(self, run: _Run, end: Synced) -> None:
         count("CatchUps")

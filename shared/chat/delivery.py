@@ -9,7 +9,7 @@ from chat.fan_out import FanOut
 from chat.files import Files
 from chat.messages import Messages, NewMessage
 from chat.push import Outcome
-from chat.server_frames import Ack, ack, message_fields, message_frame
+from chat.server_frames import Ack, ack, message_frame
 from chat.telemetry import count, logger
 
 
@@ -45,11 +45,10 @@ class Delivery:
         stored = self._messages.store(message, began_at=began_at)
         count("Resends" if stored.duplicate else "MessagesStored")
 
-        fields = message_fields(stored.message, self._files.link)
         pushed = self._fan_out.push(
             {
-                message.recipient_id: message_frame(fields),
-                message.sender_id: message_frame(fields, message.client_message_id),
+                reader_id: message_frame(stored.message, self._files.link, reader_id)
+                for reader_id in (message.recipient_id, message.sender_id)
             },
             came_from=came_from,
             now=new.received_at,

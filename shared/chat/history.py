@@ -43,7 +43,7 @@ class History:
         newest_first = self._messages.page(
             chat.id, before=frame.optional_timestamp("before"), limit=limit + 1
         )
-        fields = (message_fields(each, self._files.link) for each in newest_first[:limit])
+        fields = (message_fields(each, self._files.link, user_id) for each in newest_first[:limit])
         # What does not fit into the frame is left to the next page.
         page = next(batches(fields), [])
         count("HistoryPages")

@@ -50,8 +50,7 @@ class Message:
             was taken: unique within its chat.
         text: What it says, if it says anything.
         file: Its file, if it has one.
-        client_message_id: The sender's own id of it, where the sender gave one. It is stored in
-            the idempotency record, not with the message.
+        client_message_id: The sender's own id of it, where the sender gave one.
     """
 
     message_id: str
@@ -300,8 +299,7 @@ class Messages:
                 Key={"chatId": {"S": message.chat_id}, "timestamp": {"N": str(timestamp)}},
                 ConsistentRead=True,
             )
-        original = replace(_from_item(answer["Item"]), client_message_id=message.client_message_id)
-        return StoredMessage(original, duplicate=True)
+        return StoredMessage(_from_item(answer["Item"]), duplicate=True)
 
 
 def _record_key(message: Message) -> dict[str, AttributeValueTypeDef]:
@@ -322,6 +320,8 @@ def _to_item(message: Message) -> dict[str, AttributeValueTypeDef]:
         "senderId": {"S": message.sender_id},
         "recipientId": {"S": message.recipient_id},
     }
+    if message.client_message_id is not None:
+        item["clientMessageId"] = {"S": message.client_message_id}
     if message.text is not None:
         item["text"] = {"S": message.text}
     if message.file is not None:
@@ -341,6 +341,7 @@ def _from_item(item: Mapping[str, Any]) -> Message:
         timestamp=int(item["timestamp"]["N"]),
         text=item["text"]["S"] if "text" in item else None,
         file=_file_in(item),
+        client_message_id=item["clientMessageId"]["S"] if "clientMessageId" in item else None,
     )
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, Literal, NotRequired, TypedDict, cast
 
 if TYPE_CHECKING:
     from chat.file import File
+    from chat.identity import UserId
     from chat.messages import Message, StoredMessage
 
 MAX_BATCH_BYTES: Final = 28 * 1024
@@ -168,12 +169,15 @@ def ack(stored: StoredMessage, delivered: int) -> Ack:
     return frame
 
 
-def message_fields(message: Message, link: Callable[[File], str]) -> MessageFields:
-    """Show a message to a client.
+def message_fields(
+    message: Message, link: Callable[[File], str], reader_id: UserId
+) -> MessageFields:
+    """Show a message to a user: `client_message_id` to its sender only.
 
     Args:
         message: The message.
         link: Signs a link to a file, which is good for minutes only: each frame needs a fresh one.
+        reader_id: The user.
     """
     fields: MessageFields = {
         "messageId": message.message_id,
@@ -182,6 +186,8 @@ def message_fields(message: Message, link: Callable[[File], str]) -> MessageFiel
         "recipientId": message.recipient_id,
         "timestamp": message.timestamp,
     }
+    if message.client_message_id is not None and message.sender_id == reader_id:
+        fields["clientMessageId"] = message.client_message_id
     if message.text is not None:
         fields["text"] = message.text
     if message.file is not None:
@@ -189,12 +195,9 @@ def message_fields(message: Message, link: Callable[[File], str]) -> MessageFiel
     return fields
 
 
-def message_frame(fields: MessageFields, client_message_id: str | None = None) -> MessageFrame:
-    """Push a message live; with the sender's own id of it, to the sender's other devices."""
-    frame: MessageFrame = {"type": "message", **fields}
-    if client_message_id is not None:
-        frame["clientMessageId"] = client_message_id
-    return frame
+def message_frame(message: Message, link: Callable[[File], str], reader_id: UserId) -> MessageFrame:
+    """Push a message live, as `message_fields` shows it."""
+    return {"type": "message", **message_fields(message, link, reader_id)}
 
 
 def download(chat_id: str, file: File, url: str, lifetime_s: int) -> Download:

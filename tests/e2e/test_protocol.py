@@ -26,8 +26,14 @@ def properties() -> set[tuple[str, str]]:
         headers = schema["properties"].get("headers", {})
         found |= {(kind, f"headers.{name}") for name in headers.get("properties", {})}
         if "messages" in schema["properties"]:
-            message = ref_of(schema["properties"]["messages"]["items"])
-            found |= {(kind, f"messages.{name}") for name in message["properties"]}
+            items = schema["properties"]["messages"]["items"]
+            message, *exceptions = [
+                ref_of(each) if "$ref" in each else each for each in items.get("allOf", [items])
+            ]
+            excluded = {name for each in exceptions for name in each["not"]["required"]}
+            found |= {
+                (kind, f"messages.{name}") for name in message["properties"].keys() - excluded
+            }
     return found
 
 

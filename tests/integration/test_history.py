@@ -182,6 +182,17 @@ def test_page_holds_no_idempotency_record(backend: Backend) -> None:
     assert len(read(backend, sender)["messages"]) == 1
 
 
+def test_page_has_the_client_message_ids_of_its_reader_alone(backend: Backend) -> None:
+    first, second = backend.connect("user123"), backend.connect("user456")
+    backend.say(first, CHAT, "x", clientMessageId="c-1", at=THEN)
+    backend.say(second, CHAT, "y", clientMessageId="c-2", at=THEN + 1)
+    for reader, expected in ((first, ["c-1", None]), (second, [None, "c-2"])):
+        page = read(backend, reader)
+        assert [each.get("clientMessageId") for each in page["messages"]] == expected
+    missed = backend.api.messages(backend.catch_up("user456", since=0))
+    assert "clientMessageId" not in missed[0]
+
+
 def test_page_holds_fresh_links_to_files(backend: Backend) -> None:
     sender, reader = backend.connect("user123"), backend.connect("user456")
     file = {"chatId": CHAT, "fileName": "a.jpg", "contentType": "image/jpeg"}

@@ -27,7 +27,7 @@ def message_of(new: NewMessage) -> Message:
 
 def test_text_message_has_the_fields_of_the_protocol() -> None:
     message = message_of(new_message(text="Hello!"))
-    assert message_fields(message, no_file) == {
+    assert message_fields(message, no_file, UserId("user456")) == {
         "messageId": message.message_id,
         "chatId": "user123#user456",
         "senderId": "user123",
@@ -39,7 +39,9 @@ def test_text_message_has_the_fields_of_the_protocol() -> None:
 
 def test_file_without_text_becomes_a_message_frame() -> None:
     message = new_message(fileKey=KEY).to_message(lambda key: File(key, "image/jpeg", 48213))
-    fields = message_fields(message, lambda file: f"https://files.example.com/{file.name}")
+    fields = message_fields(
+        message, lambda file: f"https://files.example.com/{file.name}", UserId("user456")
+    )
     assert (
         fields.items()
         >= {
