@@ -380,6 +380,25 @@ async def test_own_message_that_comes_back_with_its_client_message_id_is_acknowl
     assert len(backend.frames) == 1  # it is not in the outbox any more
 
 
+async def test_own_message_that_is_in_the_history_before_its_ack_is_shown_once(
+    anna: ChatPane, pair: Pair, backend: ScriptedBackend
+) -> None:
+    backend.on_question = lambda frame: [] if "chatId" in frame else [no_messages(frame)]
+    await start_chat(anna)
+    await anna.send("Hello!")
+    await expect(anna.message("Hello!")).to_contain_text("Sending")
+    (frame,) = backend.frames
+    own = message_frame(pair, 7, messageId="id of Hello!", senderId=pair.first, text="Hello!")
+    own |= {"clientMessageId": frame["clientMessageId"]}
+    backend.push(history_frame(pair.chat_id, message_frame(pair, 6), own))
+    await expect(anna.message("at 6")).to_be_visible()
+    await anna.expect_messages("at 6", "Hello!")
+    await expect(anna.message("Hello!")).to_contain_text("Sending")
+    backend.push(ack_frame(frame, timestamp=7))
+    await expect(anna.message("Hello!")).to_contain_text("Delivered")
+    await anna.expect_messages("at 6", "Hello!")
+
+
 async def test_older_pages_are_loaded_at_the_start_and_the_view_does_not_move(
     anna: ChatPane, pair: Pair, backend: ScriptedBackend
 ) -> None:
