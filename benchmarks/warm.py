@@ -86,8 +86,10 @@ def _listening(url: str, user_id: str) -> Iterator[None]:
     with subprocess.Popen(command, stdout=subprocess.PIPE) as device:  # noqa: S603 -- our own
         assert device.stdout is not None  # noqa: S101
         device.stdout.readline()
-        yield
-        device.terminate()
+        try:
+            yield
+        finally:
+            device.terminate()
 
 
 def _cpu_ms(act: Callable[[], object]) -> float:
@@ -120,8 +122,11 @@ def _actions(made: dict[str, Container]) -> dict[str, Callable[[], object]]:
         return str(device.connection_id)
 
     def read(user_id: str = one, **asked: Any) -> object:
-        frame = {"action": "getmessages", **asked}
-        reply = made["send_message"](events.message(connection_of(user_id), frame))
+        event = events.message(connection_of(user_id), {"action": "getmessages", **asked})
+        reply = made["send_message"](event)
+        while reply["statusCode"] == 503:
+            # On a busy machine moto may need longer for 500 messages than the client waits.
+            reply = made["send_message"](event)
         assert reply["statusCode"] == 200, reply  # noqa: S101
         return reply
 

@@ -199,4 +199,5 @@ async def test_page_asks_what_it_missed_5_s_after_connecting_and_then_after_sile
             await page.wait_for_timeout(20)
     assert {frame["action"] for frame in network.sent} == {"getmessages"}
     sinces = [frame["since"] for frame in catch_ups()]
-    assert sinces == sorted(set(sinces))
+    assert sinces == sorted(sinces)
+    assert sinces[0] < sinces[-1]
