@@ -10,14 +10,18 @@ from typing import TYPE_CHECKING
 
 from chat.catch_up import CatchUp
 from chat.catch_up_request import CatchUpRequest
+from chat.client_frame import ClientFrame
 from chat.connections import Connections
 from chat.delivery import Delivery
 from chat.fan_out import FanOut
 from chat.files import Files
 from chat.history import History
+from chat.identity import UserId
 from chat.messages import Messages, NewMessage
 from chat.push import Push
-from chat.server_frames import ServerFrame
+from chat.receipts import Receipts
+from chat.server_frames import Ack, ServerFrame, SignalAck
+from chat.signals import Signals, is_signal
 from chat.telemetry import instrumented, logger
 from chat.websocket import Event, Reply, Request, handler
 
@@ -28,8 +32,11 @@ connections = Connections.from_environment()
 messages = Messages.from_environment()
 files = Files.from_environment()
 push = Push.from_environment()
-delivery = Delivery(messages, files, FanOut(connections, push))
-history = History(messages, files)
+receipts = Receipts.from_environment()
+fan_out = FanOut(connections, push)
+delivery = Delivery(messages, files, fan_out)
+signals = Signals(messages, receipts, fan_out)
+history = History(messages, receipts, files)
 catch_up = CatchUp(connections, messages, files, push)
 
 
@@ -42,15 +49,23 @@ def lambda_handler(event: Event, context: LambdaContext) -> Reply | None:
 
 @handler
 def answer(request: Request) -> ServerFrame:
-    """Answer with the ``ack``, with a page of a chat, or, after a catch-up, with ``synced``."""
+    """Answer with an ``ack``, with a page of a chat, or, after a catch-up, with ``synced``."""
     user_id = connections.user_of(request.connection_id)
     frame = request.frame()
     if request.action != "getmessages":
-        message = NewMessage.from_frame(frame, sender_id=user_id, received_at=request.received_at)
-        return delivery.send(message, came_from=request.connection_id)
+        return send(request, frame, user_id)
     if catch_up_request := CatchUpRequest.in_frame(frame, request, user_id):
         return catch_up.answer(catch_up_request)
     return history.page(frame, user_id=user_id)
+
+
+def send(request: Request, frame: ClientFrame, user_id: UserId) -> Ack | SignalAck:
+    """Send a message, or a signal."""
+    came_from, received_at = request.connection_id, request.received_at
+    if is_signal(frame):
+        return signals.send(frame, user_id=user_id, came_from=came_from, received_at=received_at)
+    message = NewMessage.from_frame(frame, sender_id=user_id, received_at=received_at)
+    return delivery.send(message, came_from=came_from)
 
 
 @instrumented

@@ -19,6 +19,8 @@ module              what it does
 `push`              pushes a frame to a connection, or closes it
 `fan_out`           pushes a frame to all connections of its users
 `delivery`          stores a message, pushes it, acknowledges it
+`receipts`          the rows of ``ChatMessages`` that hold receipts
+`signals`           stores receipts, pushes signals, acknowledges them
 `history`           reads a page of a chat
 `catch_up_request`  queues a catch-up
 `catch_up`          pushes what a user missed

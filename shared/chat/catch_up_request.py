@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Self
 
 from chat import aws
+from chat.client_frame import MAX_TIMESTAMP
 from chat.connections import ConnectionId
 from chat.errors import InvalidRequest
 from chat.identity import UserId
@@ -63,7 +64,7 @@ class CatchUpRequest:
         """
         if frame.has("since") == frame.has("chatId"):
             raise InvalidRequest("Give `since` to catch up, or `chatId` to read a chat, not both.")
-        since = frame.optional_timestamp("since")
+        since = frame.optional_whole_number("since", maximum=MAX_TIMESTAMP)
         if since is None:
             return None
         return cls(request.connection_id, user_id, since, request.received_at)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from math import inf
-from typing import Final
+from typing import Final, Literal
 
 from chat.errors import InvalidRequest
 
@@ -85,30 +85,36 @@ class ClientFrame:
         """Read a text that may be absent, as `string` does."""
         return self.string(field, max_length=max_length) if field in self._fields else None
 
-    def optional_whole_number(
-        self, field: str, *, minimum: int = 0, maximum: float = inf
-    ) -> int | None:
-        """Read a number that may be absent.
+    def whole_number(self, field: str, *, minimum: int = 0, maximum: float = inf) -> int:
+        """Read a number that must be there.
 
         Raises:
-            InvalidRequest: It is there, and is not a whole number from `minimum` to `maximum`.
+            InvalidRequest: It is not a whole number from `minimum` to `maximum`.
         """
-        if field not in self._fields:
-            return None
-        value = self._fields[field]
+        value = self._fields.get(field)
         # JSON's true is Python's True, which is an int.
         if not isinstance(value, int) or isinstance(value, bool) or not minimum <= value <= maximum:
             upper = "or more" if maximum == inf else f"to {maximum}"
             raise InvalidRequest(f"`{field}` must be a whole number, {minimum} {upper}.")
         return value
 
-    def optional_timestamp(self, field: str) -> int | None:
-        """Read a time that may be absent, in milliseconds since 1970.
+    def optional_whole_number(
+        self, field: str, *, minimum: int = 0, maximum: float = inf
+    ) -> int | None:
+        """Read a number that may be absent, as `whole_number` does."""
+        if field not in self._fields:
+            return None
+        return self.whole_number(field, minimum=minimum, maximum=maximum)
+
+    def true(self, field: str) -> Literal[True]:
+        """Read a field that can only be true.
 
         Raises:
-            InvalidRequest: It is there, and is not a whole number from 0 to `MAX_TIMESTAMP`.
+            InvalidRequest: It is anything else.
         """
-        return self.optional_whole_number(field, maximum=MAX_TIMESTAMP)
+        if self._fields.get(field) is not True:
+            raise InvalidRequest(f"`{field}` can only be true.")
+        return True
 
 
 def _refuse_constant(name: str) -> None:

@@ -1,12 +1,17 @@
-"""The history: read a page of a chat."""
+"""The history: read a page of a chat, and the receipts of both users."""
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
+from chat import aws
 from chat.chats import Chat
-from chat.client_frame import ClientFrame
+from chat.client_frame import MAX_TIMESTAMP, ClientFrame
 from chat.files import Files
 from chat.identity import UserId
 from chat.messages import Messages
+from chat.receipts import Receipts
 from chat.server_frames import HistoryFrame, batches, message_fields
 from chat.telemetry import count, logger
 
@@ -17,8 +22,9 @@ _DEFAULT_LIMIT = 50
 class History:
     """Reads what is stored of a chat, for its members."""
 
-    def __init__(self, messages: Messages, files: Files) -> None:
+    def __init__(self, messages: Messages, receipts: Receipts, files: Files) -> None:
         self._messages = messages
+        self._receipts = receipts
         self._files = files
 
     def page(self, frame: ClientFrame, *, user_id: UserId) -> HistoryFrame:
@@ -39,10 +45,15 @@ class History:
         chat.partner_of(user_id)
         limit = frame.optional_whole_number("limit", minimum=1, maximum=_MAX_LIMIT)
         limit = _DEFAULT_LIMIT if limit is None else limit
-        # One more than asked for, which tells whether there are older ones.
-        newest_first = self._messages.page(
-            chat.id, before=frame.optional_timestamp("before"), limit=limit + 1
+        before = frame.optional_whole_number("before", maximum=MAX_TIMESTAMP)
+        found: list[Any] = aws.in_parallel(
+            [
+                # One more than asked for, which tells whether there are older ones.
+                partial(self._messages.page, chat.id, before=before, limit=limit + 1),
+                *(partial(self._receipts.of, chat, member) for member in chat.members),
+            ]
         )
+        newest_first, *receipts = found
         fields = (message_fields(each, self._files.link, user_id) for each in newest_first[:limit])
         # What does not fit into the frame is left to the next page.
         page = next(batches(fields), [])
@@ -53,7 +64,9 @@ class History:
             chatId=chat.id,
             messages=page[::-1],
             more=len(page) < len(newest_first),
-            receipts={},
+            receipts={
+                member: times for member, times in zip(chat.members, receipts, strict=True) if times
+            },
         )
         if answer["more"]:
             answer["before"] = page[-1]["timestamp"]

@@ -61,6 +61,40 @@ class MessageFrame(MessageFields):
     type: Literal["message"]
 
 
+class SignalAck(TypedDict):
+    """``sendmessage``: the signal is stored, where it is a receipt, and pushed."""
+
+    type: Literal["ack"]
+    action: Literal["sendmessage"]
+    chatId: str
+    received: NotRequired[int]
+    read: NotRequired[int]
+    typing: NotRequired[Literal[True]]
+
+
+class Times(TypedDict, total=False):
+    """Up to which message a user has received and read a chat: its timestamp."""
+
+    received: int
+    read: int
+
+
+class ReceiptFrame(Times):
+    """A user has received or read a chat up to a message."""
+
+    type: Literal["receipt"]
+    chatId: str
+    userId: str
+
+
+class Typing(TypedDict):
+    """A user is typing."""
+
+    type: Literal["typing"]
+    chatId: str
+    userId: str
+
+
 class MessagesFrame(TypedDict):
     """Messages that the user missed, oldest first."""
 
@@ -86,7 +120,7 @@ class HistoryFrame(TypedDict):
     messages: list[MessageFields]
     more: bool
     before: NotRequired[int]
-    receipts: dict[str, dict[str, int]]
+    receipts: dict[str, Times]
 
 
 class Upload(TypedDict):
@@ -124,7 +158,17 @@ class Error(TypedDict):
 
 
 type ServerFrame = (
-    Ack | MessageFrame | MessagesFrame | Synced | HistoryFrame | Upload | Download | Error
+    Ack
+    | MessageFrame
+    | MessagesFrame
+    | Synced
+    | HistoryFrame
+    | SignalAck
+    | ReceiptFrame
+    | Typing
+    | Upload
+    | Download
+    | Error
 )
 
 
