@@ -299,16 +299,19 @@ def test_table_that_does_not_answer_is_unavailable(
         assert error_of(backend, reader, **fields) == (503, "unavailable")
 
 
-def test_page_is_one_strongly_consistent_query(backend: Backend, wire: Network) -> None:
+def test_page_is_three_strongly_consistent_reads_in_parallel(
+    backend: Backend, wire: Network
+) -> None:
     """An index, or a read that is eventually consistent, would miss what was just stored."""
     reader = backend.connect("user123")
     read(backend, reader)
     wire.calls.clear()
     read(backend, reader)
-    assert wire.calls == ["dynamodb.Query"]
+    assert sorted(wire.calls) == ["dynamodb.GetItem", "dynamodb.GetItem", "dynamodb.Query"]
     query = wire.bodies["dynamodb.Query"][-1]
     assert query["ConsistentRead"] is True
     assert "IndexName" not in query
+    assert all(each["ConsistentRead"] for each in wire.bodies["dynamodb.GetItem"][-2:])
 
 
 @settings(
