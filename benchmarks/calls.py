@@ -90,6 +90,7 @@ def _actions(deployed: Deployment) -> dict[str, Callable[[], object]]:
     ):  # fmt: skip
         backend.say(connection_id, chat_id, "warm up")
     backend.send(one, {"action": "sendfile", "chatId": chat, "fileKey": file_key})
+    backend.send(one, {"action": "sendmessage", "chatId": chat, "typing": True})
 
     stored = deployed.store("lonely", "gone", MISSED)
     devices = {"one": one, "gone": deployed.open("gone")[0]}
@@ -129,6 +130,12 @@ def _actions(deployed: Deployment) -> dict[str, Callable[[], object]]:
         "text, 16 devices a side": lambda: backend.send(many, text("many#more")),
         "text, recipient offline": lambda: backend.send(away, text("gone2#lonely")),
         "file, one device a side": lambda: backend.send(one, text(chat, fileKey=file_key)),
+        "receipt, one device a side": lambda: backend.send(
+            one, {"action": "sendmessage", "chatId": chat, "read": 1}
+        ),
+        "typing, one device a side": lambda: backend.send(
+            one, {"action": "sendmessage", "chatId": chat, "typing": True}
+        ),
         "upload link": lambda: backend.send(one, upload),
         "download link": lambda: backend.send(
             one, {"action": "sendfile", "chatId": chat, "fileKey": file_key}

@@ -30,8 +30,10 @@ _KINDS = {
 # What else a month is made of, and how many messages of API Gateway's it is. Whether a handshake
 # and an end are billed as messages is not documented: as one each, to be safe.
 _OTHERS = {"connect": 1, "disconnect": 1, "upload link": 2}
-# What reads what is stored. Each is a frame in and an answer, and the pushes.
+# Reads and signals. Each is a frame in and an answer, and the pushes.
 _READS = (
+    "receipt, one device a side",
+    "typing, one device a side",
     "`getmessages` with `since`, nothing missed",
     f"`getmessages` with `since`, {MISSED} messages",
     "`getmessages` with `chatId`, 50 messages",
@@ -192,7 +194,7 @@ def _tables(
     return [
         Table("Dollars for a million messages",
               ["kind", *_SERVICES, "together", "times API Gateway's own"], kinds),
-        Table("Dollars for a million reads", ["kind", *_SERVICES, "together"], for_reads),
+        Table("Dollars for a million reads and signals", ["kind", *_SERVICES, "together"], for_reads),
         Table("Dollars a month", ["daily users", *_SERVICES, "together", "a user"], monthly),
         Table("Memory: a text to one device", ["MB", "ms", "Lambda, $ a million"], memory),
     ]  # fmt: skip

@@ -15,6 +15,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from functools import cache
+from itertools import count
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -116,6 +117,15 @@ def _actions(made: dict[str, Container]) -> dict[str, Callable[[], object]]:
     module = made["send_message"].module
     stored = store(module.messages._dynamodb, one, "away", MISSED)  # noqa: SLF001 -- its client
 
+    # Each moves the receipt forward, and none reaches the newest message.
+    times = count(events.now() - 10 * LONG_AGO_MS)
+
+    def signal(**fields: Any) -> object:
+        frame = {"action": "sendmessage", "chatId": f"{one}#listener", **fields}
+        reply = made["send_message"](events.message(connection_of(one), frame))
+        assert reply["statusCode"] == 200, reply  # noqa: S101
+        return reply
+
     @cache
     def connection_of(user_id: str) -> str:
         (device,) = module.connections.of(user_id)
@@ -142,6 +152,8 @@ def _actions(made: dict[str, Container]) -> dict[str, Callable[[], object]]:
         "`getmessages` with `since`, nothing missed": lambda: read(since=events.now()),
         f"`getmessages` with `since`, {MISSED} messages": lambda: read("away", since=0),
         "`getmessages` with `chatId`, 50 messages": lambda: read(chatId=stored),
+        "receipt, one device a side": lambda: signal(read=next(times)),
+        "typing, one device a side": lambda: signal(typing=True),
         "upload link": lambda: made["send_file"](events.message(sender, upload)),
     }
 

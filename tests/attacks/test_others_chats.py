@@ -89,6 +89,18 @@ def test_catch_up_on_an_open_connection_has_no_messages_of_other_users(
         assert (synced["type"], synced["count"]) == ("synced", 0)
 
 
+def test_receipt_is_of_the_user_of_the_connection(attacked: AttackedBackend, users: Users) -> None:
+    with attacked.device(users.alice) as alice, attacked.device(users.mallory) as mallory:
+        sent = alice.say(users.chat_id, "for bob alone")
+        claim = {"action": "sendmessage", "read": sent["timestamp"], "userId": users.bob}
+        assert mallory.ask({**claim, "chatId": users.chat_id})["code"] == "forbidden"
+        own = f"{users.alice}#{users.mallory}"
+        sent = mallory.say(own, "hello")
+        assert alice.receive()["type"] == "message"
+        assert mallory.ask({**claim, "chatId": own})["type"] == "ack"
+        assert alice.receive()["userId"] == users.mallory
+
+
 def test_catch_up_of_another_user_needs_a_token_of_that_user(
     token_backend: AttackedBackend, users: Users
 ) -> None:

@@ -25,7 +25,10 @@ def test_quick_bench_runs_and_counts_the_promised_calls(tmp_path: Path) -> None:
     assert calls["connect"]["deep"] == 1
     assert calls["upload link"]["calls"] == {}
     assert calls["`getmessages` with `since`, nothing missed"]["calls"] == {"dynamodb.Query": 1}
-    assert calls["`getmessages` with `chatId`, 50 messages"]["calls"] == {"dynamodb.Query": 1}
+    page = calls["`getmessages` with `chatId`, 50 messages"]
+    assert (page["deep"], page["calls"]) == (1, {"dynamodb.Query": 1, "dynamodb.GetItem": 2})
+    assert calls["receipt, one device a side"]["writes"] == 1
+    assert calls["typing, one device a side"]["writes"] == 0
     assert calls["`getmessages` with `since`, 500 messages"]["pushes"] < 12
     assert calls["disconnect"]["calls"] == {
         "dynamodb.DeleteItem": 1,

@@ -25,6 +25,9 @@ def properties() -> set[tuple[str, str]]:
         found |= {(kind, name) for name in schema["properties"]}
         headers = schema["properties"].get("headers", {})
         found |= {(kind, f"headers.{name}") for name in headers.get("properties", {})}
+        if "receipts" in schema["properties"]:
+            receipt = schema["properties"]["receipts"]["additionalProperties"]
+            found |= {(kind, f"receipts.{name}") for name in receipt["properties"]}
         if "messages" in schema["properties"]:
             items = schema["properties"]["messages"]["items"]
             message, *exceptions = [
@@ -41,6 +44,8 @@ def properties_of(frame: dict[str, Any]) -> set[tuple[str, str]]:
     kind = frame.get("type", "gateway")
     found = {(kind, name) for name in frame}
     found |= {(kind, f"headers.{name}") for name in frame.get("headers", {})}
+    for receipt in frame.get("receipts", {}).values():
+        found |= {(kind, f"receipts.{name}") for name in receipt}
     for message in frame.get("messages", []):
         found |= {(kind, f"messages.{name}") for name in message}
     return found
@@ -92,12 +97,20 @@ def conversation(target: Target, pair: Pair, aws: ThreadedMotoServer) -> Iterato
         )
         assert put.status_code == 200
         file = {**chat, "fileKey": upload["fileKey"]}
-        yield here.ask({"action": "sendmessage", **file})
+        sent = here.ask({"action": "sendmessage", **file})
+        yield sent
         yield here.ask({"action": "sendfile", **file})
         yield here.ask({"action": "getmessages", **chat})
         yield here.ask({"action": "getmessages", **chat, "limit": 1})
         yield here.ask({"action": "getmessages", "since": 0})
-        for _ in range(2):
+        for signal in (
+            {"received": sent["timestamp"]},
+            {"read": sent["timestamp"]},
+            {"typing": True},
+        ):
+            yield here.ask({"action": "sendmessage", **chat, **signal})
+        yield here.ask({"action": "getmessages", **chat})
+        for _ in range(5):
             yield tablet.receive()
         yield from what_was_missed(target, pair)
         aws.stop()

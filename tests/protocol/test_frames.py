@@ -14,6 +14,7 @@ from tests.support.network import Fault, denied, throttled
 
 ME = "user123"
 CHAT_ID = f"{ME}#user456"
+THEN = 1764000000000
 FOLDER = "0ed1a8c2-9d5f-4a43-8a8e-000000000001"
 KEY = f"{CHAT_ID}/{FOLDER}/image.jpg"
 MESSAGE: dict[str, Any] = {"action": "sendmessage", "chatId": CHAT_ID, "text": "Hello!"}
@@ -25,7 +26,10 @@ UPLOAD: dict[str, Any] = {
 }
 DOWNLOAD: dict[str, Any] = {"action": "sendfile", "chatId": CHAT_ID, "fileKey": KEY}
 PAGE: dict[str, Any] = {"action": "getmessages", "chatId": CHAT_ID}
-CATCH_UP: dict[str, Any] = {"action": "getmessages", "since": 1764000000000}
+CATCH_UP: dict[str, Any] = {"action": "getmessages", "since": THEN}
+RECEIVED: dict[str, Any] = {"action": "sendmessage", "chatId": CHAT_ID, "received": THEN}
+READ: dict[str, Any] = {"action": "sendmessage", "chatId": CHAT_ID, "read": THEN}
+TYPING: dict[str, Any] = {"action": "sendmessage", "chatId": CHAT_ID, "typing": True}
 LONG_KEY = f"{CHAT_ID}/{FOLDER}/".ljust(1024, "x")
 
 NOT_IN_A_NAME = (
@@ -75,6 +79,12 @@ RIGHT: list[dict[str, Any]] = [
     CATCH_UP | {"since": 0},
     CATCH_UP | {"since": 10**16 - 1},
     CATCH_UP | {"limit": 0, "before": "x"},
+    RECEIVED,
+    RECEIVED | {"received": 0},
+    RECEIVED | {"clientMessageId": 1, "unknown": None},
+    READ,
+    READ | {"chatId": f"user456#{ME}"},
+    TYPING,
 ]
 WRONG: list[dict[str, Any]] = [
     {"action": "sendmessage"},
@@ -154,6 +164,22 @@ WRONG: list[dict[str, Any]] = [
     CATCH_UP | {"since": None},
     CATCH_UP | {"since": False},
     CATCH_UP | {"since": 10**16},
+    RECEIVED | READ,
+    RECEIVED | TYPING,
+    RECEIVED | MESSAGE,
+    READ | MESSAGE,
+    TYPING | MESSAGE,
+    TYPING | {"fileKey": KEY},
+    RECEIVED | {"received": -1},
+    RECEIVED | {"received": 0.5},
+    RECEIVED | {"received": "0"},
+    RECEIVED | {"received": None},
+    READ | {"read": True},
+    READ | {"read": 10**16},
+    READ | {"chatId": ME},
+    TYPING | {"typing": False},
+    TYPING | {"typing": 1},
+    TYPING | {"typing": None},
 ]
 # What the document says in words, because no schema can.
 IN_WORDS: list[tuple[str, str]] = [
@@ -164,6 +190,9 @@ IN_WORDS: list[tuple[str, str]] = [
     (json.dumps(UPLOAD | {"size": 1.0}), "invalid_request"),
     (json.dumps(PAGE | {"chatId": "user456#user789"}), "forbidden"),
     (json.dumps(PAGE | {"limit": 1.0}), "invalid_request"),
+    (json.dumps(READ | {"read": 10**16 - 1}), "invalid_request"),
+    (json.dumps(READ | {"chatId": f"{ME}#user789"}), "forbidden"),
+    (json.dumps(TYPING | {"chatId": "user456#user789"}), "forbidden"),
     (json.dumps(UPLOAD | {"size": 26_214_401}), "too_large"),
     (json.dumps(UPLOAD | {"contentType": "text/html"}), "unsupported_type"),
     (json.dumps(MESSAGE)[:-1] + ',"text":"x"}', "invalid_request"),
@@ -173,7 +202,10 @@ IN_WORDS: list[tuple[str, str]] = [
 
 @pytest.fixture
 def me(backend: Backend) -> str:
-    return backend.connect(ME)
+    """A connection of a user whose chat has a message."""
+    connection_id = backend.connect(ME)
+    backend.say(connection_id, CHAT_ID, "x", at=THEN)
+    return connection_id
 
 
 def answer(backend: Backend, me: str, frame: object) -> dict[str, Any]:
@@ -254,6 +286,9 @@ fields: dict[str, st.SearchStrategy[Any]] = {
     "contentType": st.sampled_from(types),
     "size": st.sampled_from(sizes),
     "limit": st.sampled_from([0, 1, 100, 101, 0.5, "1"]),
+    "received": st.sampled_from([-1, 0, THEN, 0.5, "1"]),
+    "read": st.sampled_from([-1, 0, THEN, 0.5, "1"]),
+    "typing": st.sampled_from([True, False, 1]),
     "before": st.sampled_from(times),
     "since": st.sampled_from(times),
 }
@@ -261,7 +296,9 @@ fields: dict[str, st.SearchStrategy[Any]] = {
 
 @st.composite
 def frames(draw: st.DrawFn) -> dict[str, Any]:
-    frame = dict(draw(st.sampled_from([MESSAGE, UPLOAD, DOWNLOAD, PAGE, CATCH_UP])))
+    frame = dict(
+        draw(st.sampled_from([MESSAGE, UPLOAD, DOWNLOAD, PAGE, CATCH_UP, RECEIVED, READ, TYPING]))
+    )
     for name in draw(st.lists(st.sampled_from(sorted(fields)), min_size=1, max_size=2)):
         kind = draw(st.integers(0, 9))
         if kind == 0:

@@ -6,7 +6,7 @@ from typing import Any
 from tests.support import document
 
 _DONE = {"ack", "history", "upload", "download"}
-_PUSHED = {"message", "messages", "synced"}
+_PUSHED = {"message", "messages", "receipt", "synced", "typing"}
 
 
 class Conversation:

@@ -33,6 +33,7 @@ class Flows:
         self.chat()
         self.send_a_file()
         self.catch_up()
+        self.signal()
         self.be_refused()
         self.leave()
 
@@ -72,6 +73,12 @@ class Flows:
             self._note(message)
         for message in self._ask(back, {"action": "getmessages", "chatId": CHAT})["messages"]:
             self._note(message)
+
+    def signal(self) -> None:
+        reader, sender = self.backend.connect("user456"), self.backend.connect("user123")
+        sent = self.backend.say(sender, CHAT, TEXT)
+        for fields in ({"received": sent["timestamp"]}, {"read": 0}, {"typing": True}):
+            self._ask(reader, {"action": "sendmessage", "chatId": CHAT, **fields})
 
     def be_refused(self) -> None:
         stranger = self.backend.connect("user789")

@@ -149,6 +149,7 @@ def permissions(resources: Resources, role: str) -> set[tuple[str, str]]:
                 ("dynamodb:UpdateItem", "ConnectionsTable.Arn"),
                 ("dynamodb:PutItem", "MessagesTable.Arn"),
                 ("dynamodb:GetItem", "MessagesTable.Arn"),
+                ("dynamodb:UpdateItem", "MessagesTable.Arn"),
                 ("dynamodb:Query", "MessagesTable.Arn"),
                 ("dynamodb:Query", "${MessagesTable.Arn}/index/recipientId-index"),
                 ("s3:GetObject", "${FilesBucket.Arn}/*"),
