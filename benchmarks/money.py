@@ -194,7 +194,8 @@ def _tables(
     return [
         Table("Dollars for a million messages",
               ["kind", *_SERVICES, "together", "times API Gateway's own"], kinds),
-        Table("Dollars for a million reads and signals", ["kind", *_SERVICES, "together"], for_reads),
+        Table("Dollars for a million reads and signals",
+              ["kind", *_SERVICES, "together"], for_reads),
         Table("Dollars a month", ["daily users", *_SERVICES, "together", "a user"], monthly),
         Table("Memory: a text to one device", ["MB", "ms", "Lambda, $ a million"], memory),
     ]  # fmt: skip
