@@ -209,6 +209,26 @@ def test_reading_ends_before_the_timeout_of_send_message(
     assert 5 < seconds < timeout_of(stack, "send_message")
 
 
+def test_receipt_ends_before_the_timeout_of_send_message(
+    backend: Backend, stack: Stack, clock: Clock
+) -> None:
+    def run(choices: Choices) -> float:
+        sender, recipient = f"a-{uuid4().hex}", f"b-{uuid4().hex}"
+        chat_id = f"{sender}#{recipient}"
+        from_id = backend.connect(sender, connected_at=events.now() - 60_000)
+        backend.connect(recipient)  # may be opening
+        reader = backend.connect(recipient, connected_at=events.now() - 60_000)
+        backend.say(from_id, chat_id, "x")
+        backend.send_message.module.connections._cached_user_of.cache_clear()
+        frame = {"action": "sendmessage", "chatId": chat_id, "read": 0}
+        event = events.message(reader, frame)
+        return duration(backend, clock, choices, backend.send_message, event)
+
+    seconds = longest(run)
+    print(f"longest chain of a receipt: {seconds:.2f} s")
+    assert 12 < seconds < timeout_of(stack, "send_message")
+
+
 def test_send_file_ends_before_its_timeout(backend: Backend, stack: Stack, clock: Clock) -> None:
     def run(choices: Choices) -> float:
         user_id = f"a-{uuid4().hex}"
