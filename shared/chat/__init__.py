@@ -28,7 +28,6 @@ module              what it does
 `files`             looks up and retains files, and signs download links
 `file`              what is known of a file
 `file_keys`         checks file names, and makes the keys in the bucket
-`disposition`       writes the header that makes a browser save a file under its name
 `errors`            the errors that a client can receive
 `aws`               the clients: one session a container, short timeouts, parallel calls
 `retry`             attempts with backoff and jitter, until a deadline

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, Self
+from urllib.parse import quote
 
 from botocore.exceptions import ClientError
 
-from chat import aws, disposition
+from chat import aws
 from chat.chats import Chat
 from chat.client_frame import ClientFrame
 from chat.errors import InvalidRequest, NotFound, TooLarge
@@ -49,6 +50,8 @@ _SHOWN_IN_PLACE: Final = {
 # key is missing, but that it may not be read:
 # https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
 _NO_SUCH_FILE: Final = {403, 404}
+# What an extended value holds unescaped, in addition to letters and digits: RFC 8187, 3.2.1.
+_UNESCAPED: Final = "!#$&+-.^_`|~"
 
 
 class Files:
@@ -128,7 +131,7 @@ class Files:
         The link sets the disposition and the content type, whatever headers were stored.
         """
         in_place = self._shows_in_place and file.content_type in _SHOWN_IN_PLACE
-        disposition_of = disposition.inline if in_place else disposition.attachment
+        disposition_of = inline if in_place else attachment
         return self._s3.generate_presigned_url(
             "get_object",
             Params={
@@ -156,3 +159,30 @@ class Files:
 
 def _file(key: str, found: HeadObjectOutputTypeDef) -> File:
     return File(key, found["ContentType"], found["ContentLength"])
+
+
+def attachment(name: str) -> str:
+    """Return the ``Content-Disposition`` with which a browser saves a file under its name."""
+    return f"attachment; {_name_parameters(name)}"
+
+
+def inline(name: str) -> str:
+    """Return the ``Content-Disposition`` with which a browser shows a file in place."""
+    return f"inline; {_name_parameters(name)}"
+
+
+def _name_parameters(name: str) -> str:
+    """Write the name in ASCII, for new clients and old ones.
+
+    Clients that know ``filename*`` (RFC 8187) prefer it, so that ``filename`` may be an
+    approximation (RFC 6266, section 4.3 and appendix D). It holds no quotes, backslashes and
+    percent signs, which clients read in different ways.
+    """
+    safe = "".join(char if _is_safe(char) else "_" for char in name)
+    if safe == name:
+        return f'filename="{name}"'
+    return f"filename=\"{safe}\"; filename*=UTF-8''{quote(name, safe=_UNESCAPED)}"
+
+
+def _is_safe(char: str) -> bool:
+    return " " <= char <= "~" and char not in '"\\%'

@@ -4,7 +4,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from chat.disposition import attachment, inline
+from chat.files import attachment, inline
 
 NAMES = [
     "a.jpg",
