@@ -26,8 +26,7 @@ module              what it does
 `catch_up`          pushes what a user missed
 `uploads`           checks uploads, and signs links for them
 `files`             looks up and retains files, and signs download links
-`file`              what is known of a file
-`file_keys`         checks file names, and makes the keys in the bucket
+`file_keys`         what is known of a file: its key in the bucket, and its name in that
 `errors`            the errors that a client can receive
 `aws`               the clients: one session a container, short timeouts, parallel calls
 `retry`             attempts with backoff and jitter, until a deadline

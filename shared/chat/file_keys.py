@@ -1,9 +1,10 @@
-"""File names, as clients give them, and file keys, under which the bucket holds them."""
+"""Files, as messages and links refer to them: their names, and their keys in the bucket."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from dataclasses import dataclass
 from uuid import uuid4
 
 from chat.chats import Chat
@@ -22,6 +23,25 @@ _NOT_IN_A_LINE = {"Cc", "Zl", "Zp"}
 _TURNS_DIRECTION = {"LRO", "RLO", "LRE", "RLE", "PDF", "LRI", "RLI", "FSI", "PDI"}
 
 _FOLDER_AND_NAME = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/(.+)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file that was uploaded.
+
+    Attributes:
+        content_type: As it was signed for the upload, in lower case.
+        size: Its length in bytes.
+    """
+
+    key: str
+    content_type: str
+    size: int
+
+    @property
+    def name(self) -> str:
+        """The name that its uploader gave it."""
+        return name_in(self.key)
 
 
 def new_key(frame: ClientFrame, chat: Chat) -> str:

@@ -13,8 +13,7 @@ from chat import aws
 from chat.chats import Chat
 from chat.client_frame import MAX_TIMESTAMP, ClientFrame
 from chat.errors import InvalidRequest, Unavailable
-from chat.file import File
-from chat.file_keys import key_in
+from chat.file_keys import File, key_in
 from chat.identity import UserId
 from chat.retry import attempts
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Final, Literal, NotRequired, TypedDict, cast
 
 if TYPE_CHECKING:
-    from chat.file import File
+    from chat.file_keys import File
     from chat.identity import UserId
     from chat.messages import Message, StoredMessage
 

@@ -38,7 +38,7 @@ from chat.connection_limit import ConnectionLimit
 from chat.connections import Connection, ConnectionId, Connections
 from chat.delivery import Delivery
 from chat.fan_out import FanOut
-from chat.file import File
+from chat.file_keys import File
 from chat.files import Files
 from chat.identity import UserId
 from chat.messages import Message, Messages, NewMessage

@@ -4,7 +4,7 @@ import pytest
 
 from chat.client_frame import ClientFrame
 from chat.errors import Forbidden, InvalidRequest
-from chat.file import File
+from chat.file_keys import File
 from chat.identity import UserId
 from chat.messages import Message, NewMessage
 from chat.server_frames import message_fields
