@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 from chat.catch_up import CatchUp
 from chat.catch_up_request import CatchUpRequest
+from chat.chats import UserId
 from chat.client_frame import ClientFrame
 from chat.connections import Connections
 from chat.delivery import Delivery
 from chat.fan_out import FanOut
 from chat.files import Files
 from chat.history import History
-from chat.identity import UserId
 from chat.messages import Messages, NewMessage
 from chat.push import Push
 from chat.receipts import Receipts

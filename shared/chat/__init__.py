@@ -8,12 +8,11 @@ module              what it does
 `websocket`         turns API Gateway's event into a request, and frames into replies
 `client_frame`      reads the fields of a frame that a client sent
 `server_frames`     builds the frames that clients receive
-`identity`          checks user ids
 `authentication`    finds out which user opens a connection
 `tokens`            verifies an issuer's tokens, where a deployment has an issuer
 `issuer`            fetches the issuer's keys
 `connection_limit`  limits connections per user
-`chats`             reads a chat id, and knows its two members
+`chats`             checks user ids, reads a chat id, and knows its two members
 `connections`       the table ``ChatConnections``
 `messages`          the table ``ChatMessages``
 `push`              pushes a frame to a connection, or closes it

@@ -6,8 +6,8 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
 
-from chat.errors import Forbidden, Unauthorized
-from chat.identity import UserId, claimed_user_id, is_user_id, user_id_in
+from chat.chats import USER_ID_CHARACTERS, UserId, is_user_id
+from chat.errors import Forbidden, InvalidRequest, Unauthorized
 
 if TYPE_CHECKING:
     from chat.tokens import Tokens
@@ -48,7 +48,7 @@ class Authentication:
         user_id = self._proven_user(request)
         if user_id is None:
             return user_id_in(request.query)
-        if claimed_user_id(request.query) not in {"", user_id}:
+        if _claimed_user_id(request.query) not in {"", user_id}:
             raise Forbidden("You are somebody else than `userId` says. Leave it out of the URL.")
         return user_id
 
@@ -58,6 +58,26 @@ class Authentication:
         if self._tokens:
             return self._tokens.user_of(_token_in(request))
         return None
+
+
+def user_id_in(query: Mapping[str, str]) -> UserId:
+    """Return the user id that a handshake's query string claims. Any client may claim any.
+
+    Raises:
+        Unauthorized: The handshake names no user.
+        InvalidRequest: It names a user who cannot exist.
+    """
+    user_id = _claimed_user_id(query)
+    if not user_id:
+        raise Unauthorized("Say who you are: add ?userId=<id> to the URL.")
+    if not is_user_id(user_id):
+        raise InvalidRequest(f"`userId` must be 1 to 128 of {USER_ID_CHARACTERS}")
+    return UserId(user_id)
+
+
+def _claimed_user_id(query: Mapping[str, str]) -> str:
+    # A `+` in a query string that was not encoded arrives as a space, which no user id holds.
+    return query.get("userId", "").replace(" ", "+")
 
 
 def _user_of_authorizer(authorizer: Mapping[str, Any]) -> UserId:

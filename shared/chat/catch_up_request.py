@@ -14,10 +14,10 @@ from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Self
 
 from chat import aws
+from chat.chats import UserId
 from chat.client_frame import MAX_TIMESTAMP
 from chat.connections import ConnectionId
 from chat.errors import InvalidRequest
-from chat.identity import UserId
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient

@@ -1,15 +1,26 @@
-"""A chat: two users, and an id that does not depend on their order."""
+"""User ids, and chats: two users, and an id that does not depend on their order."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import Self
+from typing import NewType, Self
 
 from chat.client_frame import ClientFrame
 from chat.errors import Forbidden, InvalidRequest
-from chat.identity import UserId, is_user_id
 
+UserId = NewType("UserId", str)
+
+USER_ID_CHARACTERS = "A-Z a-z 0-9 . _ @ + = : | - ' ~"
+"""The characters of user ids, in words."""
+
+_USER_ID = re.compile(r"[A-Za-z0-9._@+=:|'~-]{1,128}")
 _MAX_ID_LENGTH = 128 + 1 + 128
+
+
+def is_user_id(value: str) -> bool:
+    """Return whether a text has the form of a user id: 1 to 128 of `USER_ID_CHARACTERS`."""
+    return _USER_ID.fullmatch(value) is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, NewType, Self
 
 from chat import aws
+from chat.chats import UserId
 from chat.errors import Unauthorized, Unavailable
-from chat.identity import UserId
 from chat.retry import attempts, deadline_in
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from functools import partial
 from typing import Final
 
 from chat import aws
+from chat.chats import UserId
 from chat.connections import Connection, ConnectionId, Connections
 from chat.errors import Unavailable
-from chat.identity import UserId
 from chat.push import Outcome, Push
 from chat.retry import is_over
 from chat.server_frames import ServerFrame, to_json

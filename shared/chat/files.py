@@ -10,11 +10,10 @@ from urllib.parse import quote
 from botocore.exceptions import ClientError
 
 from chat import aws
-from chat.chats import Chat
+from chat.chats import Chat, UserId
 from chat.client_frame import ClientFrame
 from chat.errors import InvalidRequest, NotFound, TooLarge
 from chat.file_keys import File, key_in
-from chat.identity import UserId
 from chat.server_frames import Download, download
 from chat.telemetry import count, logger
 

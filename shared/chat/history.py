@@ -6,10 +6,9 @@ from functools import partial
 from typing import Any
 
 from chat import aws
-from chat.chats import Chat
+from chat.chats import Chat, UserId
 from chat.client_frame import MAX_TIMESTAMP, ClientFrame
 from chat.files import Files
-from chat.identity import UserId
 from chat.messages import Messages
 from chat.receipts import Receipts
 from chat.server_frames import HistoryFrame, batches, message_fields

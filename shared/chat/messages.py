@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any, Self, cast
 from uuid import uuid4
 
 from chat import aws
-from chat.chats import Chat
+from chat.chats import Chat, UserId
 from chat.client_frame import MAX_TIMESTAMP, ClientFrame
 from chat.errors import InvalidRequest, Unavailable
 from chat.file_keys import File, key_in
-from chat.identity import UserId
 from chat.retry import attempts
 
 if TYPE_CHECKING:

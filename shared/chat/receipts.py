@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from chat import aws
-from chat.chats import Chat
-from chat.identity import UserId
+from chat.chats import Chat, UserId
 from chat.server_frames import Times
 
 if TYPE_CHECKING:

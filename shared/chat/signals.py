@@ -6,12 +6,11 @@ import time
 from functools import lru_cache
 from typing import Final, Literal
 
-from chat.chats import Chat
+from chat.chats import Chat, UserId
 from chat.client_frame import MAX_TIMESTAMP, ClientFrame
 from chat.connections import ConnectionId
 from chat.errors import Forbidden, InvalidRequest
 from chat.fan_out import FanOut
-from chat.identity import UserId
 from chat.messages import Messages
 from chat.receipts import Receipts
 from chat.server_frames import ReceiptFrame, SignalAck, Typing

@@ -12,8 +12,8 @@ from typing import Any, Final, Self
 
 import jwt
 
+from chat.chats import UserId, is_user_id
 from chat.errors import Unauthorized
-from chat.identity import UserId, is_user_id
 from chat.issuer import Issuer
 
 # Clocks differ.

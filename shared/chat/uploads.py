@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlencode
 
 from chat import aws
-from chat.chats import Chat
+from chat.chats import Chat, UserId
 from chat.client_frame import ClientFrame
 from chat.errors import TooLarge, UnsupportedType
 from chat.file_keys import new_key
 from chat.files import LINK_LIFETIME_S, UNSENT
-from chat.identity import UserId
 from chat.server_frames import Upload
 from chat.telemetry import count, logger
 

@@ -34,13 +34,13 @@ from chat import (
 )
 from chat.catch_up import INDEX_LAG_S, CatchUp
 from chat.catch_up_request import CatchUpQueue, CatchUpRequest
+from chat.chats import UserId
 from chat.connection_limit import ConnectionLimit
 from chat.connections import Connection, ConnectionId, Connections
 from chat.delivery import Delivery
 from chat.fan_out import FanOut
 from chat.file_keys import File
 from chat.files import Files
-from chat.identity import UserId
 from chat.messages import Message, Messages, NewMessage
 from chat.push import Push
 from chat.retry import deadline_in

@@ -1,9 +1,8 @@
 import pytest
 
-from chat.chats import Chat
+from chat.chats import Chat, UserId
 from chat.client_frame import ClientFrame
 from chat.errors import Forbidden, InvalidRequest
-from chat.identity import UserId
 
 
 def chat(chat_id: object) -> Chat:

@@ -1,10 +1,9 @@
 import pytest
 
-from chat.chats import Chat
+from chat.chats import Chat, UserId
 from chat.client_frame import ClientFrame
 from chat.errors import Forbidden, InvalidRequest, NotFound
 from chat.file_keys import key_in, name_in, new_key
-from chat.identity import UserId
 
 CHAT = Chat((UserId("user123"), UserId("user456")))
 FOLDER = "0ed1a8c2-9d5f-4a43-8a8e-000000000001"

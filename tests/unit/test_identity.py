@@ -1,7 +1,7 @@
 import pytest
 
+from chat.authentication import user_id_in
 from chat.errors import InvalidRequest, Unauthorized
-from chat.identity import user_id_in
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,10 @@ from typing import Any
 
 import pytest
 
+from chat.chats import UserId
 from chat.client_frame import ClientFrame
 from chat.errors import Forbidden, InvalidRequest
 from chat.file_keys import File
-from chat.identity import UserId
 from chat.messages import Message, NewMessage
 from chat.server_frames import message_fields
 
