@@ -11,7 +11,7 @@ from chat.chats import UserId
 from chat.connections import Connection, ConnectionId, Connections
 from chat.errors import Unavailable
 from chat.push import Outcome, Push
-from chat.retry import is_over
+from chat.retry import attempts, deadline_in, is_over
 from chat.server_frames import ServerFrame, to_json
 from chat.telemetry import count, logger
 
@@ -73,14 +73,14 @@ class FanOut:
 
     def _push_to(self, device: Connection, data: bytes, now: int, began_at: float) -> Outcome:
         is_opening = device.may_be_opening(now)
-        outcome = self._push.post(
-            device.connection_id, data, opening_timeout_s=_OPENING_TIMEOUT_S if is_opening else 0
-        )
+        for _ in attempts(deadline_in(_OPENING_TIMEOUT_S if is_opening else 0)):
+            outcome = self._push.post(device.connection_id, data)
+            if outcome is not Outcome.GONE:
+                return outcome
         # While it may be opening, a 410 is no proof even now. A later push will know.
-        is_late = is_over(began_at + _CLEANUP_TIMEOUT_S)
-        if outcome is Outcome.GONE and not is_opening and not is_late:
+        if not is_opening and not is_over(began_at + _CLEANUP_TIMEOUT_S):
             self._forget(device)
-        return outcome
+        return Outcome.GONE
 
     def _forget(self, device: Connection) -> None:
         try:

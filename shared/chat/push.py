@@ -10,7 +10,6 @@ from botocore.exceptions import ClientError
 
 from chat import aws
 from chat.connections import ConnectionId
-from chat.retry import attempts, deadline_in
 from chat.telemetry import kind_of, logger
 
 if TYPE_CHECKING:
@@ -22,7 +21,9 @@ class Outcome(Enum):
 
     OK = auto()
     GONE = auto()
-    """410: there is no such connection, or its handshake is not over yet."""
+    """410: there is no such connection, or $connect has not returned yet:
+    https://repost.aws/knowledge-center/410-gone-api-gateway
+    """
     FAILED = auto()
     """Anything else, after botocore tried again."""
 
@@ -38,48 +39,35 @@ class Push:
         """Use the deployed API."""
         return cls(aws.management_api())
 
-    def post(
-        self, connection_id: ConnectionId, data: bytes, *, opening_timeout_s: float = 0
-    ) -> Outcome:
+    def post(self, connection_id: ConnectionId, data: bytes) -> Outcome:
         """Push one frame. Never raise for what the network or the client did.
 
         Args:
             connection_id: Where to.
             data: The frame, at most 128 KB.
-            opening_timeout_s: For how many seconds a 410 is tried again. Until $connect has
-                returned API Gateway answers 410, as for a connection that is gone:
-                https://repost.aws/knowledge-center/410-gone-api-gateway
         """
-        return self._attempt(
+        return self._outcome(
             "push failed",
             connection_id,
             lambda: self._management_api.post_to_connection(ConnectionId=connection_id, Data=data),
-            opening_timeout_s,
         )
 
     def close(self, connection_id: ConnectionId) -> Outcome:
         """Close a connection. Never raise for what the network or the client did."""
-        return self._attempt(
+        return self._outcome(
             "close failed",
             connection_id,
             lambda: self._management_api.delete_connection(ConnectionId=connection_id),
         )
 
-    def _attempt(
-        self,
-        failure: str,
-        connection_id: ConnectionId,
-        call: Callable[[], object],
-        opening_timeout_s: float = 0,
+    def _outcome(
+        self, failure: str, connection_id: ConnectionId, call: Callable[[], object]
     ) -> Outcome:
-        for _ in attempts(deadline_in(opening_timeout_s)):
-            try:
-                call()
-            except self._management_api.exceptions.GoneException:
-                continue
-            except (ClientError, *aws.UNREACHABLE) as error:
-                logger.warning(failure, to=connection_id, reason=kind_of(error))
-                return Outcome.FAILED
-            else:
-                return Outcome.OK
-        return Outcome.GONE
+        try:
+            call()
+        except self._management_api.exceptions.GoneException:
+            return Outcome.GONE
+        except (ClientError, *aws.UNREACHABLE) as error:
+            logger.warning(failure, to=connection_id, reason=kind_of(error))
+            return Outcome.FAILED
+        return Outcome.OK
