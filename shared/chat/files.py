@@ -14,7 +14,7 @@ from chat.chats import Chat, UserId
 from chat.client_frame import ClientFrame
 from chat.errors import InvalidRequest, NotFound, TooLarge
 from chat.file_keys import File, key_in
-from chat.server_frames import Download, download
+from chat.server_frames import Download, file_fields
 from chat.telemetry import count, logger
 
 if TYPE_CHECKING:
@@ -121,7 +121,13 @@ class Files:
         file = _file(key, self._head(key))
         count("DownloadLinks")
         logger.info("download link made", content_type=file.content_type, size=file.size)
-        return download(chat.id, file, self.link(file), LINK_LIFETIME_S)
+        return Download(
+            type="download",
+            action="sendfile",
+            chatId=chat.id,
+            expiresIn=LINK_LIFETIME_S,
+            **file_fields(file, self.link(file)),
+        )
 
     def link(self, file: File) -> str:
         """Sign a link to GET a file with. That needs no call to S3.

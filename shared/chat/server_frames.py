@@ -1,4 +1,4 @@
-"""The frames that clients receive: a type and a builder for each, and how they are written.
+"""The frames that clients receive: a type for each, and how they are written.
 
 docs/asyncapi.yaml describes the same frames to clients.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Final, Literal, NotRequired, TypedDict, cast
+from typing import TYPE_CHECKING, Final, Literal, NotRequired, TypedDict
 
 if TYPE_CHECKING:
     from chat.file_keys import File
@@ -35,7 +35,9 @@ class Ack(TypedDict):
     duplicate: NotRequired[Literal[True]]
 
 
-class _File(TypedDict, total=False):
+class FileFields(TypedDict, total=False):
+    """A file, as clients read it."""
+
     fileKey: str
     fileName: str
     contentType: str
@@ -43,7 +45,7 @@ class _File(TypedDict, total=False):
     fileUrl: str
 
 
-class MessageFields(_File):
+class MessageFields(FileFields):
     """A message, as clients read it."""
 
     messageId: str
@@ -136,7 +138,7 @@ class Upload(TypedDict):
     expiresIn: int
 
 
-class Download(_File):
+class Download(FileFields):
     """``sendfile`` with ``fileKey``: a link to GET a file with."""
 
     type: Literal["download"]
@@ -235,7 +237,7 @@ def message_fields(
     if message.text is not None:
         fields["text"] = message.text
     if message.file is not None:
-        return {**fields, **_file(message.file, link(message.file))}
+        return {**fields, **file_fields(message.file, link(message.file))}
     return fields
 
 
@@ -244,44 +246,12 @@ def message_frame(message: Message, link: Callable[[File], str], reader_id: User
     return {"type": "message", **message_fields(message, link, reader_id)}
 
 
-def download(chat_id: str, file: File, url: str, lifetime_s: int) -> Download:
-    """Hand out a link to download with."""
-    return Download(
-        type="download",
-        action="sendfile",
-        chatId=chat_id,
-        expiresIn=lifetime_s,
-        **_file(file, url),
+def file_fields(file: File, link: str) -> FileFields:
+    """Show a file to a client, with a link to download it."""
+    return FileFields(
+        fileKey=file.key,
+        fileName=file.name,
+        contentType=file.content_type,
+        size=file.size,
+        fileUrl=link,
     )
-
-
-def error(
-    code: str,
-    message: str,
-    *,
-    action: str | None,
-    retry_after_ms: int | None,
-    request_id: str | None,
-    client_message_id: str | None,
-) -> Error:
-    """Answer a frame or a handshake that was refused, or failed. What is none is left out."""
-    frame = {
-        "type": "error",
-        "action": action,
-        "code": code,
-        "message": message,
-        "retryAfterMs": retry_after_ms,
-        "requestId": request_id,
-        "clientMessageId": client_message_id,
-    }
-    return cast("Error", {name: value for name, value in frame.items() if value is not None})
-
-
-def _file(file: File, link: str) -> _File:
-    return {
-        "fileKey": file.key,
-        "fileName": file.name,
-        "contentType": file.content_type,
-        "size": file.size,
-        "fileUrl": link,
-    }

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from chat.client_frame import ClientFrame
 from chat.connections import ConnectionId
 from chat.errors import ChatError, InvalidRequest, Unavailable
-from chat.server_frames import ServerFrame, error, to_json
+from chat.server_frames import Error, ServerFrame, to_json
 from chat.telemetry import cause_of, count, count_refusal, instrumented, log_unexpected, logger
 
 if TYPE_CHECKING:
@@ -171,12 +171,14 @@ def _reply(status: int, frame: ServerFrame | None) -> Reply:
 def _error(
     request: Request, status: int, code: str, message: str, retry_after_ms: int | None = None
 ) -> Reply:
-    frame = error(
-        code,
-        message,
-        action=request.action,
-        retry_after_ms=retry_after_ms,
-        request_id=request.request_id,
-        client_message_id=request.client_message_id,
-    )
-    return _reply(status, frame)
+    fields = {
+        "type": "error",
+        "action": request.action,
+        "code": code,
+        "message": message,
+        "retryAfterMs": retry_after_ms,
+        "requestId": request.request_id,
+        "clientMessageId": request.client_message_id,
+    }
+    frame = {name: value for name, value in fields.items() if value is not None}
+    return _reply(status, cast("Error", frame))
