@@ -31,13 +31,8 @@ _TIMEOUT: Final = urllib3.Timeout(connect=1.0, read=1.0)
 class IssuerUnreachable(Exception):
     """The issuer's keys cannot be fetched, so no token can be verified. The client is not at fault.
 
-    Attributes:
-        reason: What went wrong, for the log.
+    The exception's only argument is the reason.
     """
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
 
 
 class Issuer:

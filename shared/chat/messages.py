@@ -18,7 +18,9 @@ from chat.retry import attempts
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
+    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef, PutTypeDef
+
+    type Row = dict[str, AttributeValueTypeDef]
 
 _MAX_TEXT_LENGTH = 4096
 _MAX_CONFLICTS = 8
@@ -142,7 +144,10 @@ class StoredMessage:
 
 
 class Messages:
-    """The rows of ``ChatMessages``."""
+    """The rows of ``ChatMessages`` that hold messages.
+
+    Every method raises `Unavailable` where DynamoDB is overloaded or out of reach.
+    """
 
     def __init__(self, dynamodb: DynamoDBClient, table: str) -> None:
         self._dynamodb = dynamodb
@@ -166,8 +171,7 @@ class Messages:
             began_at: When the work on it began, on `time.monotonic`'s clock.
 
         Raises:
-            Unavailable: DynamoDB is overloaded or out of reach, and was so for `STORE_TIMEOUT_S`,
-                or the chat is too busy.
+            Unavailable: DynamoDB could not be used for `STORE_TIMEOUT_S`, or the chat is too busy.
         """
         write = self._put if message.client_message_id is None else self._put_once
         conflicts = 0
@@ -193,7 +197,7 @@ class Messages:
             since: From when on, in milliseconds since 1970.
 
         Raises:
-            Unavailable: DynamoDB is overloaded or out of reach. May come after the first messages.
+            Unavailable: As every method does. May come after the first messages.
         """
         pages = self._dynamodb.get_paginator("query").paginate(
             TableName=self._table,
@@ -216,9 +220,6 @@ class Messages:
             before: In milliseconds since 1970; only older messages are read. None reads the newest.
             limit: How many to read at most. Fewer come where they exceed 1 MB:
                 https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_Query.html
-
-        Raises:
-            Unavailable: DynamoDB is overloaded or out of reach.
         """
         end = MAX_TIMESTAMP if before is None else before
         with aws.overload_as_unavailable():
@@ -237,13 +238,7 @@ class Messages:
         """Write a message; none if its key is taken."""
         try:
             with aws.overload_as_unavailable():
-                self._dynamodb.put_item(
-                    TableName=self._table,
-                    Item=_to_item(message),
-                    # Tests the whole key, chat and timestamp.
-                    ConditionExpression="attribute_not_exists(chatId)",
-                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
-                )
+                self._dynamodb.put_item(**self._new(_to_item(message)))
         except self._dynamodb.exceptions.ConditionalCheckFailedException as taken:
             # The stubs do not know of the row that ALL_OLD asks for.
             existing = cast("dict[str, Any]", taken.response)["Item"]
@@ -254,25 +249,11 @@ class Messages:
 
     def _put_once(self, message: Message) -> StoredMessage | None:
         """Write a message and its idempotency record; none if its key is taken."""
-        record: dict[str, AttributeValueTypeDef] = {
-            **_record_key(message),
-            "messageId": {"S": message.message_id},
-            "messageTimestamp": {"N": str(message.timestamp)},
-        }
+        rows = (_to_item(message), _to_record(message))
         try:
             with aws.overload_as_unavailable():
                 self._dynamodb.transact_write_items(
-                    TransactItems=[
-                        {
-                            "Put": {
-                                "TableName": self._table,
-                                "Item": item,
-                                "ConditionExpression": "attribute_not_exists(chatId)",
-                                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-                            }
-                        }
-                        for item in (_to_item(message), record)
-                    ]
+                    TransactItems=[{"Put": self._new(row)} for row in rows]
                 )
         except self._dynamodb.exceptions.TransactionCanceledException as cancelled:
             for_message, for_record = cancelled.response["CancellationReasons"]
@@ -285,6 +266,16 @@ class Messages:
             raise
         return StoredMessage(message)
 
+    def _new(self, row: Row) -> PutTypeDef:
+        """Return how to write a row, if there is none with its key."""
+        return {
+            "TableName": self._table,
+            "Item": row,
+            # Tests the whole key, chat and timestamp.
+            "ConditionExpression": "attribute_not_exists(chatId)",
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+
     def _original(self, message: Message, record: Mapping[str, Any]) -> StoredMessage:
         """Read the message that was stored when this one was sent first."""
         timestamp = int(record["messageTimestamp"]["N"])
@@ -294,26 +285,34 @@ class Messages:
         with aws.overload_as_unavailable():
             answer = self._dynamodb.get_item(
                 TableName=self._table,
-                Key={"chatId": {"S": message.chat_id}, "timestamp": {"N": str(timestamp)}},
+                Key=_key(message.chat_id, timestamp),
                 ConsistentRead=True,
             )
         return StoredMessage(_from_item(answer["Item"]), duplicate=True)
 
 
-def _record_key(message: Message) -> dict[str, AttributeValueTypeDef]:
-    """Return the key of a message's idempotency record.
+def _key(chat_id: str, timestamp: int) -> Row:
+    """Return the key of a row of ``ChatMessages``."""
+    return {"chatId": {"S": chat_id}, "timestamp": {"N": str(timestamp)}}
+
+
+def _to_record(message: Message) -> Row:
+    """Return the idempotency record of a message.
 
     A chat's id holds one ``#``, this one three or more, so that no chat has it. User ids hold none,
     so that no two of sender, chat and client's id share one.
     """
     key = f"{message.chat_id}#{message.sender_id}#{message.client_message_id}"
-    return {"chatId": {"S": key}, "timestamp": {"N": "0"}}
+    return {
+        **_key(key, 0),
+        "messageId": {"S": message.message_id},
+        "messageTimestamp": {"N": str(message.timestamp)},
+    }
 
 
-def _to_item(message: Message) -> dict[str, AttributeValueTypeDef]:
-    item: dict[str, AttributeValueTypeDef] = {
-        "chatId": {"S": message.chat_id},
-        "timestamp": {"N": str(message.timestamp)},
+def _to_item(message: Message) -> Row:
+    item: Row = {
+        **_key(message.chat_id, message.timestamp),
         "messageId": {"S": message.message_id},
         "senderId": {"S": message.sender_id},
         "recipientId": {"S": message.recipient_id},
