@@ -86,6 +86,7 @@ class CatchUpQueue:
         # Most connections do not catch up.
         return cls(aws.lazily(aws.lambda_api), os.environ["SEND_MESSAGE_FUNCTION"])
 
+    @aws.overload_as_unavailable()
     def put(self, request: CatchUpRequest) -> None:
         """Queue a catch-up.
 
@@ -95,12 +96,11 @@ class CatchUpQueue:
         Raises:
             Unavailable: Lambda did not take it.
         """
-        with aws.overload_as_unavailable():
-            self._lambda_api.invoke(
-                FunctionName=self._function,
-                InvocationType="Event",
-                Payload=json.dumps({_EVENT_KEY: asdict(request)}).encode(),
-            )
+        self._lambda_api.invoke(
+            FunctionName=self._function,
+            InvocationType="Event",
+            Payload=json.dumps({_EVENT_KEY: asdict(request)}).encode(),
+        )
 
 
 def since_in(request: Request) -> int | None:

@@ -81,24 +81,25 @@ class Connections:
         """Open the deployed table."""
         return cls(aws.dynamodb(), os.environ["CONNECTIONS_TABLE"])
 
+    @aws.overload_as_unavailable()
     def add(self, connection: Connection) -> list[Connection]:
         """Register a connection for 24 hours; return its user's connections, oldest first.
 
         The list holds the new connection too. As DynamoDB applies one update of a row after
         another, of two connections registered at once the second sees the first.
         """
-        with aws.overload_as_unavailable():
-            *_, row = aws.in_parallel(
-                [partial(self._put_row, connection), partial(self._add_to_user, connection)]
-            )
-            found = sorted(_connections_in(row), key=lambda each: each.connected_at)
-            # The user's row expires with the last connection in it, so expired ones are removed
-            # here: their number would grow with every end that API Gateway did not report.
-            expired = [each for each in found if each != connection and _is_expired(each)]
-            if expired:
-                self._remove_from_user(connection.user_id, expired)
+        *_, row = aws.in_parallel(
+            [partial(self._put_row, connection), partial(self._add_to_user, connection)]
+        )
+        found = sorted(_connections_in(row), key=lambda each: each.connected_at)
+        # The user's row expires with the last connection in it, so expired ones are removed
+        # here: their number would grow with every end that API Gateway did not report.
+        expired = [each for each in found if each != connection and _is_expired(each)]
+        if expired:
+            self._remove_from_user(connection.user_id, expired)
         return [each for each in found if each not in expired]
 
+    @aws.overload_as_unavailable()
     def remove(self, connection_id: ConnectionId, user_id: UserId | None = None) -> None:
         """Forget a connection. One that is not there is forgotten already.
 
@@ -107,26 +108,25 @@ class Connections:
             user_id: Its user. Without it the connection's row tells; but an earlier attempt may
                 have removed that row, and ended before it removed the rest.
         """
-        with aws.overload_as_unavailable():
-            answer = self._dynamodb.delete_item(
-                TableName=self._table,
-                Key={"connectionId": {"S": connection_id}},
-                ReturnValues="ALL_OLD",
-            )
-            if user_id is None and "Attributes" in answer:
-                user_id = UserId(answer["Attributes"]["userId"]["S"])
-            if user_id is not None:
-                self._remove_from_user(user_id, [Connection(connection_id, user_id, 0)])
+        answer = self._dynamodb.delete_item(
+            TableName=self._table,
+            Key={"connectionId": {"S": connection_id}},
+            ReturnValues="ALL_OLD",
+        )
+        if user_id is None and "Attributes" in answer:
+            user_id = UserId(answer["Attributes"]["userId"]["S"])
+        if user_id is not None:
+            self._remove_from_user(user_id, [Connection(connection_id, user_id, 0)])
 
+    @aws.overload_as_unavailable()
     def _read_user_of(self, connection_id: ConnectionId) -> UserId:
-        with aws.overload_as_unavailable():
-            answer = self._dynamodb.get_item(
-                TableName=self._table,
-                Key={"connectionId": {"S": connection_id}},
-                ProjectionExpression="userId",
-                # The row may have been written a moment ago, by on_connect.
-                ConsistentRead=True,
-            )
+        answer = self._dynamodb.get_item(
+            TableName=self._table,
+            Key={"connectionId": {"S": connection_id}},
+            ProjectionExpression="userId",
+            # The row may have been written a moment ago, by on_connect.
+            ConsistentRead=True,
+        )
         if "Item" not in answer:
             raise Unauthorized("This connection is not known any more. Connect again.")
         return UserId(answer["Item"]["userId"]["S"])

@@ -77,6 +77,7 @@ class Files:
             shows_in_place=os.environ["SHOW_FILES_IN_PLACE"] == "true",
         )
 
+    @aws.overload_as_unavailable()
     def retain(self, key: str) -> File:
         """Look up a file that a message is about to refer to, and keep S3 from deleting it.
 
@@ -92,12 +93,11 @@ class Files:
         if found["ContentLength"] > self._max_bytes:
             raise TooLarge(f"A file may have at most {self._max_bytes} bytes.")
         is_fresh = datetime.now(UTC) - found["LastModified"] < SENDABLE_FOR
-        with aws.overload_as_unavailable():
-            if is_fresh:
-                # It may be untagged already. To ask would cost as much as to do it again.
-                self._s3.delete_object_tagging(Bucket=self._bucket, Key=key)
-            elif self._is_unsent(key):
-                raise NotFound("The file was uploaded over a day ago and never sent: upload again.")
+        if is_fresh:
+            # It may be untagged already. To ask would cost as much as to do it again.
+            self._s3.delete_object_tagging(Bucket=self._bucket, Key=key)
+        elif self._is_unsent(key):
+            raise NotFound("The file was uploaded over a day ago and never sent: upload again.")
         return _file(key, found)
 
     def download_link(self, frame: ClientFrame, *, user_id: UserId) -> Download:
@@ -147,10 +147,10 @@ class Files:
             ExpiresIn=LINK_LIFETIME_S,
         )
 
+    @aws.overload_as_unavailable()
     def _head(self, key: str) -> HeadObjectOutputTypeDef:
         try:
-            with aws.overload_as_unavailable():
-                return self._s3.head_object(Bucket=self._bucket, Key=key)
+            return self._s3.head_object(Bucket=self._bucket, Key=key)
         except ClientError as error:
             if error.response["ResponseMetadata"]["HTTPStatusCode"] not in _NO_SUCH_FILE:
                 raise

@@ -212,6 +212,7 @@ class Messages:
             for page in pages:
                 yield from map(_from_item, page["Items"])
 
+    @aws.overload_as_unavailable()
     def page(self, chat_id: str, *, before: int | None, limit: int) -> list[Message]:
         """Read messages of a chat, newest first. The read is strongly consistent.
 
@@ -222,23 +223,22 @@ class Messages:
                 https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_Query.html
         """
         end = MAX_TIMESTAMP if before is None else before
-        with aws.overload_as_unavailable():
-            answer = self._dynamodb.query(
-                TableName=self._table,
-                KeyConditionExpression="chatId = :chatId AND #timestamp < :end",
-                ExpressionAttributeNames={"#timestamp": "timestamp"},
-                ExpressionAttributeValues={":chatId": {"S": chat_id}, ":end": {"N": str(end)}},
-                ScanIndexForward=False,
-                ConsistentRead=True,
-                Limit=limit,
-            )
+        answer = self._dynamodb.query(
+            TableName=self._table,
+            KeyConditionExpression="chatId = :chatId AND #timestamp < :end",
+            ExpressionAttributeNames={"#timestamp": "timestamp"},
+            ExpressionAttributeValues={":chatId": {"S": chat_id}, ":end": {"N": str(end)}},
+            ScanIndexForward=False,
+            ConsistentRead=True,
+            Limit=limit,
+        )
         return [_from_item(item) for item in answer["Items"]]
 
+    @aws.overload_as_unavailable()
     def _put(self, message: Message) -> StoredMessage | None:
         """Write a message; none if its key is taken."""
         try:
-            with aws.overload_as_unavailable():
-                self._dynamodb.put_item(**self._new(_to_item(message)))
+            self._dynamodb.put_item(**self._new(_to_item(message)))
         except self._dynamodb.exceptions.ConditionalCheckFailedException as taken:
             # The stubs do not know of the row that ALL_OLD asks for.
             existing = cast("dict[str, Any]", taken.response)["Item"]
@@ -247,14 +247,14 @@ class Messages:
             return StoredMessage(message) if is_ours else None
         return StoredMessage(message)
 
+    @aws.overload_as_unavailable()
     def _put_once(self, message: Message) -> StoredMessage | None:
         """Write a message and its idempotency record; none if its key is taken."""
         rows = (_to_item(message), _to_record(message))
         try:
-            with aws.overload_as_unavailable():
-                self._dynamodb.transact_write_items(
-                    TransactItems=[{"Put": self._new(row)} for row in rows]
-                )
+            self._dynamodb.transact_write_items(
+                TransactItems=[{"Put": self._new(row)} for row in rows]
+            )
         except self._dynamodb.exceptions.TransactionCanceledException as cancelled:
             for_message, for_record = cancelled.response["CancellationReasons"]
             if for_record["Code"] == "ConditionalCheckFailed":
@@ -276,18 +276,18 @@ class Messages:
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
 
+    @aws.overload_as_unavailable()
     def _original(self, message: Message, record: Mapping[str, Any]) -> StoredMessage:
         """Read the message that was stored when this one was sent first."""
         timestamp = int(record["messageTimestamp"]["N"])
         if record["messageId"]["S"] == message.message_id:
             # That was us, a moment ago: the answer was lost on its way.
             return StoredMessage(replace(message, timestamp=timestamp))
-        with aws.overload_as_unavailable():
-            answer = self._dynamodb.get_item(
-                TableName=self._table,
-                Key=_key(message.chat_id, timestamp),
-                ConsistentRead=True,
-            )
+        answer = self._dynamodb.get_item(
+            TableName=self._table,
+            Key=_key(message.chat_id, timestamp),
+            ConsistentRead=True,
+        )
         return StoredMessage(_from_item(answer["Item"]), duplicate=True)
 
 

@@ -30,6 +30,7 @@ class Receipts:
         """Open the deployed table."""
         return cls(aws.dynamodb(), os.environ["MESSAGES_TABLE"])
 
+    @aws.overload_as_unavailable()
     def move(
         self, chat: Chat, user_id: UserId, kind: Literal["received", "read"], time: int
     ) -> Times | None:
@@ -41,29 +42,28 @@ class Receipts:
         # `read` is a reserved word of DynamoDB's.
         names = {"#kind": kind, "#read": "read"}
         try:
-            with aws.overload_as_unavailable():
-                answer = self._dynamodb.update_item(
-                    TableName=self._table,
-                    Key=_key(chat, user_id),
-                    UpdateExpression="SET #kind = :time",
-                    ConditionExpression=(
-                        "(attribute_not_exists(#kind) OR #kind < :time)"
-                        " AND (attribute_not_exists(#read) OR #read < :time)"
-                    ),
-                    ExpressionAttributeNames=names,
-                    ExpressionAttributeValues={":time": {"N": str(time)}},
-                    ReturnValues="ALL_NEW",
-                )
+            answer = self._dynamodb.update_item(
+                TableName=self._table,
+                Key=_key(chat, user_id),
+                UpdateExpression="SET #kind = :time",
+                ConditionExpression=(
+                    "(attribute_not_exists(#kind) OR #kind < :time)"
+                    " AND (attribute_not_exists(#read) OR #read < :time)"
+                ),
+                ExpressionAttributeNames=names,
+                ExpressionAttributeValues={":time": {"N": str(time)}},
+                ReturnValues="ALL_NEW",
+            )
         except self._dynamodb.exceptions.ConditionalCheckFailedException:
             return None
         return _times_in(answer["Attributes"])
 
+    @aws.overload_as_unavailable()
     def of(self, chat: Chat, user_id: UserId) -> Times:
         """Read a user's receipt; empty if there is none. The read is strongly consistent."""
-        with aws.overload_as_unavailable():
-            answer = self._dynamodb.get_item(
-                TableName=self._table, Key=_key(chat, user_id), ConsistentRead=True
-            )
+        answer = self._dynamodb.get_item(
+            TableName=self._table, Key=_key(chat, user_id), ConsistentRead=True
+        )
         return _times_in(answer.get("Item", {}))
 
 
