@@ -19,9 +19,6 @@ class Authentication:
 
     An authorizer in front of the function counts before a token, and a token before `userId` in the
     URL. `userId` alone counts only in the open mode: without an authorizer and without an issuer.
-
-    Args:
-        tokens: Verifies tokens; none in the open mode.
     """
 
     def __init__(self, tokens: Tokens | None) -> None:

@@ -90,13 +90,10 @@ _threads = ThreadPoolExecutor(PARALLEL_CALLS)
 
 
 def in_parallel[Result](calls: Sequence[Callable[[], Result]]) -> list[Result]:
-    """Make calls in parallel; return their results, in order.
+    """Make calls in parallel; return their results, in order, or raise the first failure.
 
     All of them have ended when this returns or raises. One that went on after the handler's answer
     would be frozen together with the container, and thawed in the middle of another invocation.
-
-    Raises:
-        Exception: What the first call that failed raised.
     """
     others = [_threads.submit(call) for call in calls[1:]]
     try:
@@ -154,11 +151,7 @@ class _Lazy[Client]:
 
 
 def lazily[Client](create: Callable[[], Client]) -> Client:
-    """Return a client that is created when it is first used: most invocations do not use it.
-
-    Args:
-        create: Creates the client once; one of the functions above.
-    """
+    """Return a client that is created when it is first used: most invocations do not use it."""
     return cast("Client", _Lazy(create))
 
 

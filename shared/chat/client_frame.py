@@ -16,7 +16,8 @@ MAX_TIMESTAMP: Final = 10**16 - 1
 class ClientFrame:
     """One JSON object that a client sent.
 
-    Fields that the protocol does not know are left alone, so that clients can be newer.
+    Fields that the protocol does not know are left alone, so that clients can be newer. Reading one
+    that is not of the form that the method says raises `InvalidRequest`.
     """
 
     def __init__(self, fields: Mapping[str, object]) -> None:
@@ -43,11 +44,7 @@ class ClientFrame:
 
     @property
     def client_message_id(self) -> str | None:
-        """The client's own id of a message, where it gave one: 1 to 128 characters.
-
-        Raises:
-            InvalidRequest: It is not of that form.
-        """
+        """The client's own id of a message, where it gave one: 1 to 128 characters."""
         return self.optional_string("clientMessageId", max_length=128)
 
     def has(self, field: str) -> bool:
@@ -55,16 +52,7 @@ class ClientFrame:
         return field in self._fields
 
     def string(self, field: str, *, max_length: int) -> str:
-        """Read a text that must be there.
-
-        Args:
-            field: The field's name.
-            max_length: In characters (code points); at least 1 is needed.
-
-        Raises:
-            InvalidRequest: It is missing, not a string, empty, too long, not valid Unicode, or has
-                a NUL in it.
-        """
+        """Read a text that must be there: 1 to `max_length` code points of Unicode without NUL."""
         if field not in self._fields:
             raise InvalidRequest(f"`{field}` is missing.")
         value = self._fields[field]
@@ -86,11 +74,7 @@ class ClientFrame:
         return self.string(field, max_length=max_length) if field in self._fields else None
 
     def whole_number(self, field: str, *, minimum: int = 0, maximum: float = inf) -> int:
-        """Read a number that must be there.
-
-        Raises:
-            InvalidRequest: It is not a whole number from `minimum` to `maximum`.
-        """
+        """Read a whole number from `minimum` to `maximum` that must be there."""
         value = self._fields.get(field)
         # JSON's true is Python's True, which is an int.
         if not isinstance(value, int) or isinstance(value, bool) or not minimum <= value <= maximum:
@@ -107,11 +91,7 @@ class ClientFrame:
         return self.whole_number(field, minimum=minimum, maximum=maximum)
 
     def true(self, field: str) -> Literal[True]:
-        """Read a field that can only be true.
-
-        Raises:
-            InvalidRequest: It is anything else.
-        """
+        """Read a field that can only be true."""
         if self._fields.get(field) is not True:
             raise InvalidRequest(f"`{field}` can only be true.")
         return True

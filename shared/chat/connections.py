@@ -103,10 +103,8 @@ class Connections:
     def remove(self, connection_id: ConnectionId, user_id: UserId | None = None) -> None:
         """Forget a connection. One that is not there is forgotten already.
 
-        Args:
-            connection_id: The connection.
-            user_id: Its user. Without it the connection's row tells; but an earlier attempt may
-                have removed that row, and ended before it removed the rest.
+        Without `user_id` the connection's row names the user. But an earlier attempt may have
+        removed that row, and ended before it removed the rest.
         """
         answer = self._dynamodb.delete_item(
             TableName=self._table,

@@ -29,11 +29,7 @@ class Delivery:
         and its own catch-up finds the message. A file is retained before the message is stored,
         never after. Once it is stored nothing that fails undoes it: a device that was not reached
         reads it later. A resend is pushed again, because the first attempt may have ended before it
-        pushed; devices dedupe messages by their ids.
-
-        Args:
-            new: What to send.
-            came_from: The connection that sent it, which gets the ``ack`` and no push.
+        pushed; devices dedupe messages by their ids. `came_from`, which sent it, gets no push.
 
         Raises:
             NotFound: There is no such file.

@@ -56,7 +56,6 @@ class Files:
     """The bucket of the files.
 
     Args:
-        bucket: Its name.
         max_bytes: The maximum size of a file in a message.
         shows_in_place: Whether browsers may show images, PDFs and plain text.
     """
@@ -102,10 +101,6 @@ class Files:
 
     def download_link(self, frame: ClientFrame, *, user_id: UserId) -> Download:
         """Answer a ``sendfile`` frame that asks to download, with the ``download`` frame.
-
-        Args:
-            frame: What the client sent.
-            user_id: The user of the connection that it came from.
 
         Raises:
             InvalidRequest: A field is missing or not of the agreed form.

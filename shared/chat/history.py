@@ -31,10 +31,6 @@ class History:
 
         The read is strongly consistent: every message that was stored before is in the pages.
 
-        Args:
-            frame: What the client sent.
-            user_id: The user of the connection that it came from.
-
         Raises:
             InvalidRequest: A field is missing or not of the agreed form.
             Forbidden: The user is not in the chat.

@@ -83,12 +83,7 @@ class NewMessage:
 
     @classmethod
     def from_frame(cls, frame: ClientFrame, *, sender_id: UserId, received_at: int) -> Self:
-        """Read a ``sendmessage`` frame.
-
-        Args:
-            frame: What the client sent.
-            sender_id: The user of the connection that it came from. The frame has no say in it.
-            received_at: When, in milliseconds since 1970.
+        """Read a ``sendmessage`` frame. It has no say in who the sender is.
 
         Raises:
             InvalidRequest: A field is missing or not of the agreed form.
@@ -114,11 +109,7 @@ class NewMessage:
         )
 
     def to_message(self, retain: Callable[[str], File]) -> Message:
-        """Return the message to store, with a new id.
-
-        Args:
-            retain: Finds the file with a key, and keeps it from being deleted.
-        """
+        """Return the message to store, with a new id, and its file, which `Files.retain` finds."""
         return Message(
             message_id=str(uuid4()),
             chat_id=self.chat_id,
@@ -164,11 +155,8 @@ class Messages:
         Two messages of a chat that arrive in one millisecond want the same key; the later one jumps
         ahead by a random step, which grows with each conflict, so that each of many that arrive at
         once soon finds a free millisecond. A message with a `client_message_id` is written at most
-        once: a resend returns the original.
-
-        Args:
-            message: What to write.
-            began_at: When the work on it began, on `time.monotonic`'s clock.
+        once: a resend returns the original. `began_at`, on `time.monotonic`'s clock, is when the
+        work on the message began.
 
         Raises:
             Unavailable: DynamoDB could not be used for `STORE_TIMEOUT_S`, or the chat is too busy.
@@ -190,11 +178,7 @@ class Messages:
         raise failure
 
     def sent_to(self, user_id: UserId, *, since: int) -> Iterator[Message]:
-        """Read a user's messages, oldest first, page by page.
-
-        Args:
-            user_id: Their recipient.
-            since: From when on, in milliseconds since 1970.
+        """Read messages to a user, oldest first, from `since` on (in milliseconds since 1970).
 
         Raises:
             Unavailable: As every method does. May come after the first messages.
@@ -214,13 +198,10 @@ class Messages:
 
     @aws.overload_as_unavailable()
     def page(self, chat_id: str, *, before: int | None, limit: int) -> list[Message]:
-        """Read messages of a chat, newest first. The read is strongly consistent.
+        """Read a chat's messages before a time in milliseconds since 1970, or the newest.
 
-        Args:
-            chat_id: The chat.
-            before: In milliseconds since 1970; only older messages are read. None reads the newest.
-            limit: How many to read at most. Fewer come where they exceed 1 MB:
-                https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_Query.html
+        They come newest first. The read is strongly consistent. Fewer than `limit` come where they
+        exceed 1 MB: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_Query.html
         """
         end = MAX_TIMESTAMP if before is None else before
         answer = self._dynamodb.query(

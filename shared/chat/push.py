@@ -40,12 +40,7 @@ class Push:
         return cls(aws.management_api())
 
     def post(self, connection_id: ConnectionId, data: bytes) -> Outcome:
-        """Push one frame. Never raise for what the network or the client did.
-
-        Args:
-            connection_id: Where to.
-            data: The frame, at most 128 KB.
-        """
+        """Push one frame, at most 128 KB. Never raise for what the network or the client did."""
         return self._outcome(
             "push failed",
             connection_id,

@@ -30,9 +30,6 @@ def attempts(deadline: float) -> Iterator[None]:
             if call():
                 return
         raise Unavailable(...)
-
-    Args:
-        deadline: On `time.monotonic`'s clock.
     """
     yield
     max_pause_s = _FIRST_PAUSE_S

@@ -220,10 +220,7 @@ def message_fields(
 ) -> MessageFields:
     """Show a message to a user: `client_message_id` to its sender only.
 
-    Args:
-        message: The message.
-        link: Signs a link to a file, which is good for minutes only: each frame needs a fresh one.
-        reader_id: The user.
+    `link` signs a link to its file, which is good for minutes only: each frame needs a fresh one.
     """
     fields: MessageFields = {
         "messageId": message.message_id,

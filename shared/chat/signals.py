@@ -41,12 +41,7 @@ class Signals:
         """Store a receipt; push a signal; return the ``ack``.
 
         A receipt that changes nothing is not pushed. One whose push fails is read with the history.
-
-        Args:
-            frame: What the client sent.
-            user_id: The user of the connection that it came from.
-            came_from: That connection, which gets the ``ack`` and no push.
-            received_at: When, in milliseconds since 1970.
+        `came_from`, which sent the frame, gets no push either. `received_at` is in milliseconds.
 
         Raises:
             InvalidRequest: It is more than one thing, or not of the agreed form.

@@ -47,10 +47,6 @@ class Uploads:
     def upload_link(self, frame: ClientFrame, *, user_id: UserId) -> Upload:
         """Answer a ``sendfile`` frame that asks to upload, with the ``upload`` frame.
 
-        Args:
-            frame: What the client sent.
-            user_id: The user of the connection that it came from.
-
         Raises:
             InvalidRequest: A field is missing or not of the agreed form.
             Forbidden: The user is not in the chat.

@@ -122,9 +122,6 @@ def handler(
 
     The handler gives every log line the ids of the request, and turns what `answer` returns or
     raises into API Gateway's reply.
-
-    Args:
-        answer: Takes the request and returns the frame for the client, or nothing.
     """
 
     @instrumented
