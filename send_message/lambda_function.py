@@ -20,7 +20,7 @@ from chat.history import History
 from chat.messages import Messages, NewMessage
 from chat.push import Push
 from chat.receipts import Receipts
-from chat.server_frames import Ack, ServerFrame, SignalAck
+from chat.server_frames import Ack, Answer, SignalAck
 from chat.signals import Signals, is_signal
 from chat.telemetry import instrumented, logger
 from chat.websocket import Event, Reply, Request, handler
@@ -48,7 +48,7 @@ def lambda_handler(event: Event, context: LambdaContext) -> Reply | None:
 
 
 @handler
-def answer(request: Request) -> ServerFrame:
+def answer(request: Request) -> Answer:
     """Answer with an ``ack``, with a page of a chat, or, after a catch-up, with ``synced``."""
     user_id = connections.user_of(request.connection_id)
     frame = request.frame()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 from itertools import islice
+from math import inf
 from typing import Final
 
 from chat.catch_up_request import CatchUpRequest
@@ -18,7 +19,7 @@ from chat.retry import attempts, deadline_in, is_over
 from chat.server_frames import (
     MessageFields,
     MessagesFrame,
-    ServerFrame,
+    Pushed,
     Synced,
     batches,
     message_fields,
@@ -185,12 +186,7 @@ class _Run:
     """
 
     def __init__(
-        self,
-        push: Push,
-        request: CatchUpRequest,
-        timeout_s: float,
-        *,
-        opened_at: float = float("inf"),
+        self, push: Push, request: CatchUpRequest, timeout_s: float, *, opened_at: float = inf
     ) -> None:
         self._push = push
         self._connection_id = request.connection_id
@@ -204,7 +200,7 @@ class _Run:
         self.push(MessagesFrame(type="messages", messages=batch))
         self.pushed.update(each["messageId"] for each in batch)
 
-    def push(self, frame: ServerFrame) -> None:
+    def push(self, frame: Pushed) -> None:
         """Push one frame; wait for the handshake to end, and for a client that reads slowly.
 
         Raises:
@@ -217,15 +213,11 @@ class _Run:
             if outcome is Outcome.OK:
                 self.opened_at = min(self.opened_at, time.monotonic())
                 return
-            if outcome is Outcome.GONE and self._is_open:
+            if outcome is Outcome.GONE and self.opened_at < inf:
                 break
         if outcome is Outcome.GONE:
             raise _Left
         raise Unavailable("The connection took no message in time.")
-
-    @property
-    def _is_open(self) -> bool:
-        return self.opened_at < float("inf")
 
 
 def _until(request: CatchUpRequest, reached: int, *, complete: bool) -> int:

@@ -12,7 +12,7 @@ from chat.connections import Connection, ConnectionId, Connections
 from chat.errors import Unavailable
 from chat.push import Outcome, Push
 from chat.retry import attempts, deadline_in, is_over
-from chat.server_frames import ServerFrame, to_json
+from chat.server_frames import Pushed, to_json
 from chat.telemetry import count, logger
 
 # Later than this after the work began, dead connections are left to a later push.
@@ -30,7 +30,7 @@ class FanOut:
 
     def push(
         self,
-        frames: Mapping[UserId, ServerFrame],
+        frames: Mapping[UserId, Pushed],
         *,
         came_from: ConnectionId,
         now: int,

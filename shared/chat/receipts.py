@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
+type Kind = Literal["received", "read"]
+
 
 class Receipts:
     """The receipts, a row per user and chat.
@@ -31,9 +33,7 @@ class Receipts:
         return cls(aws.dynamodb(), os.environ["MESSAGES_TABLE"])
 
     @aws.overload_as_unavailable()
-    def move(
-        self, chat: Chat, user_id: UserId, kind: Literal["received", "read"], time: int
-    ) -> Times | None:
+    def move(self, chat: Chat, user_id: UserId, kind: Kind, time: int) -> Times | None:
         """Move a user's receipt forward; return it, or none if that changes nothing.
 
         What was read was received too. A condition keeps a receipt from moving back, whichever of

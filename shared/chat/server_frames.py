@@ -159,19 +159,8 @@ class Error(TypedDict):
     clientMessageId: NotRequired[str]
 
 
-type ServerFrame = (
-    Ack
-    | MessageFrame
-    | MessagesFrame
-    | Synced
-    | HistoryFrame
-    | SignalAck
-    | ReceiptFrame
-    | Typing
-    | Upload
-    | Download
-    | Error
-)
+type Answer = Ack | SignalAck | HistoryFrame | Synced | Upload | Download
+type Pushed = MessageFrame | MessagesFrame | Synced | ReceiptFrame | Typing
 
 
 def to_json(value: Mapping[str, object]) -> str:

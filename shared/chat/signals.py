@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from functools import lru_cache
-from typing import Final, Literal
+from typing import Final
 
 from chat.chats import Chat, UserId
 from chat.client_frame import MAX_TIMESTAMP, ClientFrame
@@ -12,11 +12,11 @@ from chat.connections import ConnectionId
 from chat.errors import Forbidden, InvalidRequest
 from chat.fan_out import FanOut
 from chat.messages import Messages
-from chat.receipts import Receipts
+from chat.receipts import Kind, Receipts
 from chat.server_frames import ReceiptFrame, SignalAck, Typing
 from chat.telemetry import count, logger
 
-_RECEIPTS: Final[tuple[Literal["received"], Literal["read"]]] = ("received", "read")
+_RECEIPTS: Final[tuple[Kind, Kind]] = ("received", "read")
 _MAX_CACHED: Final = 1024
 
 
@@ -76,12 +76,7 @@ class Signals:
         return ack
 
     def _store(
-        self,
-        chat: Chat,
-        user_id: UserId,
-        kind: Literal["received", "read"],
-        timestamp: int,
-        received_at: int,
+        self, chat: Chat, user_id: UserId, kind: Kind, timestamp: int, received_at: int
     ) -> ReceiptFrame | None:
         """Store a receipt; return the frame to push, or none if it changes nothing.
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from chat.client_frame import ClientFrame
 from chat.connections import ConnectionId
 from chat.errors import ChatError, InvalidRequest, Unavailable
-from chat.server_frames import Error, ServerFrame, to_json
+from chat.server_frames import Answer, Error, to_json
 from chat.telemetry import cause_of, count, count_refusal, instrumented, log_unexpected, logger
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ class Request:
 
 
 def handler(
-    answer: Callable[[Request], ServerFrame | None],
+    answer: Callable[[Request], Answer | None],
 ) -> Callable[[Event, LambdaContext], Reply]:
     """Make a Lambda handler out of a function that answers a request.
 
@@ -157,7 +157,7 @@ def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _reply(status: int, frame: ServerFrame | None) -> Reply:
+def _reply(status: int, frame: Answer | Error | None) -> Reply:
     # Exactly these keys: others make API Gateway answer "Internal server error".
     reply: Reply = {"statusCode": status}
     if frame is not None:
