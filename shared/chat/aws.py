@@ -23,8 +23,16 @@ from chat.errors import Unavailable
 if TYPE_CHECKING:
     from mypy_boto3_apigatewaymanagementapi import ApiGatewayManagementApiClient
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_s3 import S3Client
+
+# What the adapters in other modules take and write.
+type DynamoDB = DynamoDBClient
+type Lambda = LambdaClient
+type ManagementApi = ApiGatewayManagementApiClient
+type S3 = S3Client
+type Row = dict[str, AttributeValueTypeDef]
 
 TRY_AGAIN = "The service is busy. Send the same again in a moment."
 

@@ -20,8 +20,6 @@ from chat.connections import ConnectionId
 from chat.errors import InvalidRequest
 
 if TYPE_CHECKING:
-    from mypy_boto3_lambda import LambdaClient
-
     from chat.client_frame import ClientFrame
     from chat.websocket import Request
 
@@ -76,7 +74,7 @@ _FIELDS = {field.name for field in fields(CatchUpRequest)}
 class CatchUpQueue:
     """Lambda's queue of asynchronous invocations of send_message."""
 
-    def __init__(self, lambda_api: LambdaClient, function: str) -> None:
+    def __init__(self, lambda_api: aws.Lambda, function: str) -> None:
         self._lambda_api = lambda_api
         self._function = function
 

@@ -12,16 +12,12 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any, NewType, Self
+from typing import Any, NewType, Self
 
 from chat import aws
 from chat.chats import UserId
 from chat.errors import Unauthorized, Unavailable
 from chat.retry import attempts, deadline_in
-
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
 ConnectionId = NewType("ConnectionId", str)
 
@@ -69,7 +65,7 @@ class Connections:
     Every method raises `Unavailable` where DynamoDB is overloaded or out of reach.
     """
 
-    def __init__(self, dynamodb: DynamoDBClient, table: str) -> None:
+    def __init__(self, dynamodb: aws.DynamoDB, table: str) -> None:
         self._dynamodb = dynamodb
         self._table = table
         # A connection keeps its user, so that a warm container need not ask again. Bounded, because
@@ -201,7 +197,7 @@ class Connections:
             return
 
 
-def _user_key(user_id: UserId) -> dict[str, AttributeValueTypeDef]:
+def _user_key(user_id: UserId) -> aws.Row:
     return {"connectionId": {"S": f"{_USER_KEY}{user_id}"}}
 
 

@@ -18,7 +18,6 @@ from chat.server_frames import Download, file_fields
 from chat.telemetry import count, logger
 
 if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import HeadObjectOutputTypeDef
 
 LINK_LIFETIME_S: Final = 900
@@ -60,7 +59,7 @@ class Files:
         shows_in_place: Whether browsers may show images, PDFs and plain text.
     """
 
-    def __init__(self, s3: S3Client, bucket: str, *, max_bytes: int, shows_in_place: bool) -> None:
+    def __init__(self, s3: aws.S3, bucket: str, *, max_bytes: int, shows_in_place: bool) -> None:
         self._s3 = s3
         self._bucket = bucket
         self._max_bytes = max_bytes

@@ -17,10 +17,7 @@ from chat.file_keys import File, key_in
 from chat.retry import attempts
 
 if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef, PutTypeDef
-
-    type Row = dict[str, AttributeValueTypeDef]
+    from mypy_boto3_dynamodb.type_defs import PutTypeDef
 
 _MAX_TEXT_LENGTH = 4096
 _MAX_CONFLICTS = 8
@@ -140,7 +137,7 @@ class Messages:
     Every method raises `Unavailable` where DynamoDB is overloaded or out of reach.
     """
 
-    def __init__(self, dynamodb: DynamoDBClient, table: str) -> None:
+    def __init__(self, dynamodb: aws.DynamoDB, table: str) -> None:
         self._dynamodb = dynamodb
         self._table = table
 
@@ -247,7 +244,7 @@ class Messages:
             raise
         return StoredMessage(message)
 
-    def _new(self, row: Row) -> PutTypeDef:
+    def _new(self, row: aws.Row) -> PutTypeDef:
         """Return how to write a row, if there is none with its key."""
         return {
             "TableName": self._table,
@@ -265,19 +262,17 @@ class Messages:
             # That was us, a moment ago: the answer was lost on its way.
             return StoredMessage(replace(message, timestamp=timestamp))
         answer = self._dynamodb.get_item(
-            TableName=self._table,
-            Key=_key(message.chat_id, timestamp),
-            ConsistentRead=True,
+            TableName=self._table, Key=_key(message.chat_id, timestamp), ConsistentRead=True
         )
         return StoredMessage(_from_item(answer["Item"]), duplicate=True)
 
 
-def _key(chat_id: str, timestamp: int) -> Row:
+def _key(chat_id: str, timestamp: int) -> aws.Row:
     """Return the key of a row of ``ChatMessages``."""
     return {"chatId": {"S": chat_id}, "timestamp": {"N": str(timestamp)}}
 
 
-def _to_record(message: Message) -> Row:
+def _to_record(message: Message) -> aws.Row:
     """Return the idempotency record of a message.
 
     A chat's id holds one ``#``, this one three or more, so that no chat has it. User ids hold none,
@@ -291,8 +286,8 @@ def _to_record(message: Message) -> Row:
     }
 
 
-def _to_item(message: Message) -> Row:
-    item: Row = {
+def _to_item(message: Message) -> aws.Row:
+    item: aws.Row = {
         **_key(message.chat_id, message.timestamp),
         "messageId": {"S": message.message_id},
         "senderId": {"S": message.sender_id},
@@ -311,6 +306,9 @@ def _to_item(message: Message) -> Row:
 
 
 def _from_item(item: Mapping[str, Any]) -> Message:
+    file = None
+    if "fileKey" in item:
+        file = File(item["fileKey"]["S"], item["contentType"]["S"], int(item["size"]["N"]))
     return Message(
         message_id=item["messageId"]["S"],
         chat_id=item["chatId"]["S"],
@@ -318,12 +316,6 @@ def _from_item(item: Mapping[str, Any]) -> Message:
         recipient_id=UserId(item["recipientId"]["S"]),
         timestamp=int(item["timestamp"]["N"]),
         text=item["text"]["S"] if "text" in item else None,
-        file=_file_in(item),
+        file=file,
         client_message_id=item["clientMessageId"]["S"] if "clientMessageId" in item else None,
     )
-
-
-def _file_in(item: Mapping[str, Any]) -> File | None:
-    if "fileKey" not in item:
-        return None
-    return File(item["fileKey"]["S"], item["contentType"]["S"], int(item["size"]["N"]))

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from botocore.exceptions import ClientError
 
 from chat import aws
 from chat.connections import ConnectionId
 from chat.telemetry import kind_of, logger
-
-if TYPE_CHECKING:
-    from mypy_boto3_apigatewaymanagementapi import ApiGatewayManagementApiClient
 
 
 class Outcome(Enum):
@@ -31,7 +28,7 @@ class Outcome(Enum):
 class Push:
     """Pushes frames to connections, and closes them."""
 
-    def __init__(self, management_api: ApiGatewayManagementApiClient) -> None:
+    def __init__(self, management_api: aws.ManagementApi) -> None:
         self._management_api = management_api
 
     @classmethod

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import Any, Literal, Self
 
 from chat import aws
 from chat.chats import Chat, UserId
 from chat.server_frames import Times
-
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
 type Kind = Literal["received", "read"]
 
@@ -23,7 +19,7 @@ class Receipts:
     Every method raises `Unavailable` where DynamoDB is overloaded or out of reach.
     """
 
-    def __init__(self, dynamodb: DynamoDBClient, table: str) -> None:
+    def __init__(self, dynamodb: aws.DynamoDB, table: str) -> None:
         self._dynamodb = dynamodb
         self._table = table
 
@@ -67,7 +63,7 @@ class Receipts:
         return _times_in(answer.get("Item", {}))
 
 
-def _key(chat: Chat, user_id: UserId) -> dict[str, AttributeValueTypeDef]:
+def _key(chat: Chat, user_id: UserId) -> aws.Row:
     # A chat's id holds one `#`, this one two, and that of an idempotency record three or more.
     return {"chatId": {"S": f"{chat.id}#{user_id}"}, "timestamp": {"N": "0"}}
 

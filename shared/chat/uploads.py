@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 from urllib.parse import urlencode
 
 from chat import aws
@@ -15,9 +15,6 @@ from chat.files import LINK_LIFETIME_S, UNSENT
 from chat.server_frames import Upload
 from chat.telemetry import count, logger
 
-if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
-
 _MAX_CONTENT_TYPE_LENGTH = 255
 
 
@@ -25,7 +22,7 @@ class Uploads:
     """Checks uploads, and signs links for them."""
 
     def __init__(
-        self, s3: S3Client, bucket: str, *, allowed_types: frozenset[str], max_bytes: int
+        self, s3: aws.S3, bucket: str, *, allowed_types: frozenset[str], max_bytes: int
     ) -> None:
         self._s3 = s3
         self._bucket = bucket
