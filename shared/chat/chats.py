@@ -11,9 +11,8 @@ from chat.errors import Forbidden, InvalidRequest
 
 UserId = NewType("UserId", str)
 
+# In words, for an error.
 USER_ID_CHARACTERS = "A-Z a-z 0-9 . _ @ + = : | - ' ~"
-"""The characters of user ids, in words."""
-
 _USER_ID = re.compile(r"[A-Za-z0-9._@+=:|'~-]{1,128}")
 _MAX_ID_LENGTH = 128 + 1 + 128
 

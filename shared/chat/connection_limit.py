@@ -20,10 +20,8 @@ _TIMEOUT_S: Final = 4.0
 class ConnectionLimit:
     """Limit connections per user; when a new one exceeds the limit, close the oldest.
 
-    Refusing the new one instead would lock users out: a row may outlive its connection by a day.
-
-    Args:
-        max_connections: The limit; 0 for none.
+    Refusing the new one instead would lock users out: a row may outlive its connection by a day. A
+    maximum of 0 is no limit.
     """
 
     def __init__(self, connections: Connections, push: Push, max_connections: int) -> None:

@@ -48,8 +48,7 @@ class Connection:
     def may_be_opening(self, now: int) -> bool:
         """Return whether its handshake may still go on: until its end, API Gateway answers 410.
 
-        Args:
-            now: In milliseconds since 1970, by API Gateway's clock: our own may differ.
+        `now` is in milliseconds since 1970, by API Gateway's clock: our own may differ.
         """
         return now - self.connected_at < _MAX_HANDSHAKE_MS
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final, Self
+from typing import Final, Self
 from urllib.parse import quote
 
 from botocore.exceptions import ClientError
@@ -16,9 +16,6 @@ from chat.errors import InvalidRequest, NotFound, TooLarge
 from chat.file_keys import File, key_in
 from chat.server_frames import Download, file_fields
 from chat.telemetry import count, logger
-
-if TYPE_CHECKING:
-    from mypy_boto3_s3.type_defs import HeadObjectOutputTypeDef
 
 LINK_LIFETIME_S: Final = 900
 """For how long a link can be used, in seconds.
@@ -87,16 +84,16 @@ class Files:
             TooLarge: It is larger than this deployment takes.
             Unavailable: S3 is overloaded or out of reach.
         """
-        found = self._head(key)
-        if found["ContentLength"] > self._max_bytes:
+        file, uploaded_at = self._look_up(key)
+        if file.size > self._max_bytes:
             raise TooLarge(f"A file may have at most {self._max_bytes} bytes.")
-        is_fresh = datetime.now(UTC) - found["LastModified"] < SENDABLE_FOR
+        is_fresh = datetime.now(UTC) - uploaded_at < SENDABLE_FOR
         if is_fresh:
             # It may be untagged already. To ask would cost as much as to do it again.
             self._s3.delete_object_tagging(Bucket=self._bucket, Key=key)
         elif self._is_unsent(key):
             raise NotFound("The file was uploaded over a day ago and never sent: upload again.")
-        return _file(key, found)
+        return file
 
     def download_link(self, frame: ClientFrame, *, user_id: UserId) -> Download:
         """Answer a ``sendfile`` frame that asks to download, with the ``download`` frame.
@@ -112,7 +109,7 @@ class Files:
         key = key_in(frame, chat)
         if frame.has("fileName"):
             raise InvalidRequest("Give `fileName` to upload, or `fileKey` to download, not both.")
-        file = _file(key, self._head(key))
+        file, _ = self._look_up(key)
         count("DownloadLinks")
         logger.info("download link made", content_type=file.content_type, size=file.size)
         return Download(
@@ -142,21 +139,19 @@ class Files:
         )
 
     @aws.overload_as_unavailable()
-    def _head(self, key: str) -> HeadObjectOutputTypeDef:
+    def _look_up(self, key: str) -> tuple[File, datetime]:
+        """Return a file, and when it was uploaded."""
         try:
-            return self._s3.head_object(Bucket=self._bucket, Key=key)
+            found = self._s3.head_object(Bucket=self._bucket, Key=key)
         except ClientError as error:
             if error.response["ResponseMetadata"]["HTTPStatusCode"] not in _NO_SUCH_FILE:
                 raise
             raise NotFound("There is no such file. Upload it first.") from error
+        return File(key, found["ContentType"], found["ContentLength"]), found["LastModified"]
 
     def _is_unsent(self, key: str) -> bool:
         answer = self._s3.get_object_tagging(Bucket=self._bucket, Key=key)
         return UNSENT in {(tag["Key"], tag["Value"]) for tag in answer["TagSet"]}
-
-
-def _file(key: str, found: HeadObjectOutputTypeDef) -> File:
-    return File(key, found["ContentType"], found["ContentLength"])
 
 
 def attachment(name: str) -> str:

@@ -1,7 +1,8 @@
 """The logger and the metrics that every module shares.
 
 Powertools reads their names from the environment: ``POWERTOOLS_SERVICE_NAME`` and
-``POWERTOOLS_METRICS_NAMESPACE``, both set by the template.
+``POWERTOOLS_METRICS_NAMESPACE``, both set by the template. Metrics are named in CamelCase, counts
+in the plural.
 
 Never pass either of them the text of a message, a token, a presigned URL or the name of a file.
 An exception's message may hold any of these, so it is not logged either: see `log_unexpected`.
@@ -34,25 +35,14 @@ _KNOWN = ["function_name", "function_arn", "function_memory_size"]
 
 
 def count(name: str, value: int = 1) -> None:
-    """Add to a metric of this invocation; CloudWatch sums it up.
-
-    Args:
-        name: What was counted, in CamelCase, in the plural.
-        value: How many; nothing is recorded for 0.
-    """
+    """Add to a metric of this invocation, unless it is 0; CloudWatch sums it up."""
     if value:
         with _counting:
             metrics.add_metric(name=name, unit="Count", value=value)
 
 
 def record(name: str, value: float, unit: Literal["Count", "Milliseconds"]) -> None:
-    """Add one measurement to a metric; CloudWatch has its sum, percentiles and maximum.
-
-    Args:
-        name: What was measured, in CamelCase.
-        value: The measurement; 0 is recorded too.
-        unit: Its unit.
-    """
+    """Add one measurement, 0 too, to a metric; CloudWatch has its sum, percentiles and maximum."""
     metrics.add_metric(name=name, unit=unit, value=value)
 
 

@@ -21,13 +21,7 @@ _LEEWAY_S: Final = 30
 
 
 class Tokens:
-    """Verifies an issuer's tokens.
-
-    Args:
-        issuer: The issuer that must have signed them.
-        audience: Their required audience.
-        user_claim: The claim that holds the user's id.
-    """
+    """Verifies an issuer's tokens: made for `audience`, with the user's id in `user_claim`."""
 
     def __init__(self, issuer: Issuer, *, audience: str, user_claim: str) -> None:
         if not audience:
