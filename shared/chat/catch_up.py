@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
 from itertools import islice
 from math import inf
 from typing import Final
@@ -12,19 +11,10 @@ from chat.catch_up_request import CatchUpRequest
 from chat.connections import Connections
 from chat.errors import Unauthorized, Unavailable
 from chat.files import Files
-from chat.identity import UserId
-from chat.messages import Message, Messages
+from chat.messages import Messages
 from chat.push import Outcome, Push
 from chat.retry import attempts, deadline_in, is_over
-from chat.server_frames import (
-    MessageFields,
-    MessagesFrame,
-    Pushed,
-    Synced,
-    batches,
-    message_fields,
-    to_json,
-)
+from chat.server_frames import MessageFields, MessagesFrame, Pushed, Synced, batches, to_json
 from chat.telemetry import cause_of, count, logger, record
 
 OVERLAP_MS: Final = 60_000
@@ -131,7 +121,7 @@ class CatchUp:
         deadline = began_at + self._timeout_s
         reached = request.since - OVERLAP_MS
         missed = self._messages.sent_to(request.user_id, since=reached)
-        for batch in self._batches(islice(missed, self._max_messages), request.user_id):
+        for batch in batches(islice(missed, self._max_messages), self._files.link, request.user_id):
             if is_over(deadline):
                 complete = False
                 break
@@ -161,15 +151,10 @@ class CatchUp:
         since = request.asked_at - OVERLAP_MS
         found = self._messages.sent_to(request.user_id, since=since)
         new = (message for message in found if message.message_id not in run.pushed)
-        for batch in self._batches(new, request.user_id):
+        for batch in batches(new, self._files.link, request.user_id):
             run.push_messages(batch)
             # One that was received later may have been pushed live as well: it was not late.
             count("FoundLate", sum(each["timestamp"] < request.asked_at for each in batch))
-
-    def _batches(
-        self, messages: Iterable[Message], user_id: UserId
-    ) -> Iterator[list[MessageFields]]:
-        return batches(message_fields(each, self._files.link, user_id) for each in messages)
 
     def _report(self, run: _Run, end: Synced) -> None:
         count("CatchUps")

@@ -15,17 +15,21 @@ Any other exception is a fault of this backend, not of the client: it propagates
 traceback, and reaches the client as ``internal`` (500). See `chat.websocket.handler`.
 """
 
-from typing import ClassVar, Final
+from typing import ClassVar
 
 
 class ChatError(Exception):
     """A refusal that is sent to the client.
 
     The exception's only argument is a sentence for a person that says what to change.
+
+    Attributes:
+        retry_after_ms: How long the client should wait, in milliseconds, if waiting may help.
     """
 
     code: ClassVar[str]
     status: ClassVar[int]
+    retry_after_ms: ClassVar[int | None] = None
 
     def __init_subclass__(cls, *, code: str, status: int) -> None:
         cls.code, cls.status = code, status
@@ -56,10 +60,6 @@ class UnsupportedType(ChatError, code="unsupported_type", status=415):
 
 
 class Unavailable(ChatError, code="unavailable", status=503):
-    """An AWS service failed or did not answer in time. The same request may succeed later.
+    """An AWS service failed or did not answer in time. The same request may succeed later."""
 
-    Attributes:
-        retry_after_ms: How long the client should wait, in milliseconds.
-    """
-
-    retry_after_ms: Final = 1000
+    retry_after_ms = 1000

@@ -29,12 +29,7 @@ class FanOut:
         self._push = push
 
     def push(
-        self,
-        frames: Mapping[UserId, Pushed],
-        *,
-        came_from: ConnectionId,
-        now: int,
-        began_at: float,
+        self, frames: Mapping[UserId, Pushed], *, came_from: ConnectionId, now: int, began_at: float
     ) -> dict[UserId, list[Outcome]]:
         """Push to all connections of the users but one; return what became of each push.
 
@@ -48,12 +43,10 @@ class FanOut:
         """
         data = {user_id: to_json(frame).encode() for user_id, frame in frames.items()}
         devices = [each for each in self._devices_of(*data) if each.connection_id != came_from]
-        results = aws.in_parallel(
-            [
-                partial(self._push_to, device, data[device.user_id], now, began_at)
-                for device in devices
-            ]
-        )
+        pushes = [
+            partial(self._push_to, each, data[each.user_id], now, began_at) for each in devices
+        ]
+        results = aws.in_parallel(pushes)
         outcomes: dict[UserId, list[Outcome]] = {user_id: [] for user_id in frames}
         for device, outcome in zip(devices, results, strict=True):
             outcomes[device.user_id].append(outcome)

@@ -11,7 +11,7 @@ from chat.client_frame import MAX_TIMESTAMP, ClientFrame
 from chat.files import Files
 from chat.messages import Messages
 from chat.receipts import Receipts
-from chat.server_frames import HistoryFrame, batches, message_fields
+from chat.server_frames import HistoryFrame, batches
 from chat.telemetry import count, logger
 
 _MAX_LIMIT = 100
@@ -49,9 +49,8 @@ class History:
             ]
         )
         newest_first, *receipts = found
-        fields = (message_fields(each, self._files.link, user_id) for each in newest_first[:limit])
         # What does not fit into the frame is left to the next page.
-        page = next(batches(fields), [])
+        page = next(batches(newest_first[:limit], self._files.link, user_id), [])
         count("HistoryPages")
         logger.info("history read", messages=len(page))
         answer = HistoryFrame(

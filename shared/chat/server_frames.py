@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Final, Literal, NotRequired, TypedDict
 
 if TYPE_CHECKING:
+    from chat.chats import UserId
     from chat.file_keys import File
-    from chat.identity import UserId
     from chat.messages import Message, StoredMessage
 
 MAX_BATCH_BYTES: Final = 28 * 1024
@@ -168,19 +168,22 @@ def to_json(value: Mapping[str, object]) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def batches(messages: Iterable[MessageFields]) -> Iterator[list[MessageFields]]:
-    """Group messages into lists that each fit into a frame, in the same order.
+def batches(
+    messages: Iterable[Message], link: Callable[[File], str], reader_id: UserId
+) -> Iterator[list[MessageFields]]:
+    """Group messages into lists that each fit into a frame, in the same order: `message_fields`.
 
     A message that is larger alone is in a list alone: clients can receive 128 KB.
     """
     batch: list[MessageFields] = []
     size = 0
     for message in messages:
-        added = len(to_json(message).encode()) + len(",")
+        fields = message_fields(message, link, reader_id)
+        added = len(to_json(fields).encode()) + len(",")
         if batch and size + added > MAX_BATCH_BYTES - _ENVELOPE_BYTES:
             yield batch
             batch, size = [], 0
-        batch.append(message)
+        batch.append(fields)
         size += added
     if batch:
         yield batch

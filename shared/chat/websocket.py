@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from chat.client_frame import ClientFrame
 from chat.connections import ConnectionId
-from chat.errors import ChatError, InvalidRequest, Unavailable
+from chat.errors import ChatError, InvalidRequest
 from chat.server_frames import Answer, Error, to_json
 from chat.telemetry import cause_of, count, count_refusal, instrumented, log_unexpected, logger
 
@@ -115,9 +115,7 @@ class Request:
             return None
 
 
-def handler(
-    answer: Callable[[Request], Answer | None],
-) -> Callable[[Event, LambdaContext], Reply]:
+def handler(answer: Callable[[Request], Answer | None]) -> Callable[[Event, LambdaContext], Reply]:
     """Make a Lambda handler out of a function that answers a request.
 
     The handler gives every log line the ids of the request, and turns what `answer` returns or
@@ -135,8 +133,7 @@ def handler(
             code = refusal.code
             logger.info("refused", code=code, action=request.action, cause=cause_of(refusal))
             count_refusal(code)
-            retry_after_ms = refusal.retry_after_ms if isinstance(refusal, Unavailable) else None
-            return _error(request, refusal.status, code, str(refusal), retry_after_ms)
+            return _error(request, refusal.status, code, str(refusal), refusal.retry_after_ms)
         except Exception as unexpected:  # noqa: BLE001 -- see the comment
             # Without this API Gateway would answer with an error in another format, which does not
             # name the client's request.
