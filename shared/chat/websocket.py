@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Any, cast
 
@@ -22,7 +21,6 @@ type Reply = dict[str, object]
 _OUR_FAULT = "Something went wrong on our side. Try again, or report the `requestId`."
 
 
-@dataclass(frozen=True, slots=True)
 class Request:
     """An event of an API Gateway WebSocket API.
 
@@ -30,11 +28,12 @@ class Request:
     https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-mapping-template-reference.html
     """
 
-    event: Event
+    def __init__(self, event: Event) -> None:
+        self._event = event
 
     @property
     def _context(self) -> Mapping[str, Any]:
-        return _mapping(self.event.get("requestContext"))
+        return _mapping(self._event.get("requestContext"))
 
     @property
     def connection_id(self) -> ConnectionId:
@@ -64,12 +63,12 @@ class Request:
     @property
     def query(self) -> Mapping[str, str]:
         """The query string of the handshake; absent from the event where the URL has none."""
-        return _mapping(self.event.get("queryStringParameters"))
+        return _mapping(self._event.get("queryStringParameters"))
 
     @property
     def headers(self) -> Mapping[str, str]:
         """The headers of the handshake, their names in lower case: the event has the client's."""
-        return {name.lower(): value for name, value in _mapping(self.event.get("headers")).items()}
+        return {name.lower(): value for name, value in _mapping(self._event.get("headers")).items()}
 
     @property
     def authorizer(self) -> Mapping[str, Any]:
@@ -104,7 +103,7 @@ class Request:
         Raises:
             InvalidRequest: It is not a JSON object.
         """
-        return ClientFrame.parse(_text(self.event.get("body")) or "")
+        return ClientFrame.parse(_text(self._event.get("body")) or "")
 
     @property
     def client_message_id(self) -> str | None:
