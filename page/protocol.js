@@ -12,7 +12,8 @@
  * message a `clientMessageId` and resends it until it is acknowledged; it connects with the `until`
  * of the last `synced` as `since`; it asks now and then, on the open connection, what it missed; it
  * deduplicates messages by their `messageId`. Its owner stores what has to survive a reload, as
- * `storage.js` does: it takes it from these events, and passes it back as options.
+ * `storage.js` does: it takes it from these events, and passes it back as options. It also sends
+ * the signals `received`, `read` and `typing`, unless an option turns them off.
  *
  * | event     | detail                                                                       |
  * | --------- | ---------------------------------------------------------------------------- |
@@ -24,6 +25,8 @@
  * |           | before it is sent                                                            |
  * | `ack`     | {@link Acknowledged}: the message is stored, and no longer in the outbox     |
  * | `synced`  | {@link Synced}: a catch-up is over. Store `until`                            |
+ * | `receipt` | {@link Receipt}: a receipt of a user has moved forward                       |
+ * | `typing`  | {@link Typing}: a user is typing now; let it expire after ten seconds        |
  * | `error`   | {@link ChatError} that belongs to no message                                 |
  */
 
@@ -31,6 +34,9 @@
 
 /** @typedef {{action: "sendmessage", chatId: string, text?: string, fileKey?: string,
  *   clientMessageId: string}} SendMessageFrame */
+
+/** @typedef {{action: "sendmessage", chatId: string, received?: number, read?: number,
+ *   typing?: true, clientMessageId: string}} SignalFrame with one of the three */
 
 /** @typedef {{action: "sendfile", chatId: string, fileName: string, contentType: string,
  *   size: number}} UploadRequest */
@@ -62,13 +68,20 @@
 
 /** @typedef {{type: "messages", messages: ReceivedMessage[]}} MessagesFrame missed, oldest first */
 
-/** @typedef {{received?: number, read?: number}} Receipts */
+/** @typedef {{received?: number, read?: number}} Receipts up to which times of the chat */
+
+/** @typedef {{type: "receipt", chatId: string, userId: string} & Receipts} ReceiptFrame */
+
+/** @typedef {{type: "typing", chatId: string, userId: string}} TypingFrame */
 
 /** @typedef {{type: "history", chatId: string, messages: ReceivedMessage[], more: boolean,
  *   before?: number, receipts: Record<string, Receipts>}} HistoryFrame oldest first */
 
 /** @typedef {{type: "ack", action: "sendmessage", messageId: string, chatId: string,
  *   timestamp: number, delivered: number, clientMessageId: string, duplicate?: true}} AckFrame */
+
+/** @typedef {{type: "ack", action: "sendmessage", chatId: string, received?: number, read?: number,
+ *   typing?: true}} SignalAckFrame */
 
 /** @typedef {{type: "upload", action: "sendfile", chatId: string, fileKey: string,
  *   uploadUrl: string, method: "PUT", headers: Record<string, string>,
@@ -96,8 +109,8 @@
  */
 
 /**
- * @typedef {MessageFrame | MessagesFrame | AckFrame | AnswerFrame | ErrorFrame
- *   | GatewayErrorFrame} ServerFrame
+ * @typedef {MessageFrame | MessagesFrame | AckFrame | SignalAckFrame | ReceiptFrame | TypingFrame
+ *   | AnswerFrame | ErrorFrame | GatewayErrorFrame} ServerFrame
  */
 
 /**
@@ -146,6 +159,12 @@
 
 /** @typedef {SyncedFrame & {newMessages: number}} Synced with the number since the last one */
 
+/** @typedef {{chatId: string, userId: string} & Receipts} Receipt the greatest times known */
+
+/** @typedef {{chatId: string, userId: string}} Typing of a partner, or of you on another device */
+
+/** @typedef {"received" | "read" | "typing"} SignalName */
+
 /**
  * The payload of each event, as its `detail`.
  * @typedef {object} ChatEvents
@@ -154,6 +173,8 @@
  * @property {OutboxItem} outbox
  * @property {Acknowledged} ack
  * @property {Synced} synced
+ * @property {Receipt} receipt
+ * @property {Typing} typing
  * @property {ChatError} error
  */
 
@@ -168,6 +189,8 @@
  * @property {number} [since] the last `until` that you stored; 0 the first time
  * @property {Iterable<string>} [seen] the ids of the messages that you have
  * @property {Iterable<OutboxItem>} [outbox] the items that you stored
+ * @property {Partial<Record<SignalName, boolean>>} [signals] which are sent; all by default. It is
+ *   read before each signal, so it may change
  * @property {new (url: string) => WebSocket} [WebSocket]
  */
 
@@ -216,6 +239,10 @@ const MAX_ATTEMPTS = 6;
 const MAX_FRAME_BYTES = 32 * 1024;
 // The clocks of the issuer, the backend and this machine differ.
 const MAX_CLOCK_SKEW_MS = 5 * 60_000;
+// Less than half of the ten seconds after which "typing" expires, so that one may be lost.
+const TYPING_INTERVAL_MS = 4_000;
+// How the id of a signal begins, so that its error is not taken for that of a message.
+const SIGNAL_ID = "signal-";
 
 /** An error: a code of the protocol or of this module, and a sentence. */
 export class ChatError extends Error {
@@ -307,18 +334,28 @@ export class ChatClient extends ChatEventTarget {
   #reconnectTimer = 0;
   #catchUpTimer = 0;
   #hasAskedToCatchUp = false; // on this connection
+  #signals;
+  /** @type {Map<string, SentReceipt>} the greatest of each kind and chat, by both */
+  #sentReceipts = new Map();
+  /** @type {Map<string, number>} the newest message that a catch-up brought, by chat id */
+  #caughtUp = new Map();
+  /** @type {Map<string, number>} when "typing" was sent last, by chat id */
+  #typingSentAt = new Map();
+  /** @type {Map<string, Map<string, Receipts>>} by chat id and user id */
+  #receipts = new Map();
 
   /** @type {State} */
   state = { name: "offline" };
 
   /** @param {ChatClientOptions} options */
-  constructor({ url, userId, token, since = 0, seen = [], outbox = [], ...more }) {
+  constructor({ url, userId, token, since = 0, seen = [], outbox = [], signals = {}, ...more }) {
     super();
     this.#url = url;
     this.#userId = userId;
     this.#token = token;
     this.#since = since;
     this.#seen = new Set(seen);
+    this.#signals = signals;
     this.#WebSocket = more.WebSocket ?? globalThis.WebSocket;
     for (const item of outbox) {
       this.#outbox.set(item.clientMessageId, item);
@@ -365,6 +402,7 @@ export class ChatClient extends ChatEventTarget {
     };
     requireFrameSize(sendMessageFrame(item));
     this.#lastCreatedAt = createdAt;
+    this.#typingSentAt.delete(sorted(chatId)); // the message ends what was typed before
     this.#outbox.set(item.clientMessageId, item);
     this.#emit("outbox", item);
     this.#sendNext();
@@ -470,6 +508,50 @@ export class ChatClient extends ChatEventTarget {
     return this.#request(sortedChatId, request, answerIn);
   }
 
+  /**
+   * Return up to which times a user has received and read a chat, as far as it is known. Each page
+   * of the chat's history contains it, and `receipt` tells when it changes.
+   * @param {string} chatId
+   * @param {string} userId
+   * @returns {Receipts}
+   */
+  receiptsOf(chatId, userId) {
+    return this.#receipts.get(sorted(chatId))?.get(userId) ?? {};
+  }
+
+  /**
+   * Send that everything in a chat up to a message is received. The client does it for what a
+   * catch-up brought; a live push counts as delivered already.
+   * @param {string} chatId
+   * @param {number} timestamp of the message
+   */
+  markReceived(chatId, timestamp) {
+    this.#sendReceipt("received", sorted(chatId), timestamp);
+  }
+
+  /**
+   * Send that the user has read everything in a chat up to a message.
+   * @param {string} chatId
+   * @param {number} timestamp of the message
+   */
+  markRead(chatId, timestamp) {
+    this.#sendReceipt("read", sorted(chatId), timestamp);
+  }
+
+  /**
+   * Send that the user is typing: call it at each key. It is sent every few seconds at most.
+   * @param {string} chatId with a message; the backend refuses to push it in another
+   */
+  markTyping(chatId) {
+    const key = sorted(chatId);
+    const sinceLast = Date.now() - (this.#typingSentAt.get(key) ?? 0);
+    if (this.#signals.typing === false || !this.#isOpen || sinceLast < TYPING_INTERVAL_MS) return;
+    this.#typingSentAt.set(key, Date.now());
+    this.#transmitSignal({
+      action: "sendmessage", chatId: key, typing: true, clientMessageId: SIGNAL_ID + newId(),
+    });
+  }
+
   // --- the connection ----------------------------------------------------------------------------
 
   get #isOpen() {
@@ -559,6 +641,7 @@ export class ChatClient extends ChatEventTarget {
     this.#setState({ name: "catching-up" });
     this.#sendNext();
     for (const request of this.#requests) this.#sendRequest(request);
+    for (const receipt of this.#sentReceipts.values()) this.#transmitReceipt(receipt);
   }
 
   /**
@@ -645,7 +728,9 @@ export class ChatClient extends ChatEventTarget {
     switch (frame?.type) {
       case "message": return this.#onMessage(frame);
       case "messages": return this.#onMessages(frame);
-      case "ack": return this.#onAck(frame);
+      case "ack": return "messageId" in frame ? this.#onAck(frame) : this.#onSignalAck(frame);
+      case "receipt": return this.#onReceipt(frame);
+      case "typing": return this.#onTyping(frame);
       case "synced": return this.#onSynced(frame);
       case "upload":
       case "download": return hasFileLink(frame) ? this.#onAnswer(frame) : undefined;
@@ -681,8 +766,19 @@ export class ChatClient extends ChatEventTarget {
     if (request?.isAwaited) this.#awaitAnswer(request);
     for (const message of messages) {
       if (number !== this.#connectionNumber) return; // the owner's listener has disconnected
-      if (isObject(message)) this.#onMessage(message);
+      if (isObject(message)) this.#onMissed(message);
     }
+    // The second look comes after `synced`.
+    if (this.state.name === "connected" && !request) this.#sendReceived();
+  }
+
+  /** @param {Partial<Record<keyof ReceivedMessage, unknown>>} message of a catch-up */
+  #onMissed(message) {
+    if (isReceivedMessage(message) && !this.#seen.has(message.messageId)) {
+      const newest = this.#caughtUp.get(message.chatId) ?? 0;
+      this.#caughtUp.set(message.chatId, Math.max(newest, message.timestamp));
+    }
+    this.#onMessage(message);
   }
 
   /** @param {Unchecked<HistoryFrame>} frame */
@@ -692,6 +788,11 @@ export class ChatClient extends ChatEventTarget {
     frame.messages = frame.messages.filter((each) => isObject(each) && isReceivedMessage(each)
       && !this.#outbox.has(each.clientMessageId ?? ""));
     frame.messages.forEach(removeUnsafeLink);
+    if (isObject(frame.receipts)) {
+      for (const [userId, receipts] of Object.entries(frame.receipts)) {
+        if (isObject(receipts)) this.#mergeReceipts(frame.chatId, userId, receipts);
+      }
+    }
     this.#onAnswer(frame);
   }
 
@@ -705,6 +806,7 @@ export class ChatClient extends ChatEventTarget {
     this.#emit("synced", { ...frame, until: this.#since, newMessages: this.#newMessages });
     if (number !== this.#connectionNumber) return; // the owner's listener has disconnected
     this.#newMessages = 0;
+    this.#sendReceived();
     if (frame.complete !== false) {
       if (this.state.name === "catching-up") this.#setState({ name: "connected" });
     } else if (progress > 0) {
@@ -737,6 +839,10 @@ export class ChatClient extends ChatEventTarget {
     const error = errorIn(frame);
     if (error.code === "unauthorized") {
       this.#reconnectLater(); // the backend does not know the connection any more
+      return;
+    }
+    if (String(frame.clientMessageId).startsWith(SIGNAL_ID)) {
+      this.#onSignalError(error, frame.clientMessageId);
       return;
     }
     if (frame.action === "sendfile" || frame.action === "getmessages") {
@@ -843,6 +949,116 @@ export class ChatClient extends ChatEventTarget {
     if (inFlight?.item !== item) return;
     clearTimeout(inFlight.timer);
     this.#inFlight.delete(item.chatId);
+  }
+
+  // --- receipts and typing -----------------------------------------------------------------------
+
+  /**
+   * @typedef {object} SentReceipt
+   * @property {"received" | "read"} kind
+   * @property {string} chatId
+   * @property {number} timestamp
+   * @property {string} id its `clientMessageId`, which an error repeats
+   * @property {boolean} isDone whether it is acknowledged or refused; otherwise the next connection
+   *   sends it again
+   */
+
+  /** Send that what a catch-up brought is received, once for each chat. */
+  #sendReceived() {
+    for (const [chatId, timestamp] of this.#caughtUp) this.markReceived(chatId, timestamp);
+    this.#caughtUp.clear();
+  }
+
+  /**
+   * @param {"received" | "read"} kind
+   * @param {string} chatId
+   * @param {number} timestamp
+   */
+  #sendReceipt(kind, chatId, timestamp) {
+    if (this.#signals[kind] === false || this.#hasSentReceipt(kind, chatId, timestamp)) return;
+    const receipt = { kind, chatId, timestamp, id: SIGNAL_ID + newId(), isDone: false };
+    this.#sentReceipts.set(`${kind} ${chatId}`, receipt);
+    this.#transmitReceipt(receipt);
+  }
+
+  /**
+   * Return whether a receipt is sent already, from here or another device. What was read was
+   * received, too.
+   * @param {"received" | "read"} kind
+   * @param {string} chatId
+   * @param {number} timestamp
+   */
+  #hasSentReceipt(kind, chatId, timestamp) {
+    const known = this.#receipts.get(chatId)?.get(this.#userId ?? "")?.[kind] ?? 0;
+    const kinds = kind === "read" ? ["read"] : ["received", "read"];
+    const sent = kinds.map((each) => this.#sentReceipts.get(`${each} ${chatId}`)?.timestamp ?? 0);
+    return Math.max(known, ...sent) >= timestamp;
+  }
+
+  /** @param {SentReceipt} receipt is sent unless it is done, or there is no connection */
+  #transmitReceipt({ kind, chatId, timestamp, id, isDone }) {
+    if (!this.#isOpen || isDone || this.#signals[kind] === false) return;
+    this.#transmitSignal({
+      action: "sendmessage", chatId, [kind]: timestamp, clientMessageId: id,
+    });
+  }
+
+  /** @param {SignalFrame} frame */
+  #transmitSignal(frame) {
+    this.#socket?.send(JSON.stringify(frame));
+  }
+
+  /** @param {Unchecked<SignalAckFrame>} frame */
+  #onSignalAck(frame) {
+    for (const kind of /** @type {const} */ (["received", "read"])) {
+      const receipt = this.#sentReceipts.get(`${kind} ${frame.chatId}`);
+      if (receipt && Number(frame[kind]) >= receipt.timestamp) receipt.isDone = true;
+    }
+  }
+
+  /**
+   * @param {ChatError} error
+   * @param {unknown} id
+   */
+  #onSignalError(error, id) {
+    if (isTransient(error)) return; // the next connection sends it again
+    for (const receipt of this.#sentReceipts.values()) {
+      if (receipt.id === id) receipt.isDone = true;
+    }
+  }
+
+  /** @param {Unchecked<ReceiptFrame>} frame */
+  #onReceipt({ chatId, userId, ...receipts }) {
+    if (typeof chatId === "string" && typeof userId === "string") {
+      this.#mergeReceipts(chatId, userId, receipts);
+    }
+  }
+
+  /**
+   * Keep the greatest times of a user, because receipts come in any order.
+   * @param {string} chatId
+   * @param {string} userId
+   * @param {{received?: unknown, read?: unknown}} receipts
+   */
+  #mergeReceipts(chatId, userId, { received, read }) {
+    const ofChat = this.#receipts.get(chatId) ?? new Map();
+    this.#receipts.set(chatId, ofChat);
+    const known = ofChat.get(userId) ?? {};
+    const merged = { received: known.received ?? 0, read: known.read ?? 0 };
+    if (isTimestamp(read)) merged.read = Math.max(merged.read, read);
+    if (isTimestamp(received)) merged.received = Math.max(merged.received, received);
+    merged.received = Math.max(merged.received, merged.read); // what was read was received
+    ofChat.set(userId, merged);
+    if (merged.received > (known.received ?? 0) || merged.read > (known.read ?? 0)) {
+      this.#emit("receipt", { chatId, userId, ...merged });
+    }
+  }
+
+  /** @param {Unchecked<TypingFrame>} frame */
+  #onTyping({ chatId, userId }) {
+    if (typeof chatId === "string" && typeof userId === "string") {
+      this.#emit("typing", { chatId, userId });
+    }
   }
 
   // --- requests that one frame answers -----------------------------------------------------------
