@@ -187,6 +187,7 @@ secondPane.addEventListener("click", () => {
   if (slots.length > 1) closeSecondPane();
   else openSecondPane();
 });
+window.addEventListener("focus", () => forEachPane((pane) => pane.markRead()));
 window.addEventListener("online", () => forEachPane((pane) => pane.checkConnection()));
 window.addEventListener("beforeunload", (event) => {
   if (slots.some(({ pane }) => pane?.isUploading)) event.preventDefault();

@@ -7,7 +7,9 @@ import { formatError, formatMissed, formatProblem, formatState, formatThrown } f
 import { ChatHistory } from "./history.js";
 import { MessageList } from "./message-list.js";
 import { ChatClient, ChatError, MAX_TEXT_LENGTH, newId } from "./protocol.js";
+import { SignalSwitches } from "./signal-switches.js";
 import { ChatStorage } from "./storage.js";
+import { TypingIndicator } from "./typing.js";
 
 /** @typedef {import("./message-view.js").Entry} Entry */
 /** @typedef {import("./protocol.js").OutboxItem} OutboxItem */
@@ -15,6 +17,8 @@ import { ChatStorage } from "./storage.js";
 
 // How long the text of a live region stays, so that a screen reader can finish it.
 const ANNOUNCEMENT_MS = 10_000;
+// Messages that come within this time are marked as read together.
+const READ_DELAY_MS = 400;
 
 /** The chats of one user. */
 export class ChatPane {
@@ -24,12 +28,15 @@ export class ChatPane {
   #storage;
   #files;
   #list;
+  #typing;
   #parts;
   #onUnread;
   /** @type {Map<string, Entry>} by key */
   #entries = new Map();
   /** @type {Map<string, number>} the timestamp of the newest stored message, by chat id */
   #newest = new Map();
+  /** @type {Map<string, number>} the same of the partner's messages */
+  #newestOfPartner = new Map();
   /** @type {Map<string, ChatHistory>} by chat id, of the chats that were shown */
   #histories = new Map();
   /** @type {ReceivedMessage[]} messages of the last frame, which are not shown yet */
@@ -46,6 +53,7 @@ export class ChatPane {
   #permanentAlert = "";
   #chatId;
   #countdown = 0;
+  #readTimer = 0;
 
   /**
    * @param {object} options
@@ -69,6 +77,7 @@ export class ChatPane {
       this.#showAlert(this.#permanentAlert);
     });
     for (const known of this.#storage.chats().keys()) this.#newest.set(known, 0);
+    const switches = new SignalSwitches(this.#parts.signals, this.#storage, () => this.markRead());
     const outbox = this.#storage.outbox();
     for (const item of outbox) this.#store(this.#entryOfItem(item));
     this.#client = new ChatClient({
@@ -77,7 +86,9 @@ export class ChatPane {
       token,
       since: this.#storage.until,
       outbox,
+      signals: switches.signals,
     });
+    this.#typing = new TypingIndicator(this.#parts.typing);
     this.#files = new Files(this.#client);
     this.#list = new MessageList(this.#parts.list, this.#parts.jump, {
       download: (stored) => this.#download(stored),
@@ -86,6 +97,7 @@ export class ChatPane {
       remove: (entry) => this.#remove(entry),
       loadOlder: () => this.#history.loadOlder(),
       retryLoading: () => this.#history.retry(),
+      onAtEnd: () => this.#sendReadSoon(),
     });
     this.#parts.leave.addEventListener("click", onLeave);
     this.#listenToClient();
@@ -123,7 +135,8 @@ export class ChatPane {
 
   /** Mark the messages of the chat that is shown as read, if the pane is visible. */
   markRead() {
-    if (document.hidden || !this.element.checkVisibility()) return;
+    if (!this.#isVisible) return;
+    this.#sendReadSoon();
     const newest = this.#newest.get(this.#chatId);
     if (newest) this.#storage.storeRead(this.#chatId, newest);
     if (!this.#unread.delete(this.#chatId)) return;
@@ -134,6 +147,8 @@ export class ChatPane {
   /** Disconnect, and cancel the uploads. */
   close() {
     clearInterval(this.#countdown);
+    clearTimeout(this.#readTimer);
+    this.#typing.close();
     for (const { abort } of this.#uploads.values()) abort.abort();
     this.#client.disconnect();
     this.#files.close();
@@ -145,6 +160,7 @@ export class ChatPane {
     this.#client.addEventListener("state", () => {
       this.#showState();
       this.#followConnection();
+      if (this.#client.state.name === "connected") this.#sendReadSoon();
     });
     this.#client.addEventListener("error", ({ detail }) => this.#showAlert(formatError(detail)));
     this.#client.addEventListener("outbox", ({ detail }) => {
@@ -160,6 +176,10 @@ export class ChatPane {
       this.#storage.until = detail.until;
       if (detail.complete !== false) this.#showMissed();
     });
+    this.#client.addEventListener("receipt", ({ detail }) => this.#onReceipt(detail));
+    this.#client.addEventListener("typing", ({ detail }) => {
+      if (detail.userId !== this.#me) this.#typing.onTyping(detail);
+    });
   }
 
   #showReceived() {
@@ -171,6 +191,7 @@ export class ChatPane {
     const readUntil = this.#storage.chats();
     for (const { key, chatId, senderId, isMine, timestamp, text, file } of entries) {
       if (isMine) continue;
+      this.#typing.onMessage(chatId);
       if (!isCatchUp) this.#announce(`${senderId}: ${text ?? file?.name ?? ""}`);
       // The overlap of a catch-up contains messages that were read before a reload.
       else if (timestamp > (readUntil.get(chatId) ?? 0)) this.#missed.add(key);
@@ -187,16 +208,15 @@ export class ChatPane {
   }
 
   /** @param {import("./protocol.js").Acknowledged} acknowledged */
-  #onAck({ item, ack: { messageId, timestamp, delivered, duplicate } }) {
+  #onAck({ item, ack: { messageId, timestamp, delivered } }) {
     const { chatId, text, fileKey, file, clientMessageId } = item;
     this.#storage.removeItem(clientMessageId);
     this.#removeEntry(clientMessageId);
     this.#put([{
       key: messageId, chatId, senderId: this.#me, isMine: true, timestamp, text, fileKey, file,
-      status: delivered ? "delivered" : "stored",
-      // Without `delivered`, another connection got the ack.
-      isDuplicate: duplicate || delivered === undefined,
+      status: delivered ? "delivered" : "sent",
     }]);
+    if (delivered) this.#storage.storeDelivered(chatId, timestamp);
     this.#storage.storeRead(chatId, 0);
   }
 
@@ -208,6 +228,59 @@ export class ChatPane {
     this.#list.showMissed(here[0]?.key ?? "", here.length);
     this.#announce(formatMissed(this.#missed.size));
     this.#missed.clear();
+  }
+
+  // --- receipts ----------------------------------------------------------------------------------
+
+  /** Whether the user can see the pane. */
+  get #isVisible() {
+    return !document.hidden && this.element.checkVisibility();
+  }
+
+  /** Send that the chat is read, once for messages that come together. */
+  #sendReadSoon() {
+    this.#readTimer ||= setTimeout(() => {
+      this.#readTimer = 0;
+      this.#sendRead();
+    }, READ_DELAY_MS);
+  }
+
+  /** Send it if the user sees the newest message, and none before it is missing. */
+  #sendRead() {
+    const isSeen = this.#isVisible && document.hasFocus() && this.#list.isAtEnd;
+    const isWhole = this.#client.state.name === "connected" && this.#history.isCurrent;
+    const newest = this.#newestOfPartner.get(this.#chatId);
+    if (isSeen && isWhole && newest) this.#client.markRead(this.#chatId, newest);
+  }
+
+  /** @param {import("./protocol.js").Receipt} receipt */
+  #onReceipt({ chatId, userId, received = 0, read = 0 }) {
+    if (userId === this.#me) {
+      this.#markReadElsewhere(chatId, read);
+      return;
+    }
+    this.#storage.forgetDelivered(chatId, received);
+    if (chatId === this.#chatId) this.#list.setReceipts(this.#partnersReceipts);
+  }
+
+  /**
+   * Mark messages as read that the user has read on another device.
+   * @param {string} chatId
+   * @param {number} read up to which time
+   */
+  #markReadElsewhere(chatId, read) {
+    if (read > 0) this.#storage.storeRead(chatId, read);
+    const unread = this.#unread.get(chatId);
+    if (!unread) return;
+    for (const key of unread) {
+      if ((this.#entries.get(key)?.timestamp ?? 0) <= read) unread.delete(key);
+    }
+    this.#showChats();
+    this.#onUnread();
+  }
+
+  get #partnersReceipts() {
+    return this.#client.receiptsOf(this.#chatId, this.partner);
   }
 
   // --- the history -------------------------------------------------------------------------------
@@ -262,6 +335,7 @@ export class ChatPane {
     // What else is known of the chat is better than nothing.
     if (history.state === "failed" && history.from === Infinity) this.#showEntries();
     this.#list.showHistory(history);
+    if (history.isCurrent) this.#sendReadSoon();
   }
 
   // --- entries -----------------------------------------------------------------------------------
@@ -272,15 +346,17 @@ export class ChatPane {
    * @returns {Entry[]}
    */
   #entriesOf(messages) {
+    const delivered = new Map([...new Set(messages.map(({ chatId }) => chatId))].map(
+      (chatId) => [chatId, this.#storage.delivered(chatId)]));
     return messages.map(({ messageId, chatId, senderId, timestamp, text, fileKey, ...file }) => {
       const { fileName = "a file", contentType, size, fileUrl } = file;
       if (fileKey && fileUrl) this.#files.storeLink(fileKey, fileUrl);
-      // If it was sent from this page, it is known whether it was delivered.
-      const { status, isDuplicate } = this.#entries.get(messageId) ?? {};
+      const isMine = senderId === this.#me;
+      const wasDelivered = isMine && delivered.get(chatId)?.has(timestamp);
       return {
-        key: messageId, chatId, senderId, isMine: senderId === this.#me, timestamp, text, fileKey,
+        key: messageId, chatId, senderId, isMine, timestamp, text, fileKey,
         file: fileKey ? { name: fileName, type: contentType, size } : undefined,
-        status, isDuplicate,
+        status: wasDelivered ? "delivered" : this.#entries.get(messageId)?.status,
       };
     });
   }
@@ -301,6 +377,10 @@ export class ChatPane {
     this.#entries.set(entry.key, entry);
     const newest = this.#newest.get(entry.chatId) ?? 0;
     this.#newest.set(entry.chatId, isSent(entry) ? Math.max(newest, entry.timestamp) : newest);
+    if (!entry.isMine) {
+      const newestOfPartner = this.#newestOfPartner.get(entry.chatId) ?? 0;
+      this.#newestOfPartner.set(entry.chatId, Math.max(newestOfPartner, entry.timestamp));
+    }
   }
 
   /** @param {Entry[]} entries */
@@ -321,7 +401,8 @@ export class ChatPane {
   }
 
   #showEntries() {
-    this.#list.setEntries([...this.#entries.values()].filter((entry) => this.#isShown(entry)));
+    const shown = [...this.#entries.values()].filter((entry) => this.#isShown(entry));
+    this.#list.setEntries(shown, this.#partnersReceipts);
   }
 
   /** @param {string} key */
@@ -416,6 +497,7 @@ export class ChatPane {
     this.#showAlert("");
     this.#list.showMissed("", 0);
     this.#showEntries();
+    this.#typing.showChat(chatId);
     this.#list.showHistory(this.#history);
     this.#history.loadNewest();
     this.#showChats();
@@ -499,10 +581,14 @@ export class ChatPane {
   // --- controls ----------------------------------------------------------------------------------
 
   #listenToControls() {
-    const { toggle, composer, text, attach, fileInput } = this.#parts;
+    const { toggle, privacy, signals, composer, text, attach, fileInput } = this.#parts;
     toggle.addEventListener("click", () => {
       if (this.#client.state.name === "offline") this.#client.connect();
       else this.#client.disconnect();
+    });
+    privacy.addEventListener("click", () => {
+      signals.hidden = !signals.hidden;
+      privacy.ariaExpanded = String(!signals.hidden);
     });
     composer.addEventListener("submit", (event) => {
       event.preventDefault();
@@ -514,7 +600,13 @@ export class ChatPane {
       event.preventDefault();
       this.#send();
     });
-    text.addEventListener("input", () => this.#showAlert(""));
+    text.addEventListener("input", () => {
+      this.#showAlert("");
+      // The backend pushes no signal in a chat without a message.
+      if (text.value.trim() && this.#newest.get(this.#chatId)) {
+        this.#client.markTyping(this.#chatId);
+      }
+    });
     text.addEventListener("paste", (event) => {
       const files = event.clipboardData?.files ?? [];
       if (files.length === 0) return;
@@ -592,6 +684,7 @@ function partsOf(element) {
     stateLabel: find(element, ".state .label", HTMLElement),
     toggle: find(element, ".toggle", HTMLButtonElement),
     leave: find(element, ".leave", HTMLButtonElement),
+    privacy: find(element, ".privacy", HTMLButtonElement),
     chats: find(element, ".chats", HTMLElement),
     newChat: find(element, ".new-chat", HTMLFormElement),
     newPartner: find(element, ".new-chat input", HTMLInputElement),
@@ -599,6 +692,8 @@ function partsOf(element) {
     notice: find(element, ".notice", HTMLElement),
     list: find(element, ".message-list", HTMLElement),
     jump: find(element, ".jump", HTMLButtonElement),
+    signals: find(element, ".signals", HTMLFieldSetElement),
+    typing: find(element, ".typing", HTMLElement),
     alert: find(element, ".alert", HTMLElement),
     composer: find(element, ".composer", HTMLFormElement),
     fileInput: find(element, ".file-input", HTMLInputElement),
@@ -613,5 +708,5 @@ function partsOf(element) {
  * @param {Entry} entry
  */
 function isSent({ status }) {
-  return status === undefined || status === "stored" || status === "delivered";
+  return status === undefined || status === "sent" || status === "delivered";
 }

@@ -3,7 +3,7 @@
 import { ChatError } from "./protocol.js";
 
 /** @typedef {import("./protocol.js").State} State */
-/** @typedef {import("./message-view.js").Entry} Entry */
+/** @typedef {import("./message-view.js").Status} Status */
 
 /** @type {Record<string, string>} */
 const ERROR_TITLES = {
@@ -79,21 +79,28 @@ export function formatProblem({ name, problem, error }, { hasToken }) {
 
 /**
  * Format the status of a message that the user sent.
- * @param {Entry} entry
- * @param {boolean} isOnline
+ * @param {Status} status
+ * @param {{isOnline: boolean, hasError: boolean}} options
  */
-export function formatStatus(entry, isOnline) {
-  switch (entry.status) {
+export function formatStatus(status, { isOnline, hasError }) {
+  switch (status) {
+    case "read": return "Read";
     case "delivered": return "Delivered";
-    // The ack of a resend does not include whether the first attempt reached the partner.
-    case "stored": return entry.isDuplicate ? "Stored" : "Stored, waits for them";
+    case "sent": return "Sent";
     case "refused": return "Not sent";
     case "uploading": return isOnline ? "Uploading" : "Waits for a connection";
-    case "queued":
+    default: // queued
       if (!isOnline) return "Waits for a connection";
-      return entry.error ? "Trying again" : "Sending";
-    default: return "Stored"; // it was sent from another device, or before a reload
+      return hasError ? "Trying again" : "Sending";
   }
+}
+
+/**
+ * Format that a user is typing.
+ * @param {string} userId
+ */
+export function formatTyping(userId) {
+  return `${userId} is typing …`;
 }
 
 /**

@@ -55,6 +55,11 @@ export class ChatHistory {
     this.#onState = onState;
   }
 
+  /** Whether everything in the chat that is newer than the loaded part's start is loaded. */
+  get isCurrent() {
+    return this.#isCurrent;
+  }
+
   /** Load the newest page, and what is between it and the loaded part. Once for each connection. */
   loadNewest() {
     if (this.#isCurrent) return;

@@ -2,17 +2,19 @@
 
 import { find, showText } from "./dom.js";
 import { formatError, formatHistory } from "./format.js";
-import { MessageView } from "./message-view.js";
+import { MessageView, statusOf } from "./message-view.js";
 
 /** @typedef {import("./history.js").ChatHistory} ChatHistory */
 /** @typedef {import("./message-view.js").Entry} Entry */
 /** @typedef {import("./message-view.js").MessageActions} MessageActions */
+/** @typedef {import("./protocol.js").Receipts} Receipts */
 /** @typedef {{entry: Entry, view: MessageView}} Row */
 
 /**
- * @typedef {object} HistoryActions
+ * @typedef {object} ListActions
  * @property {() => void} loadOlder
  * @property {() => void} retryLoading
+ * @property {() => void} onAtEnd is called when the reader has scrolled to the newest message
  */
 
 const AT_END_PIXELS = 60;
@@ -38,7 +40,8 @@ export class MessageList {
   #missed = { firstKey: "", count: 0 };
   /** @type {import("./history.js").HistoryState} */
   #historyState = "unknown";
-  #isOnline = false;
+  /** @type {import("./message-view.js").Context} */
+  #context = { isOnline: false, receipts: {} };
   #isAtEnd = true;
   #lastTop = 0;
   #isScrollPending = false;
@@ -46,7 +49,7 @@ export class MessageList {
   /**
    * @param {HTMLElement} element scrolls, and contains the list
    * @param {HTMLElement} jump scrolls to the end; it is shown when there is a new message
-   * @param {MessageActions & HistoryActions} actions
+   * @param {MessageActions & ListActions} actions
    */
   constructor(element, jump, actions) {
     this.#element = element;
@@ -73,11 +76,18 @@ export class MessageList {
     new ResizeObserver(() => this.#scrollSoon()).observe(element);
   }
 
+  /** Whether the reader sees the newest message, if the list is visible. */
+  get isAtEnd() {
+    return this.#isAtEnd;
+  }
+
   /**
    * Show these entries and no others.
    * @param {Entry[]} entries
+   * @param {Receipts} receipts of the partner
    */
-  setEntries(entries) {
+  setEntries(entries, receipts) {
+    this.#context.receipts = receipts;
     this.#rows = [];
     this.#rowsByKey.clear();
     this.#list.replaceChildren();
@@ -156,11 +166,25 @@ export class MessageList {
    * @param {boolean} isOnline
    */
   setOnline(isOnline) {
-    this.#isOnline = isOnline;
+    this.#context.isOnline = isOnline;
     for (const { entry, view } of this.#rows) {
-      if (isPending(entry)) view.update(entry, isOnline);
+      if (isPending(entry)) view.update(entry, this.#context);
     }
     this.#showHistoryLabel();
+  }
+
+  /**
+   * Update the status of the messages that the partner has received or read now.
+   * @param {Receipts} receipts of the partner
+   */
+  setReceipts(receipts) {
+    const before = this.#context.receipts;
+    this.#context.receipts = receipts;
+    for (const { entry, view } of this.#rows) {
+      if (entry.isMine && statusOf(entry, before) !== statusOf(entry, receipts)) {
+        view.update(entry, this.#context);
+      }
+    }
   }
 
   // --- scrolling ---------------------------------------------------------------------------------
@@ -171,7 +195,10 @@ export class MessageList {
     // Otherwise the end has moved away, because a message was added.
     else if (scrollTop < this.#lastTop) this.#isAtEnd = false;
     this.#lastTop = scrollTop;
-    if (this.#isAtEnd) this.#jump.hidden = true;
+    if (this.#isAtEnd) {
+      this.#jump.hidden = true;
+      this.#actions.onAtEnd();
+    }
     this.#loadOlderNearStart();
   }
 
@@ -230,7 +257,7 @@ export class MessageList {
   /** @param {Entry} entry */
   #addRow(entry) {
     const row = { entry, view: new MessageView(entry, this.#actions) };
-    row.view.update(entry, this.#isOnline);
+    row.view.update(entry, this.#context);
     if (entry.key === this.#missed.firstKey) row.view.showMissed(this.#missed.count);
     this.#rowsByKey.set(entry.key, row);
     return row;
@@ -245,7 +272,7 @@ export class MessageList {
     const isAtItsPlace = entry.timestamp === row.entry.timestamp
       && isPending(entry) === isPending(row.entry);
     row.entry = entry;
-    row.view.update(entry, this.#isOnline);
+    row.view.update(entry, this.#context);
     if (isAtItsPlace) return false;
     const index = this.#rows.indexOf(row);
     const [previous, next] = [this.#rows[index - 1], this.#rows[index + 1]];
@@ -294,7 +321,7 @@ export class MessageList {
   }
 
   #showHistoryLabel() {
-    this.#history.label.textContent = formatHistory(this.#historyState, this.#isOnline);
+    this.#history.label.textContent = formatHistory(this.#historyState, this.#context.isOnline);
   }
 
   /** @param {number} index */

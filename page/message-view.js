@@ -10,6 +10,7 @@ import {
 const PICTURE_TYPES = /^image\/(avif|gif|jpeg|png|webp)$/;
 
 /** @typedef {import("./protocol.js").FileInfo} FileInfo */
+/** @typedef {import("./protocol.js").Receipts} Receipts */
 /** @typedef {import("./files.js").StoredFile} StoredFile */
 
 /**
@@ -20,14 +21,24 @@ const PICTURE_TYPES = /^image\/(avif|gif|jpeg|png|webp)$/;
  * @property {string} senderId
  * @property {boolean} isMine
  * @property {number} timestamp milliseconds since 1970; until it is stored, when it was written
- * @property {"uploading" | "queued" | "refused" | "stored" | "delivered"} [status] if it was sent
- *   from this page
- * @property {boolean} [isDuplicate] whether the ack was of a resend of a message that was stored
+ * @property {"uploading" | "queued" | "refused" | "sent" | "delivered"} [status] if it was sent
+ *   from this page; `delivered` if its ack said so
  * @property {string} [text]
  * @property {string} [fileKey]
  * @property {FileInfo} [file]
  * @property {{code: string, message: string}} [error]
  * @property {number} [progress] of its upload, 0 to 1
+ */
+
+/**
+ * The status of a message of the user: `queued` waits in the outbox.
+ * @typedef {"uploading" | "queued" | "refused" | "sent" | "delivered" | "read"} Status
+ */
+
+/**
+ * What the status of a message depends on: whether there is a connection, and the partner's
+ * receipts.
+ * @typedef {{isOnline: boolean, receipts: Receipts}} Context
  */
 
 /**
@@ -70,20 +81,20 @@ export class MessageView {
   /**
    * Show the current status.
    * @param {Entry} entry
-   * @param {boolean} isOnline
+   * @param {Context} context
    */
-  update(entry, isOnline) {
+  update(entry, { isOnline, receipts }) {
     this.#entry = entry;
     const { status, error, progress, retry, remove, actions, cancel, download, time } = this.#parts;
     time.dateTime = new Date(entry.timestamp).toISOString();
     time.textContent = formatTime(entry.timestamp);
     time.title = formatDateAndTime(entry.timestamp);
-    this.element.dataset.status = entry.status ?? "";
     if (entry.isMine) {
-      const label = formatStatus(entry, isOnline);
+      const current = statusOf(entry, receipts);
+      this.element.dataset.status = current;
+      const label = formatStatus(current, { isOnline, hasError: Boolean(entry.error) });
       if (status.textContent !== label) {
-        const icon = entry.status === "uploading" ? "queued" : entry.status ?? "stored";
-        status.replaceChildren(createIcon(icon), label);
+        status.replaceChildren(createIcon(current === "uploading" ? "queued" : current), label);
       }
     }
     showText(error, entry.error ? formatError(entry.error) : "");
@@ -187,6 +198,19 @@ export class MessageView {
       download.ariaBusy = "false";
     }
   }
+}
+
+/**
+ * Return the status of a message of the user. The partner's receipts cover all messages up to a
+ * time.
+ * @param {Entry} entry
+ * @param {Receipts} receipts
+ * @returns {Status}
+ */
+export function statusOf({ status = "sent", timestamp }, { received = 0, read = 0 }) {
+  if (status !== "sent" && status !== "delivered") return status;
+  if (timestamp <= read) return "read";
+  return timestamp <= received ? "delivered" : status;
 }
 
 /** @param {HTMLElement} element */

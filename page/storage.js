@@ -1,6 +1,7 @@
 /**
- * Store in this browser's localStorage what a reload must not lose: the outbox, `until`, and the
- * user's chats with how far each is read. The backend has the messages.
+ * Store in this browser's localStorage what a reload must not lose: the outbox, `until`, the user's
+ * chats with how far each is read, which messages were delivered on arrival, and which signals the
+ * user turned off. The backend has the messages.
  *
  * Each item and each chat has a separate key, so that two tabs of one user do not overwrite each
  * other. Tokens are never stored. Values under these keys that have another form are ignored.
@@ -9,7 +10,10 @@
 import { ChatError, isTimestamp } from "./protocol.js";
 
 /** @typedef {import("./protocol.js").OutboxItem} OutboxItem */
+/** @typedef {import("./protocol.js").SignalName} SignalName */
 
+// More than this of a chat are not remembered: the partner sends no receipts.
+const MAX_DELIVERED = 500;
 const ROOT = "serverless-chat/";
 
 /** The stored data of one user of one backend. */
@@ -63,6 +67,54 @@ export class ChatStorage {
     }
   }
 
+  /**
+   * Return the timestamps of the user's messages in a chat that reached a device of the partner
+   * when they were sent. Only the ack contains this, not the history.
+   * @param {string} chatId
+   * @returns {Set<number>}
+   */
+  delivered(chatId) {
+    const text = this.#get(nameOf("delivered", chatId)) ?? "";
+    return new Set(text.split(" ").map(timestampIn).filter(Boolean));
+  }
+
+  /**
+   * Store that a message was delivered when it was sent.
+   * @param {string} chatId
+   * @param {number} timestamp
+   */
+  storeDelivered(chatId, timestamp) {
+    this.#writeDelivered(chatId, [...this.delivered(chatId), timestamp]);
+  }
+
+  /**
+   * Delete which messages were delivered, up to the partner's receipt, which says the same.
+   * @param {string} chatId
+   * @param {number} receivedUntil
+   */
+  forgetDelivered(chatId, receivedUntil) {
+    const known = this.delivered(chatId);
+    const left = [...known].filter((timestamp) => timestamp > receivedUntil);
+    if (left.length < known.size) this.#writeDelivered(chatId, left);
+  }
+
+  /**
+   * Return whether a signal is sent.
+   * @param {SignalName} signal
+   */
+  sends(signal) {
+    return this.#get(nameOf("signal", signal)) !== "off";
+  }
+
+  /**
+   * Store whether a signal is sent.
+   * @param {SignalName} signal
+   * @param {boolean} isOn
+   */
+  storeSends(signal, isOn) {
+    this.#write(nameOf("signal", signal), isOn ? "on" : "off");
+  }
+
   /** Return the outbox, oldest first. */
   outbox() {
     return this.#readItems()
@@ -97,6 +149,17 @@ export class ChatStorage {
       }
     }
     return found;
+  }
+
+  /**
+   * @param {string} chatId
+   * @param {number[]} timestamps
+   */
+  #writeDelivered(chatId, timestamps) {
+    const name = nameOf("delivered", chatId);
+    const kept = timestamps.slice(-MAX_DELIVERED);
+    if (kept.length > 0) this.#write(name, kept.join(" "));
+    else this.#storage.removeItem(this.#prefix + name);
   }
 
   /** @param {string} chatId */

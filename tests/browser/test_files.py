@@ -75,7 +75,7 @@ async def test_file_is_uploaded_with_progress_and_downloaded_by_both_users(
         }"""
     )
     await anna.attach(document)
-    await expect(anna.message(document.name)).to_contain_text("Delivered")
+    await expect(anna.message(document.name)).to_contain_text("Read")
     await expect(bert.message(document.name)).to_contain_text("2.0 MB")
     progress = await anna.page.evaluate("window.progress")
     assert progress == sorted(progress)

@@ -89,8 +89,8 @@ async def test_two_tabs_agree_after_both_users_wrote(
     await tabs[0].send("from one tab")
     await tabs[1].send("from the other")
     for tab in tabs:
-        await expect(tab.message("from one tab")).to_contain_text("Stored")
-        await expect(tab.message("from the other")).to_contain_text("Stored")
+        await expect(tab.message("from one tab")).to_contain_text("Sent")
+        await expect(tab.message("from the other")).to_contain_text("Sent")
     with device(target.url, userId=pair.second) as bert:
         bert.say(pair.chat_id, "an answer")
     for tab in tabs:
@@ -114,7 +114,7 @@ async def test_message_sent_from_another_device_appears(
     await anna.button("Go online").click()
     await anna.expect_messages("from my phone", "while the page was offline")
     await expect(anna.message("while")).to_contain_text("You: ")
-    await expect(anna.message("while")).to_contain_text("Stored")
+    await expect(anna.message("while")).to_contain_text("Sent")
 
 
 async def test_what_both_users_wrote_while_the_page_was_offline_appears_without_a_gap(

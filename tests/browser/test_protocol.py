@@ -23,21 +23,25 @@ class ScriptedBackend:
     Attributes:
         since_values: The `since` of each handshake.
         queries: The query of each handshake.
-        frames: The frames that the page sent, without `getmessages`.
+        frames: The frames that the page sent, without `getmessages` and signals.
+        signals: The `received`, `read` and `typing` frames that the page sent.
         questions: The `getmessages` frames that the page sent.
         on_connect: Returns the frames for a new connection, of which the first has number 1.
         on_frame: Returns the frames that answer a frame.
         on_question: Returns the frames that answer a `getmessages` frame.
+        on_signal: Returns the frames that answer a signal.
     """
 
     def __init__(self) -> None:
         self.since_values: list[int] = []
         self.queries: list[dict[str, list[str]]] = []
         self.frames: list[dict[str, Any]] = []
+        self.signals: list[dict[str, Any]] = []
         self.questions: list[dict[str, Any]] = []
         self.on_connect: Callable[[int], list[Any]] = lambda number: [synced_frame(number)]
         self.on_frame: Callable[[dict[str, Any]], list[Any]] = lambda _: []
         self.on_question: Callable[[dict[str, Any]], list[Any]] = lambda frame: [no_messages(frame)]
+        self.on_signal: Callable[[dict[str, Any]], list[Any]] = lambda _: []
         self.socket: WebSocketRoute | None = None
 
     def connect(self, socket: WebSocketRoute) -> None:
@@ -57,9 +61,16 @@ class ScriptedBackend:
         if frame["action"] == "getmessages":
             self.questions.append(frame)
             self.push(*self.on_question(frame))
+        elif is_signal(frame):
+            self.signals.append(frame)
+            self.push(*self.on_signal(frame))
         else:
             self.frames.append(frame)
             self.push(*self.on_frame(frame))
+
+
+def is_signal(frame: dict[str, Any]) -> bool:
+    return not frame.keys().isdisjoint({"received", "read", "typing"})
 
 
 def synced_frame(until: int, *, complete: bool = True) -> dict[str, Any]:
@@ -373,7 +384,7 @@ async def test_own_message_that_comes_back_with_its_client_message_id_is_acknowl
     (frame,) = backend.frames
     own = message_frame(pair, 7, messageId="m", senderId=pair.first, text="Hello!")
     backend.push(own | {"clientMessageId": frame["clientMessageId"]}, own)
-    await expect(anna.message("Hello!")).to_contain_text("Stored")
+    await expect(anna.message("Hello!")).to_contain_text("Sent")
     await anna.expect_messages("Hello!")
     await anna.page.reload()
     await anna.expect_state("Connected")

@@ -80,7 +80,7 @@ async def test_token_authenticates_the_user_and_is_neither_shown_nor_stored(
         anna = ChatPane(page, pair.first)
         await anna.expect_state("Connected")
         await anna.send("By token")
-        await expect(anna.message("By token")).to_contain_text("Stored")
+        await expect(anna.message("By token")).to_contain_text("Sent")
         assert token not in page.url
         kept = await page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}])")
         assert pair.first in kept
