@@ -156,6 +156,11 @@ async def test_malformed_frames_are_ignored(
         {"type": "messages"}, {"type": "messages", "messages": [None, 7, {}]},
         {"type": "history"}, {"type": "history", "chatId": pair.chat_id, "messages": "none"},
         {"type": "history", "chatId": pair.chat_id, "messages": [], "more": True},
+        history_frame(pair.chat_id) | {"receipts": {pair.second: 7}},
+        {"type": "ack", "action": "sendmessage", "chatId": pair.chat_id, "read": "now"},
+        {"type": "receipt"}, {"type": "receipt", "chatId": pair.chat_id, "userId": 7, "read": 9},
+        {"type": "receipt", "chatId": pair.chat_id, "userId": pair.second, "read": "now"},
+        {"type": "typing"}, {"type": "typing", "chatId": 7, "userId": pair.second},
         {"type": "upload"}, {"type": "download", "fileKey": "x"},
         {"type": "synced", "until": "later"},
         {"message": "Forbidden", "connectionId": "x", "requestId": "y"},
@@ -886,3 +891,173 @@ async def test_gateway_error_during_a_backoff_does_not_fail_a_file_request(
         [target.url, pair.first, pair.chat_id],
     )
     assert link == "https://example.com/x.txt"
+
+
+def receipt_frame(pair: Pair, **times: int) -> dict[str, Any]:
+    return {"type": "receipt", "chatId": pair.chat_id, "userId": pair.second, **times}
+
+
+async def test_receipts_in_any_order_move_ticks_forward_only(
+    anna: ChatPane, pair: Pair, backend: ScriptedBackend
+) -> None:
+    sent = [message_frame(pair, time, senderId=pair.first) for time in (10, 20, 30, 40)]
+    page = history_frame(pair.chat_id, *sent)
+    backend.on_question = lambda frame: [
+        page | {"receipts": {pair.second: {"read": 10}}} if "chatId" in frame else synced_frame(1)
+    ]
+    await start_chat(anna)
+    statuses = anna.messages.locator(".status")
+    await expect(statuses).to_have_text(["Read", "Sent", "Sent", "Sent"])
+    backend.push(receipt_frame(pair, received=30, read=20))
+    await expect(statuses).to_have_text(["Read", "Read", "Delivered", "Sent"])
+    backend.push(
+        receipt_frame(pair, received=20),
+        receipt_frame(pair, received=10, read=10),
+        receipt_frame(pair, received=40),
+    )
+    await expect(statuses).to_have_text(["Read", "Read", "Delivered", "Delivered"])
+    # After a reconnection, the history may be older than what was pushed.
+    backend.on_connect = lambda number: [synced_frame(number), receipt_frame(pair, read=30)]
+    await anna.button("Go offline").click()
+    await anna.button("Go online").click()
+    await expect(statuses).to_have_text(["Read", "Read", "Read", "Delivered"])
+
+
+CLIENT = """([url, userId, chatId, signals]) => import("/protocol.js").then(({ ChatClient }) => {
+  globalThis.signals = signals;
+  globalThis.client = new ChatClient({ url, userId, signals });
+  globalThis.errors = [];
+  client.addEventListener("error", ({ detail }) => errors.push(detail.code));
+  globalThis.connected = () => new Promise((resolve) => {
+    client.addEventListener("state", ({ detail }) => detail.name === "connected" && resolve());
+    client.connect();
+  });
+  return connected();
+})"""
+
+
+async def connect_client(page: Page, target: Target, pair: Pair, **signals: bool) -> None:
+    """Connect a client, as the global `client`."""
+    await page.evaluate(CLIENT, [target.url, pair.first, pair.chat_id, signals])
+
+
+async def catch_up(page: Page) -> None:
+    """Ask what was missed; the answer comes after those to all frames before."""
+    await page.evaluate(
+        """() => {
+          const synced = new Promise((resolve) => client.addEventListener("synced", resolve));
+          client.checkConnection();
+          return synced;
+        }"""
+    )
+
+
+def sent_signals(backend: ScriptedBackend) -> list[tuple[str, str, Any]]:
+    """Return the chat, the name and the value of each signal."""
+    return [
+        (frame["chatId"], name, frame[name])
+        for frame in backend.signals
+        for name in ("received", "read", "typing")
+        if name in frame
+    ]
+
+
+async def test_received_is_sent_once_for_each_chat_of_a_catch_up_and_not_for_a_push(
+    module_page: Page, target: Target, pair: Pair, backend: ScriptedBackend
+) -> None:
+    zoe = Pair(pair.first, "zoe")
+    backend.on_connect = lambda _: [
+        messages_frame(message_frame(pair, 10), message_frame(zoe, 15)),
+        messages_frame(message_frame(pair, 20)),
+        message_frame(pair, 30),
+        synced_frame(25),
+        messages_frame(message_frame(pair, 20), message_frame(pair, 22)),  # the second look
+        messages_frame(message_frame(zoe, 40), message_frame(pair, 30)),
+    ]
+    backend.on_question = lambda _: [messages_frame(message_frame(pair, 50)), synced_frame(60)]
+    await connect_client(module_page, target, pair)
+    expected = [(pair.chat_id, "received", 20), (zoe.chat_id, "received", 15)]
+    assert sent_signals(backend)[:2] == expected
+    await catch_up(module_page)
+    expected += [
+        (pair.chat_id, "received", 22),
+        (zoe.chat_id, "received", 40),
+        (pair.chat_id, "received", 50),
+    ]
+    assert sent_signals(backend) == expected
+
+
+async def test_receipt_is_sent_again_by_the_next_connection_until_it_is_acknowledged(
+    module_page: Page, target: Target, pair: Pair, backend: ScriptedBackend
+) -> None:
+    def refusal(frame: dict[str, Any], code: str) -> dict[str, Any]:
+        return {
+            "type": "error", "action": "sendmessage", "code": code, "message": "No.",
+            "clientMessageId": frame["clientMessageId"],
+        }  # fmt: skip
+
+    def answer(frame: dict[str, Any]) -> list[Any]:
+        if "received" in frame:
+            return [refusal(frame, "forbidden")]
+        if len(backend.since_values) == 1:
+            return [refusal(frame, "unavailable")]
+        ack = {"type": "ack", "action": "sendmessage", "chatId": frame["chatId"]}
+        return [ack | {"read": frame["read"]}] if len(backend.since_values) == 3 else []
+
+    backend.on_signal = answer
+    await connect_client(module_page, target, pair)
+    await module_page.evaluate(
+        """(chatId) => {
+          globalThis.item = client.send({ chatId, text: "in flight" });
+          client.markReceived(chatId, 20);
+          for (const timestamp of [30, 10, 30]) client.markRead(chatId, timestamp);
+          client.markReceived(chatId, 25);
+        }""",
+        pair.chat_id,
+    )
+    for _ in range(3):
+        await catch_up(module_page)
+        await module_page.evaluate("client.disconnect(); connected()")
+    assert await module_page.evaluate("[item.status, errors.length]") == ["queued", 0]
+    assert sent_signals(backend) == [
+        (pair.chat_id, "received", 20),
+        *[(pair.chat_id, "read", 30)] * 3,
+    ]
+
+
+async def test_typing_is_sent_every_four_seconds_at_most_and_anew_after_a_message(
+    module_page: Page, target: Target, pair: Pair, backend: ScriptedBackend
+) -> None:
+    await module_page.clock.install()
+    await connect_client(module_page, target, pair)
+    await module_page.clock.pause_at(await module_page.evaluate("Date.now() / 1000 + 1"))
+    type_key = "(chatId) => client.markTyping(chatId)"
+    for _ in range(8):  # seconds: at 0 and at 4
+        await module_page.evaluate(type_key, pair.chat_id)
+        await module_page.clock.run_for(1000)
+    await module_page.evaluate(
+        "(chatId) => { client.send({ chatId, text: 'Hello!' }); }", pair.chat_id
+    )
+    await module_page.evaluate(type_key, pair.chat_id)
+    await catch_up(module_page)
+    assert sent_signals(backend) == [(pair.chat_id, "typing", True)] * 3
+
+
+@pytest.mark.parametrize("signal", ["received", "read", "typing"])
+async def test_option_turns_a_signal_off_and_on(
+    module_page: Page, target: Target, pair: Pair, backend: ScriptedBackend, signal: str
+) -> None:
+    await connect_client(module_page, target, pair, **{signal: False})
+    send_all = """(chatId) => {
+      client.markReceived(chatId, 10);
+      client.markRead(chatId, 20);
+      client.markTyping(chatId);
+    }"""
+    await module_page.evaluate(send_all, pair.chat_id)
+    await catch_up(module_page)
+    names = {name for _, name, _ in sent_signals(backend)}
+    assert names == {"received", "read", "typing"} - {signal}
+    await module_page.evaluate("(name) => { signals[name] = true; }", signal)
+    await module_page.evaluate(send_all.replace("10", "30").replace("20", "40"), pair.chat_id)
+    await catch_up(module_page)
+    assert signal in {name for _, name, _ in sent_signals(backend)}
