@@ -241,6 +241,8 @@ const MAX_FRAME_BYTES = 32 * 1024;
 const MAX_CLOCK_SKEW_MS = 5 * 60_000;
 // Less than half of the ten seconds after which "typing" expires, so that one may be lost.
 const TYPING_INTERVAL_MS = 4_000;
+// It may overtake the message before it, whose arrival would end it.
+const TYPING_AFTER_MESSAGE_MS = 1_500;
 // How the id of a signal begins, so that its error is not taken for that of a message.
 const SIGNAL_ID = "signal-";
 
@@ -339,8 +341,8 @@ export class ChatClient extends ChatEventTarget {
   #sentReceipts = new Map();
   /** @type {Map<string, number>} the newest message that a catch-up brought, by chat id */
   #caughtUp = new Map();
-  /** @type {Map<string, number>} when "typing" was sent last, by chat id */
-  #typingSentAt = new Map();
+  /** @type {Map<string, number>} when "typing" may be sent again, by chat id */
+  #typingAfter = new Map();
   /** @type {Map<string, Map<string, Receipts>>} by chat id and user id */
   #receipts = new Map();
 
@@ -402,7 +404,7 @@ export class ChatClient extends ChatEventTarget {
     };
     requireFrameSize(sendMessageFrame(item));
     this.#lastCreatedAt = createdAt;
-    this.#typingSentAt.delete(sorted(chatId)); // the message ends what was typed before
+    this.#typingAfter.set(sorted(chatId), Date.now() + TYPING_AFTER_MESSAGE_MS);
     this.#outbox.set(item.clientMessageId, item);
     this.#emit("outbox", item);
     this.#sendNext();
@@ -539,14 +541,14 @@ export class ChatClient extends ChatEventTarget {
   }
 
   /**
-   * Send that the user is typing: call it at each key. It is sent every few seconds at most.
+   * Send that the user is typing: call it at each key. It is sent every four seconds at most.
    * @param {string} chatId with a message; the backend refuses to push it in another
    */
   markTyping(chatId) {
     const key = sorted(chatId);
-    const sinceLast = Date.now() - (this.#typingSentAt.get(key) ?? 0);
-    if (this.#signals.typing === false || !this.#isOpen || sinceLast < TYPING_INTERVAL_MS) return;
-    this.#typingSentAt.set(key, Date.now());
+    if (this.#signals.typing === false || !this.#isOpen) return;
+    if (Date.now() < (this.#typingAfter.get(key) ?? 0)) return;
+    this.#typingAfter.set(key, Date.now() + TYPING_INTERVAL_MS);
     this.#transmitSignal({
       action: "sendmessage", chatId: key, typing: true, clientMessageId: SIGNAL_ID + newId(),
     });

@@ -3,7 +3,7 @@
 import { formatTyping } from "./format.js";
 
 const EXPIRES_MS = 10_000;
-// The backend handles frames in parallel: "typing" may overtake, or follow, the message it began.
+// The backend handles frames in parallel: "typing" may come after the message that was typed.
 const REORDER_MS = 1_000;
 
 /** Who is typing, in all chats of a user; one chat is shown. */
