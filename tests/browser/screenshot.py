@@ -12,7 +12,7 @@ from tests.browser.chromium import launch_chromium
 from tests.support.backend import ROOT
 from tests.support.runner import NO_LAG, PAGE, Target, local_runner
 
-DESKTOP = ViewportSize(width=1280, height=900)
+DESKTOP = ViewportSize(width=1280, height=960)
 PHONE = ViewportSize(width=360, height=740)
 
 # The browser turns it into a PNG that can be sent.
@@ -26,20 +26,23 @@ async def chat(page: Page, target: Target, picture: Path) -> tuple[ChatPane, Cha
     for pane in (first, second):
         await pane.expect_state("Connected")
 
-    async def send(pane: ChatPane, text: str, status: str = "Delivered") -> None:
+    async def send(pane: ChatPane, text: str, status: str = "Read") -> None:
         await pane.send(text)
         await expect(pane.message(text)).to_contain_text(status)
 
     await send(first, "Hello! Are you by the harbour already?")
     await send(second, "Nearly. There is a tunnel ahead …")
     await second.button("Go offline").click()
-    await send(first, "No hurry, this is the view:", "Stored")
+    await send(first, "No hurry, this is the view:", "Sent")
     await first.attach(picture)
-    await expect(first.message(picture.name)).to_contain_text("Stored")
+    await expect(first.message(picture.name)).to_contain_text("Sent")
     await second.button("Go online").click()
     for pane in (first, second):
         await expect(pane.messages.get_by_role("img", name=picture.name)).to_be_visible()
     await send(second, "Back again, and nothing lost. Lovely!")
+    await expect(first.message(picture.name)).to_contain_text("Read")
+    await second.text_input.press_sequentially("See you there in ten m", delay=100)
+    await expect(first.region.get_by_text("user456 is typing …")).to_be_visible()
     await page.mouse.move(640, 60)
     return first, second
 
