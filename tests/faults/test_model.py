@@ -324,6 +324,8 @@ class Chat(RuleBasedStateMachine):
             if device.connection_id not in self.backend.api.open:
                 continue
             for _ in range(200):
+                # More messages within the overlap than a run pushes wait until it has passed.
+                self.clock += 1000
                 if self.ask(device):
                     break
             else:
