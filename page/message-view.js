@@ -106,7 +106,7 @@ export class MessageView {
     remove.setAttribute("aria-label", `Remove: ${summary}`);
     const isUploading = entry.status === "uploading";
     progress.hidden = !isUploading;
-    progress.value = entry.progress ?? 0;
+    if (isUploading) progress.value = entry.progress ?? 0;
     cancel.hidden = !isUploading;
     const stored = storedFileOf(entry);
     download.hidden = stored === null;

@@ -40,6 +40,7 @@ async def test_no_element_is_wider_than_a_phone(page: Page, target: Target, pair
     for text in ("W" * 300, "a word and another"):
         await anna.send(text)
     await expect(anna.message("WWW")).to_contain_text("Delivered")
+    await anna.button("What others see").click()
     await anna.button("New chat").click()
     await anna.region.get_by_label("Whom do you talk to?").fill("carl#" + "d" * 100)
     await anna.button("Open").click()
