@@ -1063,3 +1063,28 @@ async def test_option_turns_a_signal_off_and_on(
     await module_page.evaluate(send_all.replace("10", "30").replace("20", "40"), pair.chat_id)
     await catch_up(module_page)
     assert signal in {name for _, name, _ in sent_signals(backend)}
+
+
+async def test_typing_is_shown_in_its_chat_and_not_to_the_user_who_types(
+    anna: ChatPane, pair: Pair, backend: ScriptedBackend
+) -> None:
+    def typing(chat_id: str, user_id: str) -> dict[str, Any]:
+        return {"type": "typing", "chatId": chat_id, "userId": user_id}
+
+    zoe = Pair(pair.first, "zoe")
+    await anna.page.clock.install()
+    await start_chat(anna)
+    await anna.expect_state("Connected")
+    backend.push(
+        message_frame(zoe, 5),
+        typing(pair.chat_id, pair.first),  # on another device
+        typing(zoe.chat_id, "zoe"),  # sent before the message, and late
+    )
+    await expect(anna.region.get_by_role("button", name="zoe")).to_contain_text("1 new")
+    shown = anna.region.get_by_text("is typing …")
+    await anna.page.clock.run_for(1000)
+    backend.push(typing(zoe.chat_id, "zoe"), message_frame(pair, 6))
+    await anna.expect_messages("at 6")
+    await expect(shown).to_have_count(0)
+    await anna.region.get_by_role("button", name="zoe").click()
+    await expect(shown).to_have_text("zoe is typing …")
