@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks.deployment import Deployment, deployment, text
 from benchmarks.measure import Section, Table
+from benchmarks.measured_backend import MeasuredBackend, measured_backend, text
 from benchmarks.wire import depth
 from tests.support import events
 
@@ -22,14 +22,14 @@ def run(*, quick: bool) -> Section:
     """Record each action once: nothing here is left to chance."""
     del quick
     data: dict[str, dict[str, Any]] = {}
-    with deployment() as deployed:
-        for name, act in _actions(deployed).items():
-            deployed.wire.forget()
-            deployed.wire.quiet_s = _QUIET_S
-            characters = deployed.log.characters
+    with measured_backend() as measured:
+        for name, act in _actions(measured).items():
+            measured.wire.forget()
+            measured.wire.quiet_s = _QUIET_S
+            characters = measured.log.characters
             answer = act()
-            deployed.wire.quiet_s = 0
-            log = list(deployed.wire.log)
+            measured.wire.quiet_s = 0
+            log = list(measured.wire.log)
             operations = Counter(call.operation for call in log)
             data[name] = {
                 "calls": dict(operations),
@@ -40,7 +40,7 @@ def run(*, quick: bool) -> Section:
                 "pushBytes": sum(call.sent for call in log),
                 "replyBytes": len(json.dumps(answer)) if _is_frame(answer) else 0,
                 "s3": sum(count for each, count in operations.items() if each[:2] == "s3"),
-                "logBytes": deployed.log.characters - characters,
+                "logBytes": measured.log.characters - characters,
             }
     columns = ["action", "calls", "steps deep", "read units", "write units", "log bytes"]
     rows = [
@@ -66,17 +66,17 @@ def _short(operation: str, count: int) -> str:
     return f"{count} {name}" if count > 1 else name
 
 
-def _actions(deployed: Deployment) -> dict[str, Callable[[], object]]:
+def _actions(measured: MeasuredBackend) -> dict[str, Callable[[], object]]:
     """Prepare what each action needs, and give the actions."""
-    backend = deployed.backend
-    (one,) = deployed.open("one")
-    deployed.open("other")
+    backend = measured.backend
+    (one,) = measured.open("one")
+    measured.open("other")
     chat = "one#other"
-    (first, _) = deployed.open("first", 2)
-    deployed.open("second", 2)
-    (away,) = deployed.open("lonely")
-    many = deployed.open("many", 16)[0]
-    deployed.open("more", 16)
+    (first, _) = measured.open("first", 2)
+    measured.open("second", 2)
+    (away,) = measured.open("lonely")
+    many = measured.open("many", 16)[0]
+    measured.open("more", 16)
     upload = {
         "action": "sendfile",
         "chatId": chat,
@@ -92,8 +92,8 @@ def _actions(deployed: Deployment) -> dict[str, Callable[[], object]]:
     backend.send(one, {"action": "sendfile", "chatId": chat, "fileKey": file_key})
     backend.send(one, {"action": "sendmessage", "chatId": chat, "typing": True})
 
-    stored = deployed.store("lonely", "gone", MISSED)
-    devices = {"one": one, "gone": deployed.open("gone")[0]}
+    stored = measured.store("lonely", "gone", MISSED)
+    devices = {"one": one, "gone": measured.open("gone")[0]}
     for connection_id in devices.values():
         backend.send(connection_id, {"action": "getmessages", "since": events.now()})
 
@@ -102,13 +102,13 @@ def _actions(deployed: Deployment) -> dict[str, Callable[[], object]]:
 
     def cold(frame: object) -> Callable[[], object]:
         def act() -> object:
-            deployed.restart()
+            measured.restart()
             return backend.send(one, frame)
 
         return act
 
     def replay() -> None:
-        deployed.wire.queue[:] = deployed.wire.queue[-1:]
+        measured.wire.queue[:] = measured.wire.queue[-1:]
         backend.run_queue()
 
     return {
@@ -140,11 +140,11 @@ def _actions(deployed: Deployment) -> dict[str, Callable[[], object]]:
         "download link": lambda: backend.send(
             one, {"action": "sendfile", "chatId": chat, "fileKey": file_key}
         ),
-        "text, cold container": lambda: _cold_text(deployed, first),
+        "text, cold container": lambda: _cold_text(measured, first),
         "upload link, cold container": cold(upload),
     }
 
 
-def _cold_text(deployed: Deployment, connection_id: str) -> object:
-    deployed.restart()
-    return deployed.backend.send(connection_id, text("first#second"))
+def _cold_text(measured: MeasuredBackend, connection_id: str) -> object:
+    measured.restart()
+    return measured.backend.send(connection_id, text("first#second"))

@@ -20,8 +20,8 @@ from importlib.metadata import distribution
 from pathlib import Path
 from py_compile import PycInvalidationMode
 
-from benchmarks.deployment import NOWHERE, template
 from benchmarks.measure import Section, Table, shown, spread
+from benchmarks.measured_backend import NOWHERE, template
 from tests.support.backend import ROOT
 from tests.support.stack import environment_of
 

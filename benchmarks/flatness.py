@@ -14,8 +14,8 @@ from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.dynamodb.models import dynamodb_backends
 from moto.dynamodb.models.table import Table as MotoTable
 
-from benchmarks.deployment import Deployment, deployment, text
 from benchmarks.measure import Section, Table, interleaved, shown, spread
+from benchmarks.measured_backend import MeasuredBackend, measured_backend, text
 from tests.support import events
 
 _OTHERS = (1_000, 10_000, 100_000)
@@ -27,24 +27,24 @@ def run(*, quick: bool) -> Section:
     """Send messages while tables of different sizes take turns."""
     units: dict[int, dict[str, float]] = {}
     sizes = _FEW if quick else _OTHERS
-    with deployment() as deployed:
-        (sender,) = deployed.open("one")
-        deployed.open("other")
-        tables = _Tables(deployed, sizes)
+    with measured_backend() as measured:
+        (sender,) = measured.open("one")
+        measured.open("other")
+        tables = _Tables(measured, sizes)
         # Or the functions would be charged for looking through moto's tables for garbage.
         gc.collect()
         gc.freeze()
 
         def measure(size: int) -> float:
             tables.use(size)
-            backend = deployed.backend
-            deployed.wire.forget()
+            backend = measured.backend
+            measured.wire.forget()
             began = time.process_time()
             for _ in range(_MESSAGES):
                 backend.send(sender, text("one#other"))
-            cpu = time.process_time() - began - deployed.wire.stand_in_cpu_s
-            reads = sum(call.reads for call in deployed.wire.log) / _MESSAGES
-            writes = sum(call.writes for call in deployed.wire.log) / _MESSAGES
+            cpu = time.process_time() - began - measured.wire.stand_in_cpu_s
+            reads = sum(call.reads for call in measured.wire.log) / _MESSAGES
+            writes = sum(call.writes for call in measured.wire.log) / _MESSAGES
             units[size] = {"reads": reads, "writes": writes}
             return cpu / _MESSAGES * 1000
 
@@ -69,9 +69,9 @@ class _Tables:
     Rows go straight into moto's tables: through its API, that many would take minutes.
     """
 
-    def __init__(self, deployed: Deployment, sizes: tuple[int, ...]) -> None:
+    def __init__(self, measured: MeasuredBackend, sizes: tuple[int, ...]) -> None:
         self._in_use: dict[str, Any] = dynamodb_backends[DEFAULT_ACCOUNT_ID][
-            deployed.stack.region
+            measured.stack.region
         ].tables
         # Before the others come: those whom the messages are from and to.
         self._own = list(self._in_use["ChatConnections"].all_items())

@@ -50,7 +50,7 @@ def used(
             return 0, sum(
                 _put(each["Put"]["Item"], factor=2, indexed=done) for each in asked["TransactItems"]
             )
-    raise ValueError(f"{operation}: nobody has said what that costs")
+    raise ValueError(f"{operation}: its units are not known")
 
 
 def _put(item: Mapping[str, Any], *, factor: int, indexed: bool) -> int:

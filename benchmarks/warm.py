@@ -22,8 +22,8 @@ from unittest.mock import patch
 from uuid import uuid4
 
 from benchmarks.calls import MISSED
-from benchmarks.deployment import LONG_AGO_MS, Nobody, store, template, text
 from benchmarks.measure import Section, Table, interleaved, shown, spread
+from benchmarks.measured_backend import LONG_AGO_MS, CharacterCount, store, template, text
 from tests.support import events
 from tests.support.backend import ROOT, Container
 from tests.support.runner import local_runner
@@ -42,7 +42,7 @@ with connect(sys.argv[1], compression=None) as socket:
 
 def run(*, quick: bool) -> Section:
     """Invoke each function again and again, in turn."""
-    log = Nobody()
+    log = CharacterCount()
     with (
         local_runner() as target,
         patch.object(sys, "path", [str(ROOT / "shared"), *sys.path]),

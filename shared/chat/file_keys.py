@@ -56,8 +56,8 @@ def new_key(frame: ClientFrame, chat: Chat) -> str:
     name = frame.string("fileName", max_length=_MAX_NAME_LENGTH)
     if not _is_name(name):
         raise InvalidRequest(
-            "`fileName` must not be `.` or `..`, nor hold `/`, `\\`, control characters or "
-            "characters that turn the direction of writing."
+            "`fileName` must not be `.` or `..`, and must not hold `/`, `\\`, control characters "
+            "or characters that turn the direction of writing."
         )
     key = f"{chat.id}/{uuid4()}/{name}"
     if not _fits(key):

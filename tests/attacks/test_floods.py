@@ -93,7 +93,7 @@ def fill_buffers(attacked: AttackedBackend, connection_id: str) -> None:
 
 
 def test_slow_reader_delays_no_other_device(open_backend: AttackedBackend, users: Users) -> None:
-    """Its buffer fills, its pushes fail, and nobody waits for it."""
+    """Its buffer fills, its pushes fail, and no other device waits for it."""
     text = "😀" * 4096
     with (
         sleeper(open_backend, users.bob) as connection_id,

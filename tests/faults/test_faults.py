@@ -100,7 +100,7 @@ def test_message_survives_faults_of_any_two_calls(
 def test_ack_is_true_though_any_call_of_the_only_attempt_fails(
     backend: Backend, wire: Network, action: FaultAction
 ) -> None:
-    """Nobody sends again: an ack must be true all the same, and no push may be of nothing."""
+    """No client sends again: an ack must be true all the same, and each push be stored."""
     for call in range(CALLS):
         exchange = Exchange(backend)
         with wire.broken(Fault(ANY, action, after=call, times=1)):

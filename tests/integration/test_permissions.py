@@ -120,7 +120,7 @@ def _object_arn(url: str) -> str:
 
 
 def granted(stack: Stack) -> dict[str, set[Right]]:
-    """List what the template allows each function, by its folder, beside log and traces."""
+    """List what the template allows each function, by its folder, without log and traces."""
     document, values = to_cloudformation(ROOT / "template-python.yaml", {}, stack.region)
     resolver = Resolver(document, values, Names(stack.region))
     rights = {}

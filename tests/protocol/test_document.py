@@ -58,7 +58,7 @@ def references(value: Any) -> list[dict[str, str]]:
 def test_every_reference_has_a_target_and_no_siblings() -> None:
     for reference in references(DOCUMENT):
         document.ref_of(reference)
-        # Draft 07 ignores what stands beside it.
+        # Draft 07 ignores its siblings.
         assert reference.keys() == {"$ref"}
 
 

@@ -249,7 +249,7 @@ def test_rule_that_no_schema_can_express_is_in_the_description(
     assert code in said
 
 
-# Near what is allowed: a right frame, one or two of whose fields are at a limit, a step beside it,
+# Near what is allowed: a right frame, one or two of whose fields are at a limit, a step next to it,
 # or of another kind, or not there. More would hide each other.
 characters = st.sampled_from("a .#/\\\0\n\x1f\x7f\x85\u00a0\u2028\u202e\u2066\u200f\ufeff\ufffdé😀")
 others: st.SearchStrategy[Any] = st.sampled_from([None, True, 0, 1, [], {}, ["x"]])

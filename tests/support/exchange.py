@@ -81,15 +81,15 @@ class Exchange:
         assert acknowledged == stored.keys()
         for ack in self.acks:
             assert stored[ack["messageId"]]["timestamp"] == ack["timestamp"]
-        # What was pushed has not vanished, and the sender's device got no push of its own.
+        # What was pushed has not vanished, and the sending device got no push.
         for connection_id in (self.tablet, self.phone, self.laptop):
             assert self.received(connection_id) <= stored.keys()
         assert self.received(self.sender) == set()
-        # It is there at the next `since`, whoever got it before.
+        # It is there at the next `since`.
         back = self._backend.catch_up(self.second, since=0)
         assert self.received(back) == stored.keys()
         assert self.synced(back)["complete"] is True
-        # Nobody who lives was taken for dead.
+        # No live connection was removed.
         for connection_id in (self.sender, self.tablet, self.phone, self.laptop, back):
             assert self._backend.knows(connection_id)
 

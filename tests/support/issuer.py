@@ -81,7 +81,7 @@ class Issuer:
 
 @contextmanager
 def issuer() -> Iterator[Issuer]:
-    """Serve an `Issuer` on a port of its own."""
+    """Serve an `Issuer` on a free port."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"

@@ -93,7 +93,7 @@ _ERRORS = {
 
 @contextmanager
 def management_api() -> Iterator[ManagementApi]:
-    """Serve a `ManagementApi` on a port of its own."""
+    """Serve a `ManagementApi` on a free port."""
     api = ManagementApi()
 
     class Handler(BaseHTTPRequestHandler):

@@ -52,7 +52,7 @@ def s3_takes(method: str, url: str, headers: Mapping[str, str], *, secret: str) 
 
 
 def signed_headers(url: str) -> list[str]:
-    """List what a link's signature covers, beside its method, path and query."""
+    """List what a link's signature covers, apart from its method, path and query."""
     return dict(parse_qsl(urlsplit(url).query))["X-Amz-SignedHeaders"].split(";")
 
 

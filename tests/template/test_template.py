@@ -383,7 +383,7 @@ def test_each_parameter_has_a_default() -> None:
 @pytest.mark.parametrize(
     ("parameters", "starts_with"),
     [
-        ({}, "OPEN - no tokens. Whoever knows a user id can connect under it"),
+        ({}, "OPEN - no tokens. Any client that knows a user id can connect as that user"),
         (
             {"JwtIssuer": "https://issuer.example", "JwtAudience": "chat"},
             "TOKENS - who connects needs a token of https://issuer.example for chat, and is",

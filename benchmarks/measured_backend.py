@@ -1,4 +1,4 @@
-"""The four functions in this process, on embedded tables, with nothing said aloud."""
+"""The four functions in this process, on embedded tables; nothing is printed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ NOWHERE = "http://127.0.0.1:9/prod"
 TEXT = "Shall we meet at seven, at the usual place? I am bringing the others along as well."
 
 
-class Nobody(TextIOBase):
+class CharacterCount(TextIOBase):
     """Takes log lines, and counts their characters. To write them is part of the work."""
 
     characters = 0
@@ -42,14 +42,14 @@ class Nobody(TextIOBase):
         return len(text)
 
 
-class Deployment:
+class MeasuredBackend:
     """A deployment, and who uses it.
 
     Attributes:
         log: What the functions wrote.
     """
 
-    def __init__(self, stack: Stack, backend: Backend, between: Wire, log: Nobody) -> None:
+    def __init__(self, stack: Stack, backend: Backend, between: Wire, log: CharacterCount) -> None:
         self.stack = stack
         self.backend = backend
         self.wire = between
@@ -110,12 +110,12 @@ def _uncounted(_wire: Wire, _operation: str, _request: object, send: Callable[[]
 
 
 @contextmanager
-def deployment() -> Iterator[Deployment]:
+def measured_backend() -> Iterator[MeasuredBackend]:
     """Deploy, with empty tables."""
     stack = template()
     api = ManagementApi()
     api.url = NOWHERE
-    log = Nobody()
+    log = CharacterCount()
     environment = {
         "AWS_DEFAULT_REGION": stack.region,
         "AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI": NOWHERE,
@@ -142,4 +142,4 @@ def deployment() -> Iterator[Deployment]:
             s3=s3,
             bucket=bucket_of(stack),
         )
-        yield Deployment(stack, backend, between, log)
+        yield MeasuredBackend(stack, backend, between, log)
