@@ -386,7 +386,7 @@ def test_each_parameter_has_a_default() -> None:
         ({}, "OPEN - no tokens. Any client that knows a user id can connect as that user"),
         (
             {"JwtIssuer": "https://issuer.example", "JwtAudience": "chat"},
-            "TOKENS - who connects needs a token of https://issuer.example for chat, and is",
+            "TOKENS - a client needs a token of https://issuer.example for chat, and is",
         ),
     ],
     ids=["open mode", "tokens"],
