@@ -8,6 +8,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local.errors import LocalError
+from local.storage.coercion import coerced
 from local.template.model import Storage
 
 if TYPE_CHECKING:
@@ -60,11 +61,16 @@ def _create_table(client: "DynamoDBClient", table: Storage) -> None:
     if stream:
         wanted["StreamSpecification"] = {"StreamEnabled": True, **stream}
     with _unless_it_exists():
-        client.create_table(**wanted)
+        client.create_table(**_arguments(client, "CreateTable", wanted))
     ttl = table.properties.get("TimeToLiveSpecification")
     if ttl:
+        settings = _arguments(
+            client,
+            "UpdateTimeToLive",
+            {"TableName": table.name, "TimeToLiveSpecification": ttl},
+        )
         with contextlib.suppress(ClientError):  # it is enabled already
-            client.update_time_to_live(TableName=table.name, TimeToLiveSpecification=ttl)
+            client.update_time_to_live(**settings)
 
 
 def _create_bucket(client: "S3Client", bucket: Storage) -> None:
@@ -75,14 +81,22 @@ def _create_bucket(client: "S3Client", bucket: Storage) -> None:
         client.create_bucket(Bucket=bucket.name, **where)
     rules = (bucket.properties.get("CorsConfiguration") or {}).get("CorsRules") or []
     if rules:
-        cors: Any = {"CORSRules": [_cors_rule(rule) for rule in rules]}
-        client.put_bucket_cors(Bucket=bucket.name, CORSConfiguration=cors)
+        cors = {"CORSRules": [_cors_rule(rule) for rule in rules]}
+        arguments = {"Bucket": bucket.name, "CORSConfiguration": cors}
+        client.put_bucket_cors(**_arguments(client, "PutBucketCors", arguments))
 
 
 def _cors_rule(rule: dict[str, Any]) -> dict[str, Any]:
     # CloudFormation and S3 have different names for three properties.
     names = {"Id": "ID", "MaxAge": "MaxAgeSeconds", "ExposedHeaders": "ExposeHeaders"}
     return {names.get(name, name): value for name, value in rule.items()}
+
+
+def _arguments(client: Any, operation: str, values: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments of a call, in the types that it takes."""
+    shape = client.meta.service_model.operation_model(operation).input_shape
+    arguments: dict[str, Any] = coerced(values, shape)
+    return arguments
 
 
 @contextlib.contextmanager

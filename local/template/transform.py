@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
 from samtranslator.model.exceptions import InvalidDocumentException
 from samtranslator.translator.managed_policy_translator import ManagedPolicyLoader
 from samtranslator.translator.transform import transform
-from samtranslator.yaml_helper import yaml_parse
 
 from local.errors import LocalError
 from local.template.parameters import parameter_values
-from local.template.properties import Json, Properties, as_text
+from local.template.reading import one_line, read
+
+__all__ = ["LOCAL_BUCKET", "read", "to_cloudformation"]
 
 # The transform refuses folders as code, so it gets `s3://local/<path>` for each.
 LOCAL_BUCKET = "local"
@@ -22,8 +22,9 @@ LOCAL_BUCKET = "local"
 # It warns that its statistics are not collected.
 logging.getLogger("samtranslator.metrics").setLevel(logging.ERROR)
 
+_FUNCTION = "AWS::Serverless::Function"
 _CODE_PROPERTIES = {
-    "AWS::Serverless::Function": "CodeUri",
+    _FUNCTION: "CodeUri",
     "AWS::Serverless::LayerVersion": "ContentUri",
     "AWS::Lambda::Function": "Code",
     "AWS::Lambda::LayerVersion": "Content",
@@ -40,36 +41,6 @@ class _NoManagedPolicies(ManagedPolicyLoader):
         return {}
 
 
-def read(path: Path) -> dict[str, Any]:
-    """Return a template before the transform.
-
-    Raises:
-        LocalError: If the file cannot be read, or is not a template.
-
-    """
-    try:
-        document = _with_text_keys(yaml_parse(path.read_text()))  # type: ignore[no-untyped-call]  # the library has no types
-    except OSError as error:
-        raise LocalError(f"cannot read {path}: {error.strerror}") from error
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise LocalError(f"{path}, line {line}: not valid YAML: {error.problem}") from error
-    except (yaml.YAMLError, ValueError) as error:
-        raise LocalError(f"{path} is not valid YAML: {_one_line(error)}") from error
-    if not isinstance(document, dict) or not isinstance(document.get("Resources"), dict):
-        raise LocalError(f"{path} has no Resources: it is no CloudFormation template")
-    for logical_id, resource in document["Resources"].items():
-        if not isinstance(resource, dict) or not isinstance(resource.get("Type"), str):
-            raise LocalError(f"{path}: resource {logical_id} has no Type")
-        for name in ("Properties", "Metadata"):
-            Properties(f"{path}: {logical_id}", resource).mapping(name)
-    for name in ("Parameters", "Conditions", "Mappings", "Globals"):
-        section = Properties(str(path), document).mapping(name)
-        for each in section if name in {"Parameters", "Globals"} else ():
-            section.mapping(each)
-    return document
-
-
 def to_cloudformation(
     path: Path, overrides: Mapping[str, str], region: str
 ) -> tuple[dict[str, Any], dict[str, str]]:
@@ -81,6 +52,7 @@ def to_cloudformation(
     """
     document = read(path)
     values = parameter_values(document.get("Parameters") or {}, overrides)
+    _set_default_code(document)
     _point_code_to_local_bucket(document)
     if "AWS::Serverless-2016-10-31" not in _as_list(document.get("Transform")):
         return document, values
@@ -91,25 +63,36 @@ def to_cloudformation(
         transformed = transform(document, {**values, **pseudo}, _NoManagedPolicies())
     except InvalidDocumentException as error:
         causes = "; ".join(cause.message for cause in error.causes) or error.message
-        raise LocalError(f"{path}: {_one_line(causes)}") from error
+        raise LocalError(f"{path}: {one_line(causes)}") from error
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         # The transform expects that others have checked the types of what it reads.
-        raise LocalError(f"{path}: SAM's transform cannot read it: {_one_line(error)}") from error
+        raise LocalError(f"{path}: SAM's transform cannot read it: {one_line(error)}") from error
     return transformed, values
 
 
-def _with_text_keys(value: Json) -> Json:
-    """Return a value of YAML with all keys as text, as in JSON: a route may be called 7."""
-    if isinstance(value, dict):
-        return {as_text(key): _with_text_keys(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_with_text_keys(item) for item in value]
-    return value
+def _set_default_code(document: dict[str, Any]) -> None:
+    """Give functions without code the template's folder, as the SAM CLI does.
+
+    https://github.com/aws/aws-sam-cli/blob/develop/samcli/lib/providers/sam_function_provider.py
+    """
+    defaults = _function_defaults(document)
+    for resource in document["Resources"].values():
+        if resource["Type"] == _FUNCTION:
+            own = resource.setdefault("Properties", None) or {}
+            if {**defaults, **own}.get("PackageType") != "Image" and not (
+                {"CodeUri", "InlineCode", "ImageUri"} & {*defaults, *own}
+            ):
+                resource["Properties"] = {**own, "CodeUri": "."}
+
+
+def _function_defaults(document: dict[str, Any]) -> dict[str, Any]:
+    defaults: dict[str, Any] = (document.get("Globals") or {}).get("Function") or {}
+    return defaults
 
 
 def _point_code_to_local_bucket(document: dict[str, Any]) -> None:
-    defaults = (document.get("Globals") or {}).get("Function") or {}
-    for where, kind, metadata in [(defaults, "AWS::Serverless::Function", {})] + [
+    defaults = _function_defaults(document)
+    for where, kind, metadata in [(defaults, _FUNCTION, {})] + [
         (resource.get("Properties") or {}, resource["Type"], resource.get("Metadata") or {})
         for resource in document["Resources"].values()
     ]:
@@ -129,7 +112,3 @@ def _point_code_to_local_bucket(document: dict[str, Any]) -> None:
 
 def _as_list(value: object) -> list[object]:
     return value if isinstance(value, list) else [value]
-
-
-def _one_line(text: object) -> str:
-    return " ".join(str(text).split())
