@@ -10,4 +10,8 @@ class LocalError(Exception):
 
 
 class Unresolvable(LocalError):
+    """A value of the template cannot be resolved."""
+
+
+class Unknown(Unresolvable):
     """A value of the template is known only to AWS, or needs what is not imitated here."""

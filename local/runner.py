@@ -108,15 +108,17 @@ async def _serve(options: Options, listener: socket.socket) -> None:
         gateway = Gateway(stack.api, functions.invoke)
         address = f"{HOST}:{listener.getsockname()[1]}"
         running_stack = RunningStack(stack, gateway, functions, address, aws)
+        terminal.print_remarks(stack)
         errors = await running_stack.replace(stack)
-        if errors:
-            raise LocalError("\n".join(errors))
+        needed = [error for name, error in errors.items() if name in stack.api.functions]
+        if needed:
+            raise LocalError("\n".join(needed))
+        terminal.print_unneeded(errors, stack.warnings)
         invoke_api = InvokeApi(functions, options.retry_delays)
         server = make_server(Application(gateway, invoke_api, options.lifetimes, options.page))
         await opened.enter_async_context(_running(server, listener))
         if options.reload:
             await opened.enter_async_context(_reloading(options, scratch, running_stack))
-        terminal.print_remarks(stack)
         page = f"http://{address}/" if options.page else None
         terminal.print_urls(running_stack.url, aws, page, options.queries)
         await asyncio.Event().wait()  # until it is cancelled
@@ -147,12 +149,13 @@ def _reloading(
             terminal.print_line(f"Error: {error} (what ran before runs on)")
             return
         terminal.print_remarks(stack)
-        terminal.print_reloaded([options.template.name], errors)
+        terminal.print_reloaded([options.template.name], errors.values())
         if running_stack.url != url:
             terminal.print_line(f"Ready: {running_stack.url}")
 
     async def on_code(names: set[str]) -> None:
-        terminal.print_reloaded(names, await running_stack.restart_functions(names))
+        errors = await running_stack.restart_functions(names)
+        terminal.print_reloaded(names, errors.values())
 
     functions = lambda: running_stack.stack.functions  # noqa: E731 -- the functions change
     return Watcher(options.template, functions, on_template, on_code).running()

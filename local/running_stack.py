@@ -36,8 +36,8 @@ class RunningStack:
         """The URL that clients connect to."""
         return f"ws://{self._address}/{self.stack.api.stage}"
 
-    async def replace(self, stack: Stack) -> list[str]:
-        """Run a stack; return a line for each function that cannot be imported.
+    async def replace(self, stack: Stack) -> dict[str, str]:
+        """Run a stack; return a line for each function that cannot be imported, by name.
 
         Raises:
             LocalError: If its tables or buckets cannot be created.
@@ -49,11 +49,11 @@ class RunningStack:
         self._gateway.replace_api(stack.api)
         return await self._use_functions(set())
 
-    async def restart_functions(self, names: set[str]) -> list[str]:
+    async def restart_functions(self, names: set[str]) -> dict[str, str]:
         """Restart functions with their changed code; return a line for each import error."""
         return await self._use_functions(names)
 
-    async def _use_functions(self, changed: set[str]) -> list[str]:
+    async def _use_functions(self, changed: set[str]) -> dict[str, str]:
         api = self.stack.api
         errors = await self._functions.use(
             self.stack.functions.values(),
@@ -62,7 +62,7 @@ class RunningStack:
             changed,
         )
         functions = self.stack.functions
-        return [_import_error(functions[name], error) for name, error in errors.items()]
+        return {name: _import_error(functions[name], error) for name, error in errors.items()}
 
 
 def _import_error(function: Function, error: InvocationResult) -> str:
@@ -74,4 +74,5 @@ def _import_error(function: Function, error: InvocationResult) -> str:
         if any(path.is_relative_to(root) for root in (function.code, *function.layers)):
             where = f" ({path.name}, line {frame.partition(', line ')[2].partition(',')[0]})"
     kind = payload["errorType"]
-    return f"{function.name}: the handler cannot be imported: {kind}: {message}{where}"
+    hint = "; see local/README.md about dependencies" if kind == "ModuleNotFoundError" else ""
+    return f"{function.name}: the handler cannot be imported: {kind}: {message}{where}{hint}"

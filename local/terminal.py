@@ -1,7 +1,8 @@
 """Print lines for the developer at the terminal."""
 
 import sys
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 
 from local.template.model import Stack
 
@@ -20,10 +21,18 @@ def print_log_line(function: str, line: str) -> None:
 
 def print_remarks(stack: Stack) -> None:
     """Print the mistakes in the template, and the parts of it that are not imitated."""
-    for warning in stack.warnings:
-        print_line(f"Warning: {warning}")
-    for notice in stack.notices:
-        print_line(f"Not imitated: {notice}")
+    remarks = [f"Warning: {warning}" for warning in stack.warnings]
+    remarks += [f"Not imitated: {notice}" for notice in stack.notices]
+    for remark, count in Counter(remarks).items():
+        print_line(remark if count == 1 else f"{remark} ({count} times)")
+
+
+def print_unneeded(errors: Mapping[str, str], warnings: Iterable[str]) -> None:
+    """Print the errors of functions that no route needs, unless a warning is about them."""
+    named = {warning.partition(":")[0] for warning in warnings}
+    for name, error in errors.items():
+        if name not in named:
+            print_line(f"Warning: {error}")
 
 
 def print_urls(url: str, aws: str, page: str | None, queries: Iterable[str]) -> None:

@@ -1,9 +1,10 @@
 """The resources of a template's WebSocket API, resolved once for `apis` and `lint`."""
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from local.errors import LocalError
+from local.errors import LocalError, Unknown
 from local.template.model import INTEGRATION_TIMEOUT_S, Throttle
 from local.template.properties import Properties
 from local.template.template import Template
@@ -99,31 +100,31 @@ def read_api_resources(template: Template, wanted: str | None) -> ApiResources:
     """
     api_logical_id, properties = _choose(template, wanted)
     api_id = template.ref(api_logical_id)
-    stages = [_stage(stage) for _, stage in _of_api(template, "Stage", api_id)]
+    stages = list(_of_api(template, "Stage", api_id, lambda _, each: _stage(each)))
     if not stages:
         raise LocalError(f"{template.path}: the WebSocket API has no stage")
-    integrations = {
-        template.ref(logical_id): _integration(integration)
-        for logical_id, integration in _of_api(template, "Integration", api_id)
-    }
-    authorizers = {
-        template.ref(logical_id): AuthorizerResource(
-            authorizer.text("AuthorizerUri", ""), tuple(authorizer.texts("IdentitySource"))
-        )
-        for logical_id, authorizer in _of_api(template, "Authorizer", api_id)
-    }
+    ref = template.ref
+    integrations = dict(
+        _of_api(template, "Integration", api_id, lambda name, each: (ref(name), _integration(each)))
+    )
+    authorizers = dict(
+        _of_api(template, "Authorizer", api_id, lambda name, each: (ref(name), _authorizer(each)))
+    )
     return ApiResources(
         id=api_id,
         selection=properties.text("RouteSelectionExpression", "$request.body.action"),
         stage=stages[0],
         other_stages=tuple(stages[1:]),
         routes=tuple(
-            _route(template.ref(logical_id), route, integrations, authorizers)
-            for logical_id, route in _of_api(template, "Route", api_id)
+            _of_api(
+                template,
+                "Route",
+                api_id,
+                lambda name, each: _route(ref(name), each, integrations, authorizers),
+            )
         ),
         route_responses=tuple(
-            RouteResponseResource(response.text("RouteId"), response.text("RouteResponseKey"))
-            for _, response in _of_api(template, "RouteResponse", api_id)
+            _of_api(template, "RouteResponse", api_id, lambda _, each: _route_response(each))
         ),
     )
 
@@ -144,13 +145,23 @@ def _choose(template: Template, wanted: str | None) -> tuple[str, Properties]:
     return logical_id, properties
 
 
-def _of_api(template: Template, kind: str, api_id: str) -> list[tuple[str, Properties]]:
-    """Return the resources of a kind that belong to the API, with the logical id of each."""
-    return [
-        (logical_id, properties)
-        for logical_id, properties in template.of_kind(f"{_V2}::{kind}").items()
-        if properties.text("ApiId") == api_id
-    ]
+def _of_api[T](
+    template: Template, kind: str, api_id: str, read: Callable[[str, Properties], T]
+) -> Iterator[T]:
+    """Yield what `read` makes of each resource of a kind that belongs to the API.
+
+    Args:
+        template: The template.
+        kind: The last part of the resources' type.
+        api_id: The API.
+        read: Takes the logical id of a resource, and its properties.
+
+    """
+    for logical_id, properties in template.of_kind(f"{_V2}::{kind}").items():
+        # A resource of an API that only AWS knows is none of this API. A notice names the property.
+        with contextlib.suppress(Unknown):
+            if properties.text("ApiId") == api_id:
+                yield read(logical_id, properties)
 
 
 def _stage(properties: Properties) -> StageResource:
@@ -181,6 +192,16 @@ def _integration(properties: Properties) -> IntegrationResource:
         timeout_s=properties.number("TimeoutInMillis", 0) / 1000 or INTEGRATION_TIMEOUT_S,
         has_role=bool(properties.read("CredentialsArn")),
     )
+
+
+def _authorizer(properties: Properties) -> AuthorizerResource:
+    return AuthorizerResource(
+        properties.text("AuthorizerUri", ""), tuple(properties.texts("IdentitySource"))
+    )
+
+
+def _route_response(properties: Properties) -> RouteResponseResource:
+    return RouteResponseResource(properties.text("RouteId"), properties.text("RouteResponseKey"))
 
 
 def _route(

@@ -1,24 +1,29 @@
 """Build the API that runs here from the resources of a WebSocket API."""
 
 import re
-from collections.abc import Container, Mapping
+from collections.abc import Mapping
 
+from local.errors import LocalError
 from local.template.api_resources import ApiResources, RouteResource
+from local.template.functions import FoundFunctions
 from local.template.model import INTEGRATION_TIMEOUT_S, Api, Authorizer, Route
 
 _FUNCTION_OF_URI = re.compile(r"/functions/arn:[^/]*:function:([^:/]+)(:[^/]+)?/invocations$")
 
 
 def build_api(
-    resources: ApiResources, functions: Container[str], region: str, notices: list[str]
+    resources: ApiResources, functions: FoundFunctions, region: str, notices: list[str]
 ) -> Api:
     """Return the API.
 
     Args:
         resources: Its resources.
-        functions: The names of the functions that run here.
+        functions: The functions.
         region: The region that the run pretends to be in.
         notices: The list for a line about each part of the API that is not imitated.
+
+    Raises:
+        LocalError: If a route needs a function that is broken.
 
     """
     stage = resources.stage
@@ -57,7 +62,7 @@ def function_of_uri(uri: str, stage_variables: Mapping[str, str]) -> str | None:
 
 def _function(
     route: RouteResource,
-    functions: Container[str],
+    functions: FoundFunctions,
     variables: Mapping[str, str],
     notices: list[str],
 ) -> str | None:
@@ -70,23 +75,33 @@ def _function(
         )
         return None
     name = function_of_uri(integration.uri, variables)
-    if name not in functions:
-        notices.append(f"route {route.key}: its function ({name}) does not run here")
-        return None
-    return name
+    return _running(f"route {route.key}: its function", name, functions, notices)
+
+
+def _running(
+    what: str, name: str | None, functions: FoundFunctions, notices: list[str]
+) -> str | None:
+    """Return the name of a function, or `None` with a notice if it does not run here."""
+    if name in functions.running:
+        return name
+    if name in functions.broken:
+        raise LocalError(functions.other[name])
+    notices.append(f"{what} ({name}) does not run here")
+    return None
 
 
 def _authorizer(
     route: RouteResource,
-    functions: Container[str],
+    functions: FoundFunctions,
     variables: Mapping[str, str],
     notices: list[str],
 ) -> Authorizer | None:
     if route.authorization == "NONE":
         return None
     authorizer = route.authorizer
-    name = function_of_uri(authorizer.uri, variables) if authorizer else None
-    if route.authorization != "CUSTOM" or authorizer is None or name not in functions:
+    if route.authorization != "CUSTOM" or authorizer is None:
         notices.append(f"route {route.key}: authorization {route.authorization} is not checked")
         return None
-    return Authorizer(str(name), authorizer.identity_sources)
+    name = function_of_uri(authorizer.uri, variables)
+    running = _running(f"route {route.key}: its authorizer", name, functions, notices)
+    return Authorizer(running, authorizer.identity_sources) if running else None

@@ -2,9 +2,10 @@
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-from local.errors import LocalError, Unresolvable
+from local.errors import LocalError, Unknown, Unresolvable
 from local.template.model import Function
 from local.template.properties import Properties, as_text
 from local.template.template import Template
@@ -15,53 +16,97 @@ from local.template.transform import LOCAL_BUCKET
 _MAX_RETRIES = 2
 
 
-def read_functions(template: Template, scratch: Path) -> dict[str, Function]:
-    """Return the functions that run here, by name; leave a notice for each of the others.
+@dataclass(frozen=True, slots=True)
+class FoundFunctions:
+    """The functions of a template, by name.
+
+    `running` are those that run here. `other` are the others, with what keeps each from running;
+    `broken` are those among them that AWS could not run either.
+    """
+
+    running: Mapping[str, Function]
+    other: Mapping[str, str]
+    broken: frozenset[str]
+
+
+class _NotImitated(LocalError):
+    """AWS runs this function, and the local runner does not."""
+
+
+class _NoFolder(LocalError):
+    """The folder of a function does not exist."""
+
+
+def read_functions(template: Template, scratch: Path) -> FoundFunctions:
+    """Return the functions of a template; leave a notice for each that does not run here.
 
     Args:
         template: The template.
         scratch: A folder for code that is written in the template itself.
 
     Raises:
-        LocalError: If a property of a function is missing or wrong, or its folder does not exist.
+        LocalError: If a property of a function is missing or wrong.
 
     """
-    functions = {}
+    running: dict[str, Function] = {}
+    other: dict[str, str] = {}
+    broken: set[str] = set()
     layers = _layer_folders(template)
     max_retries = _max_retries(template)
     for logical_id, properties in template.of_kind("AWS::Lambda::Function").items():
-        code = _code(template, logical_id, properties.mapping("Code"), scratch)
-        runtime = properties.text("Runtime", "")
-        if code is None:
-            template.notices.append(
-                f"{logical_id}: only code in a folder, or in the template, runs"
-            )
-            continue
-        if not runtime.startswith("python"):
-            template.notices.append(
-                f"{logical_id}: runtime {runtime or 'of an image'} does not run"
-            )
-            continue
         name = template.ref(logical_id)
-        logging = properties.mapping("LoggingConfig")
-        functions[name] = Function(
-            name=name,
-            arn=template.names.function_arn(name),
-            handler=properties.text("Handler"),
-            code=code,
-            layers=_layers(template, logical_id, properties.texts("Layers"), layers),
-            environment=_environment(template, logical_id, properties),
-            timeout_s=properties.number("Timeout", 3),
-            memory_mib=int(properties.number("MemorySize", 128)),
-            log_group=logging.text("LogGroup", f"/aws/lambda/{name}"),
-            log_format=logging.text("LogFormat", "Text"),
-            log_level=logging.text("ApplicationLogLevel", "INFO"),
-            max_retries=max_retries.get(name, _MAX_RETRIES),
-        )
-    return functions
+        retries = max_retries.get(name, _MAX_RETRIES)
+        try:
+            running[name] = _function(template, logical_id, properties, layers, retries, scratch)
+        except (_NotImitated, Unknown) as error:
+            other[name] = str(error).removeprefix(f"{template.path}: ")
+        except _NoFolder as error:
+            other[name] = str(error)
+            broken.add(name)
+        if name in other:
+            template.notices.append(other[name])
+    return FoundFunctions(running, other, frozenset(broken))
 
 
-def _code(template: Template, logical_id: str, code: Properties, scratch: Path) -> Path | None:
+def _function(
+    template: Template,
+    logical_id: str,
+    properties: Properties,
+    layers: Mapping[str, Path],
+    max_retries: int,
+    scratch: Path,
+) -> Function:
+    """Return a function.
+
+    Raises:
+        LocalError: If it does not run here, or a property is missing or wrong.
+
+    """
+    if properties.text("PackageType", "Zip") == "Image":
+        raise _NotImitated(f"{logical_id}: a function in an image does not run")
+    runtime = properties.text("Runtime", "")
+    if not runtime.startswith("python"):
+        raise _NotImitated(f"{logical_id}: runtime {runtime or 'of an image'} does not run")
+    code = _code(template, logical_id, properties.mapping("Code"), scratch)
+    name = template.ref(logical_id)
+    logging = properties.mapping("LoggingConfig")
+    return Function(
+        name=name,
+        arn=template.names.function_arn(name),
+        handler=properties.text("Handler"),
+        code=code,
+        layers=_layers(template, logical_id, properties.texts("Layers"), layers),
+        environment=_environment(template, logical_id, properties),
+        timeout_s=properties.number("Timeout", 3),
+        memory_mib=int(properties.number("MemorySize", 128)),
+        log_group=logging.text("LogGroup", f"/aws/lambda/{name}"),
+        log_format=logging.text("LogFormat", "Text"),
+        log_level=logging.text("ApplicationLogLevel", "INFO"),
+        max_retries=max_retries,
+    )
+
+
+def _code(template: Template, logical_id: str, code: Properties, scratch: Path) -> Path:
     text = code.optional_text("ZipFile")
     if text is not None:
         # Another folder for each text, so that an edit is seen as one.
@@ -73,13 +118,13 @@ def _code(template: Template, logical_id: str, code: Properties, scratch: Path) 
         (folder / "index.py").write_text(text)
         return folder
     if code.optional_text("S3Bucket") != LOCAL_BUCKET:
-        return None
+        raise _NotImitated(f"{logical_id}: only code in a folder, or in the template, runs")
     key = code.text("S3Key")
     folder = template.path.parent / key
     if folder.is_file():
-        return None
+        raise _NotImitated(f"{logical_id}: code in an archive ({key}) does not run")
     if not folder.is_dir():
-        raise LocalError(f"{template.path}: {logical_id}: there is no folder {key}")
+        raise _NoFolder(f"{logical_id}: there is no folder {key}")
     return folder.resolve()
 
 
@@ -113,14 +158,17 @@ def _environment(
     for name in variables:
         try:
             resolved = template.resolver.resolve([variables.values[name]])
+        except Unknown as error:
+            resolved = [str(error)]
+            template.notices.append(f"{logical_id}: variable {name}: {error}")
         except Unresolvable as error:
-            template.notices.append(f"{logical_id}: variable {name} is not set: {error}")
-            continue
+            raise LocalError(f"{logical_id}: variable {name}: {error}") from error
         for text in map(as_text, resolved):  # none, if it is AWS::NoValue
             if "{{resolve:" in text:
-                template.notices.append(f"{logical_id}: variable {name} is not set: it is a secret")
-            else:
-                found.append((name, text))
+                template.notices.append(
+                    f"{logical_id}: variable {name} is a secret: it has no value here"
+                )
+            found.append((name, text))
     return tuple(found)
 
 

@@ -7,10 +7,12 @@ import base64
 import re
 from collections.abc import Callable, Mapping
 
-from local.errors import Unresolvable
+from local.errors import Unknown, Unresolvable
 from local.template import parameters
 from local.template.properties import Json, as_text, is_scalar
 from local.template.resources import Names
+
+type OnUnknown = Callable[[str, Unknown], None]
 
 # The value of `!Ref AWS::NoValue`, which removes its property or its list element.
 _NO_VALUE = object()
@@ -45,7 +47,7 @@ class Resolver:
             "Fn::FindInMap": self._find_in_map,
             "Fn::GetAZs": lambda _: [f"{names.region}{zone}" for zone in "abc"],
             "Fn::GetAtt": self._get_att,
-            "Fn::If": self._if,
+            "Fn::If": lambda terms: self.resolve(self._choose(terms)),
             "Fn::Join": self._join,
             "Fn::Not": lambda terms: not self._condition(*_list(terms, 1)),
             "Fn::Or": lambda terms: any(self._condition(term) for term in _list(terms)),
@@ -74,14 +76,53 @@ class Resolver:
             return [item for item in items if item is not _NO_VALUE]
         if not isinstance(value, dict):
             return value
-        if len(value) == 1:
-            ((name, argument),) = value.items()
-            if name in self._functions and not (name == "Condition" and isinstance(argument, dict)):
-                return self._call(name, argument)
-            if name.startswith("Fn::"):
-                raise Unresolvable(f"{name} is not imitated")
+        called = self._called(value)
+        if called is not None:
+            return self._call(called, value[called])
         resolved = {key: self.resolve(item) for key, item in value.items()}
         return {key: item for key, item in resolved.items() if item is not _NO_VALUE}
+
+    def resolve_known(self, value: Json, name: str, on_unknown: OnUnknown) -> Json:
+        """Resolve a value without the properties and list items that only AWS knows.
+
+        Args:
+            value: The value.
+            name: The name of its property.
+            on_unknown: Called with the name and the error of each part that is left out.
+
+        Raises:
+            Unresolvable: If something else in it cannot be resolved.
+            Unknown: If the value itself is known only to AWS.
+
+        """
+        if isinstance(value, list):
+            parts = [(index, item, name) for index, item in enumerate(value)]
+            return list(self._known(parts, on_unknown).values())
+        if not isinstance(value, dict):
+            return value
+        called = self._called(value)
+        if called == "Fn::If":
+            chosen = self._choose(value[called])
+            return self.resolve_known(chosen, name, on_unknown)
+        if called is not None:
+            return self._call(called, value[called])
+        named = [(key, item, f"{name}.{key}") for key, item in value.items()]
+        return self._known(named, on_unknown)
+
+    def _known(
+        self, parts: list[tuple[Json, Json, str]], on_unknown: OnUnknown
+    ) -> dict[Json, Json]:
+        """Return the parts that are known here, by their keys."""
+        known = {}
+        for key, item, name in parts:
+            try:
+                resolved = self.resolve_known(item, name, on_unknown)
+            except Unknown as error:
+                on_unknown(name, error)
+            else:
+                if resolved is not _NO_VALUE:
+                    known[key] = resolved
+        return known
 
     def condition(self, name: Json) -> bool:
         """Return whether a condition of the template holds."""
@@ -89,7 +130,19 @@ class Resolver:
             raise Unresolvable(f"there is no condition {name} in the template")
         return self._condition(self._conditions[name])
 
+    def _called(self, value: Mapping[str, Json]) -> str | None:
+        """Return the name of the function that a mapping calls, or `None`."""
+        if len(value) != 1:
+            return None
+        ((name, argument),) = value.items()
+        if name == "Condition" and isinstance(argument, dict):
+            return None
+        return name if name in self._functions or name.startswith("Fn::") else None
+
     def _call(self, name: str, argument: Json) -> Json:
+        if name not in self._functions:
+            what = f"{name} {argument}" if isinstance(argument, str) else name
+            raise Unknown(f"{what} is known only to AWS")
         try:
             return self._functions[name](argument)
         except _WrongArgument as error:
@@ -109,6 +162,11 @@ class Resolver:
             text = self._values[name]
             is_list = parameters.is_list(self._declared[name])
             return [item.strip() for item in text.split(",")] if is_list else text
+        if name in self._declared:
+            raise Unknown(
+                f"parameter {name} is read from Systems Manager:"
+                f" give it with --parameter-overrides {name}=VALUE"
+            )
         kind, properties = self._resource(name)
         return self._names.ref(name, kind, properties)
 
@@ -127,7 +185,9 @@ class Resolver:
         # Only the properties with names: the others may refer back to this resource.
         properties = resource.get("Properties") or {}
         naming = {key: item for key, item in properties.items() if key.endswith("Name")}
-        return resource["Type"], self.resolve(naming)
+        # A name that only AWS knows counts as none: the resource gets one here.
+        known = self.resolve_known(naming, "", lambda _name, _error: None)
+        return resource["Type"], known
 
     def _equals(self, argument: Json) -> bool:
         first, second = _list(argument, 2)
@@ -142,9 +202,13 @@ class Resolver:
             found = values[text]
         return found
 
-    def _if(self, argument: Json) -> Json:
-        name, then, otherwise = _list(argument, 3)
-        return self.resolve(then if self.condition(name) else otherwise)
+    def _choose(self, argument: Json) -> Json:
+        """Return what `Fn::If` chooses, unresolved."""
+        try:
+            name, then, otherwise = _list(argument, 3)
+        except _WrongArgument as error:
+            raise Unresolvable(f"Fn::If cannot take {argument!r}") from error
+        return then if self.condition(name) else otherwise
 
     def _join(self, argument: Json) -> str:
         delimiter, items = _list(argument, 2)

@@ -1,10 +1,12 @@
 """Find mistakes in a template that AWS accepts without an error."""
 
 import ast
+import contextlib
 import fnmatch
 from collections.abc import Mapping
 from pathlib import Path
 
+from local.errors import Unknown
 from local.template.api_resources import ApiResources
 from local.template.model import Api, Function, function_of_arn
 from local.template.properties import Properties
@@ -75,9 +77,10 @@ def _integrations(resources: ApiResources) -> list[str]:
 
 
 def _permissions(template: Template, resources: ApiResources, api: Api) -> list[str]:
-    permissions = [
-        _Permission(each) for each in template.of_kind("AWS::Lambda::Permission").values()
-    ]
+    permissions = []
+    for each in template.of_kind("AWS::Lambda::Permission", quiet=True).values():
+        with contextlib.suppress(Unknown):  # it is for something that does not exist here
+            permissions.append(_Permission(each))
     lines = []
     for route in resources.routes:
         function = api.routes[route.key].function
@@ -107,6 +110,7 @@ class _Permission:
             "lambda:InvokeFunction",
             "lambda:*",
         }
+        # A source that only AWS knows may be the API.
         self._source = properties.text("SourceArn", "*")
 
     def allows(self, function: str, source: str) -> bool:

@@ -1,5 +1,6 @@
 """Read a template into a `Stack`, with a notice for each part that does not run here."""
 
+import copy
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,15 +11,11 @@ from local.template.functions import read_functions
 from local.template.intrinsics import Resolver
 from local.template.lint import findings
 from local.template.model import Stack, Storage
+from local.template.not_imitated import not_imitated
 from local.template.resources import Names
 from local.template.template import Template
-from local.template.transform import to_cloudformation
+from local.template.transform import read, transform_document
 
-# Resources of these kinds are not created, and nothing that runs here needs them.
-_WITHOUT_EFFECT = (
-    "AWS::ApiGatewayV2::", "AWS::CloudWatch::", "AWS::IAM::", "AWS::Lambda::", "AWS::Logs::",
-    "AWS::S3::BucketPolicy", "AWS::Route53::", "AWS::CertificateManager::", "AWS::WAFv2::",
-)  # fmt: skip
 _STORAGE = {"AWS::DynamoDB::Table": "TableName", "AWS::S3::Bucket": "BucketName"}
 
 
@@ -38,7 +35,8 @@ def load(
         LocalError: If the template is broken, or nothing of it can run here.
 
     """
-    document, values = to_cloudformation(path, overrides, region)
+    written = read(path)
+    document, values = transform_document(path, copy.deepcopy(written), overrides, region)
     names = Names(region)
     resolver = Resolver(document, values, names)
     try:
@@ -50,13 +48,10 @@ def load(
     api_resources = read_api_resources(template, api)
     websocket_api = build_api(api_resources, functions, region, template.notices)
     storage = _storage(template)
-    for logical_id, resource in resources.items():
-        kind = resource["Type"]
-        if kind not in _STORAGE and not kind.startswith(_WITHOUT_EFFECT):
-            template.notices.append(f"{logical_id} ({kind}) does not exist here")
-    warnings = findings(template, api_resources, websocket_api, functions)
+    template.notices.extend(not_imitated(written, resources))
+    warnings = findings(template, api_resources, websocket_api, functions.running)
     return Stack(
-        region, websocket_api, functions, storage, tuple(template.notices), tuple(warnings)
+        region, websocket_api, functions.running, storage, tuple(template.notices), tuple(warnings)
     )
 
 

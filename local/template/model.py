@@ -89,6 +89,15 @@ class Api:
     stage_variables: Mapping[str, str] | None = None
 
     @property
+    def functions(self) -> frozenset[str]:
+        """The names of the functions that routes and authorizers need."""
+        routes = self.routes.values()
+        return frozenset(
+            [route.function for route in routes if route.function]
+            + [route.authorizer.function for route in routes if route.authorizer]
+        )
+
+    @property
     def domain_name(self) -> str:
         """The host name that AWS would serve the API at."""
         return f"{self.id}.execute-api.{self.region}.amazonaws.com"

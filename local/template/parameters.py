@@ -10,6 +10,8 @@ from typing import Any
 from local.errors import LocalError
 from local.template.properties import Properties
 
+_STORED = "AWS::SSM::Parameter::Value<"
+
 
 def parse_overrides(pairs: Iterable[str]) -> dict[str, str]:
     """Return the parameters of `Key=Value` pairs, as `sam deploy --parameter-overrides` takes them.
@@ -32,6 +34,8 @@ def parameter_values(
 ) -> dict[str, str]:
     """Return the text of every parameter: the override, or the default.
 
+    A parameter whose default names a value in Systems Manager has none without an override.
+
     Raises:
         LocalError: If an override names no parameter, a parameter has no value, or a value is not
             allowed.
@@ -41,30 +45,41 @@ def parameter_values(
         if name not in declared:
             known = ", ".join(declared) or "none"
             raise LocalError(f"the template has no parameter {name} (it has: {known})")
-    values = {}
+    values, missing = {}, []
     for name, written in declared.items():
         rules = Properties(f"parameter {name}", written)
         default = rules.optional_text("Default")
+        if name not in overrides and default is not None and _is_stored(written):
+            continue
         value = overrides.get(name, default)
         if value is None:
-            raise LocalError(
-                f"parameter {name} has no default: give it with --parameter-overrides {name}=VALUE"
-            )
+            missing.append(name)
+            continue
         _check(name, value, rules)
         values[name] = value
+    if missing:
+        options = " ".join(f"{name}=VALUE" for name in missing)
+        have, them = ("has", "it") if len(missing) == 1 else ("have", "them")
+        raise LocalError(
+            f"parameter {', '.join(missing)} {have} no default:"
+            f" give {them} with --parameter-overrides {options}"
+        )
     return values
 
 
 def is_list(rules: Mapping[str, Any]) -> bool:
     """Return whether a reference to the parameter gives a list."""
-    kind = str(rules.get("Type"))
-    return kind == "CommaDelimitedList" or kind.startswith("List<")
+    kind = str(rules.get("Type")).removeprefix(_STORED)
+    return kind.startswith(("CommaDelimitedList", "List<"))
+
+
+def _is_stored(rules: Mapping[str, Any]) -> bool:
+    """Return whether the value of a parameter is the name of a value in Systems Manager."""
+    return str(rules.get("Type")).startswith(_STORED)
 
 
 def _check(name: str, value: str, rules: Properties) -> None:
     kind = rules.text("Type", "")
-    if kind.startswith("AWS::SSM::"):
-        raise LocalError(f"parameter {name} is read from Systems Manager, which is not imitated")
     items = [text.strip() for text in value.split(",")] if is_list(rules.values) else [value]
     for item in items:
         allowed = rules.texts("AllowedValues")

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from local.errors import LocalError
+from local.errors import LocalError, Unknown
 
 type Json = Any
 
@@ -49,14 +49,17 @@ class Properties:
 
         Raises:
             LocalError: If it is a list or a mapping, or if it is missing without a default.
+            Unknown: If it has no default, and its value is known only to AWS.
 
         """
         text = self.optional_text(name)
         if text is not None:
             return text
-        if default is None:
-            raise self._error(name, "is missing")
-        return default
+        if default is not None:
+            return default
+        if self.values.get(name) is not None:
+            raise Unknown(f"{self.owner}: {self.prefix}{name} is not known here")
+        raise self._error(name, "is missing")
 
     def optional_text(self, name: str) -> str | None:
         """Return a text, or `None` if it is missing.

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from local.errors import Unresolvable
+from local.errors import Unknown, Unresolvable
 from local.template.model import ACCOUNT_ID, function_of_arn
 
 STACK_NAME = "local"
@@ -53,7 +53,7 @@ class Names:
         """Return what `Fn::GetAtt` gives.
 
         Raises:
-            Unresolvable: If the attribute is not known here.
+            Unknown: If the attribute is not known here.
 
         """
         own_name = self._name(logical_id, kind, properties)
@@ -70,7 +70,7 @@ class Names:
         }
         if f"{kind}.{name}" in others:
             return others[f"{kind}.{name}"]
-        raise Unresolvable(f"Fn::GetAtt {logical_id}.{name} ({kind}) is known only to AWS")
+        raise Unknown(f"Fn::GetAtt {logical_id}.{name} ({kind}) is known only to AWS")
 
     def _name(self, logical_id: str, kind: str, properties: Properties) -> str:
         if kind == "AWS::ApiGatewayV2::Stage":

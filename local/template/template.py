@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from local.errors import LocalError, Unresolvable
-from local.template.intrinsics import Resolver
+from local.errors import LocalError, Unknown, Unresolvable
+from local.template.intrinsics import OnUnknown, Resolver
 from local.template.properties import Json, Properties
 from local.template.resources import Names
 
@@ -20,11 +20,16 @@ class Template:
     names: Names
     resources: Mapping[str, Mapping[str, Any]]
     notices: list[str] = field(default_factory=list)
+    _unknown: set[str] = field(default_factory=set)
 
-    def of_kind(self, kind: str) -> dict[str, Properties]:
-        """Return the properties of the resources of a kind, by logical id."""
+    def of_kind(self, kind: str, *, quiet: bool = False) -> dict[str, Properties]:
+        """Return the properties of the resources of a kind, by logical id.
+
+        A property that only AWS knows is missing, and a notice names it unless `quiet` is true.
+        """
+        report = _ignore if quiet else self._note_unknown
         return {
-            logical_id: self._properties(logical_id, resource.get("Properties") or {})
+            logical_id: self._properties(logical_id, resource.get("Properties") or {}, report)
             for logical_id, resource in self.resources.items()
             if resource["Type"] == kind
         }
@@ -36,17 +41,34 @@ class Template:
             LocalError: If it cannot be known here.
 
         """
-        return str(self._resolve({"Ref": logical_id}, f"{self.path}: {logical_id}"))
+        value = self._resolve({"Ref": logical_id}, f"{self.path}: ", logical_id, self._note_unknown)
+        return str(value)
 
-    def _properties(self, logical_id: str, values: Mapping[str, Any]) -> Properties:
+    def _properties(
+        self, logical_id: str, values: Mapping[str, Any], report: OnUnknown
+    ) -> Properties:
         owner = f"{self.path}: {logical_id}"
         return Properties(
-            owner, values, lambda value, name: self._resolve(value, f"{owner}: {name}")
+            owner,
+            values,
+            lambda value, name: self._resolve(
+                value, f"{self.path}: ", f"{logical_id}: {name}", report
+            ),
         )
 
-    def _resolve(self, value: Json, where: str) -> Json:
+    def _resolve(self, value: Json, prefix: str, where: str, report: OnUnknown) -> Json:
         try:
-            resolved = self.resolver.resolve([value])
+            resolved = self.resolver.resolve_known([value], where, report)
         except Unresolvable as error:
-            raise LocalError(f"{where}: {error}") from error
-        return resolved[0] if resolved else None  # empty if it is AWS::NoValue
+            raise LocalError(f"{prefix}{where}: {error}") from error
+        return resolved[0] if resolved else None  # empty if it is AWS::NoValue, or unknown
+
+    def _note_unknown(self, where: str, error: Unknown) -> None:
+        # Some properties are read more than once.
+        if where not in self._unknown:
+            self._unknown.add(where)
+            self.notices.append(f"{where}: {error}")
+
+
+def _ignore(_where: str, _error: Unknown) -> None:
+    pass

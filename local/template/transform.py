@@ -14,7 +14,7 @@ from local.errors import LocalError
 from local.template.parameters import parameter_values
 from local.template.reading import one_line, read
 
-__all__ = ["LOCAL_BUCKET", "read", "to_cloudformation"]
+__all__ = ["LOCAL_BUCKET", "read", "to_cloudformation", "transform_document"]
 
 # The transform refuses folders as code, so it gets `s3://local/<path>` for each.
 LOCAL_BUCKET = "local"
@@ -50,7 +50,24 @@ def to_cloudformation(
         LocalError: If the template is broken.
 
     """
-    document = read(path)
+    return transform_document(path, read(path), overrides, region)
+
+
+def transform_document(
+    path: Path, document: dict[str, Any], overrides: Mapping[str, str], region: str
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the transformed template and the values of its parameters.
+
+    Args:
+        path: The file of the template.
+        document: The template before the transform, which changes it.
+        overrides: Values of parameters, in place of their defaults.
+        region: The region that the run pretends to be in.
+
+    Raises:
+        LocalError: If the template is broken.
+
+    """
     values = parameter_values(document.get("Parameters") or {}, overrides)
     _set_default_code(document)
     _point_code_to_local_bucket(document)

@@ -47,7 +47,6 @@ def test_parameter_override_replaces_the_default() -> None:
         ({"Type": "Number", "MinValue": 2}, "1"),
         ({"Type": "Number"}, "many"),
         ({"Type": "CommaDelimitedList", "AllowedValues": ["a", "b"]}, "a, c"),
-        ({"Type": "AWS::SSM::Parameter::Value<String>"}, "/some/name"),
     ],
     ids=str,
 )
@@ -63,9 +62,18 @@ def test_override_of_an_unknown_parameter_is_refused() -> None:
         parse_overrides(["P"])
 
 
-def test_parameter_without_a_value_is_an_error() -> None:
-    with pytest.raises(LocalError, match="--parameter-overrides P=VALUE"):
-        parameter_values({"P": {"Type": "String"}}, {})
+def test_all_parameters_without_a_value_are_named_with_the_option_to_paste() -> None:
+    declared = {"P": {"Type": "String"}, "Q": {"Type": "String"}, "R": {"Type": "String"}}
+    with pytest.raises(LocalError, match=r"--parameter-overrides P=VALUE R=VALUE$"):
+        parameter_values(declared, {"Q": "q"})
+
+
+def test_parameter_of_systems_manager_has_its_override_as_its_value() -> None:
+    declared = {"P": {"Type": "AWS::SSM::Parameter::Value<List<String>>", "Default": "/a/name"}}
+    assert parameter_values(declared, {"P": "x,y"}) == {"P": "x,y"}
+    assert parameter_values(declared, {}) == {}
+    resolver = Resolver({"Parameters": declared}, {"P": "x,y"}, Names("eu-west-1"))
+    assert resolver.resolve({"Ref": "P"}) == ["x", "y"]
 
 
 # --- intrinsic functions --------------------------------------------------------------------------
@@ -185,6 +193,7 @@ def test_plain_cloudformation_template_is_read(tmp_path: Path) -> None:
         "EITHER": "no",
         "ENCODED": "c2VjcmV0",
         "LITERAL": "${NotReplaced} 123456789012",
+        "CLUSTER": "Fn::GetAtt Cluster.Endpoint.Address (AWS::RDS::DBCluster) is known only to AWS",
         "ZONE": "eu-west-1a",
     }
     assert (function.timeout_s, function.memory_mib) == (3, 128)
@@ -211,7 +220,7 @@ def test_part_that_is_not_imitated_is_a_notice(tmp_path: Path) -> None:
     stack = load_template(TEMPLATES / "rooms.yaml", tmp_path)
     assert stack.notices == (
         (
-            "Join: variable CLUSTER is not set: Fn::GetAtt Cluster.Endpoint.Address"
+            "Join: variable CLUSTER: Fn::GetAtt Cluster.Endpoint.Address"
             " (AWS::RDS::DBCluster) is known only to AWS"
         ),
         "route mock: integration MOCK does not run, AWS_PROXY does",
@@ -251,8 +260,11 @@ def test_sam_template_with_a_cloudformation_api_is_read(tmp_path: Path) -> None:
             "Resource with id",
         ),
         (
-            "Resources: {F: {Type: AWS::Lambda::Function, Properties: {Code: nowhere}}}",
-            "there is no folder nowhere",
+            (
+                "Resources:\n"
+                "  F: {Type: AWS::Lambda::Function, Properties: {Runtime: python3.13, Code: []}}"
+            ),
+            "F: Code must be a mapping",
         ),
         (
             (

@@ -1,0 +1,55 @@
+"""Name what a template has and the local runner does not imitate, a line for each."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from local.template.properties import Json
+
+# Resources of these kinds are not created, and nothing that runs here needs them.
+_WITHOUT_EFFECT = (
+    "AWS::ApiGatewayV2::", "AWS::CertificateManager::", "AWS::CloudWatch::", "AWS::IAM::",
+    "AWS::Lambda::", "AWS::Logs::", "AWS::Route53::", "AWS::S3::BucketPolicy",
+    "AWS::Serverless::Function", "AWS::Serverless::LayerVersion", "AWS::Serverless::WebSocketApi",
+    "AWS::WAFv2::",
+)  # fmt: skip
+_RUNNING = {
+    "AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::Serverless::SimpleTable",
+}  # fmt: skip
+_HTTP = {"Api", "HttpApi"}
+
+
+def not_imitated(
+    document: Mapping[str, Any], resources: Mapping[str, Mapping[str, Any]]
+) -> Iterator[str]:
+    """Yield a line for each resource and event that has no effect here.
+
+    Args:
+        document: The template as it is written: resources that SAM's transform makes are not named.
+        resources: The resources after the transform that exist.
+
+    """
+    for logical_id, resource in document["Resources"].items():
+        if logical_id not in resources:
+            continue
+        kind, properties = resource["Type"], resource.get("Properties") or {}
+        if kind == "AWS::ApiGatewayV2::Api" and properties.get("ProtocolType") == "HTTP":
+            yield f"{logical_id}: an HTTP API does not run here"
+        elif kind not in _RUNNING and not kind.startswith(_WITHOUT_EFFECT):
+            yield f"{logical_id} ({kind}) does not exist here"
+        if kind == "AWS::Serverless::Function":
+            yield from _invocations(logical_id, properties)
+        elif kind == "AWS::Lambda::Url":
+            yield f"{logical_id}: a function URL does not exist here"
+
+
+def _invocations(logical_id: str, properties: Mapping[str, Json]) -> Iterator[str]:
+    """Yield a line for each way to invoke a function that does not exist here."""
+    events = properties.get("Events")
+    for name, event in events.items() if isinstance(events, dict) else ():
+        kind = event.get("Type") if isinstance(event, dict) else None
+        if kind in _HTTP:
+            yield f"{logical_id}: event {name} ({kind}): HTTP requests do not reach it here"
+        else:
+            yield f"{logical_id}: event {name} ({kind}) does not invoke it here"
+    if "FunctionUrlConfig" in properties:
+        yield f"{logical_id}: its function URL does not exist here"
