@@ -15,6 +15,7 @@ from local import terminal
 from local.errors import LocalError
 from local.gateway.gateway import Gateway
 from local.gateway.limits import Lifetimes
+from local.lambdas.event_sources import EventSources
 from local.lambdas.functions import Functions
 from local.lambdas.invocations import RETRY_DELAYS, InvokeApi
 from local.patches.uvicorn_patches import Server
@@ -106,15 +107,17 @@ async def _serve(options: Options, listener: socket.socket) -> None:
         functions = Functions(terminal.print_log_line)
         opened.push_async_callback(functions.close)
         gateway = Gateway(stack.api, functions.invoke)
+        invoke_api = InvokeApi(functions, options.retry_delays)
+        event_sources = EventSources(functions, invoke_api, terminal.print_line)
+        opened.push_async_callback(event_sources.close)
         address = f"{HOST}:{listener.getsockname()[1]}"
-        running_stack = RunningStack(stack, gateway, functions, address, aws)
+        running_stack = RunningStack(stack, gateway, functions, event_sources, address, aws)
         terminal.print_remarks(stack)
         errors = await running_stack.replace(stack)
         needed = [error for name, error in errors.items() if name in stack.api.functions]
         if needed:
             raise LocalError("\n".join(needed))
         terminal.print_unneeded(errors, stack.warnings)
-        invoke_api = InvokeApi(functions, options.retry_delays)
         server = make_server(Application(gateway, invoke_api, options.lifetimes, options.page))
         await opened.enter_async_context(_running(server, listener))
         if options.reload:

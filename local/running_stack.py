@@ -5,6 +5,7 @@ from pathlib import Path
 
 from local.gateway.gateway import Gateway
 from local.invocation_result import InvocationResult
+from local.lambdas.event_sources import EventSources
 from local.lambdas.functions import Endpoints, Functions
 from local.storage.create import create
 from local.template.model import Function, Stack
@@ -17,17 +18,25 @@ class RunningStack:
         stack: The first stack.
         gateway: Serves its API.
         functions: Runs its functions.
+        event_sources: Invoke them for records and messages.
         address: Host and port of the gateway.
         aws: The URL of DynamoDB and S3.
 
     """
 
     def __init__(
-        self, stack: Stack, gateway: Gateway, functions: Functions, address: str, aws: str
+        self,
+        stack: Stack,
+        gateway: Gateway,
+        functions: Functions,
+        event_sources: EventSources,
+        address: str,
+        aws: str,
     ) -> None:
         self.stack = stack
         self._gateway = gateway
         self._functions = functions
+        self._event_sources = event_sources
         self._address = address
         self._aws = aws
 
@@ -47,7 +56,9 @@ class RunningStack:
         await asyncio.to_thread(create, stack.storage, self._aws, stack.region)
         self.stack = stack
         self._gateway.replace_api(stack.api)
-        return await self._use_functions(set())
+        errors = await self._use_functions(set())
+        await self._event_sources.use(stack.event_sources, self._aws, stack.region)
+        return errors
 
     async def restart_functions(self, names: set[str]) -> dict[str, str]:
         """Restart functions with their changed code; return a line for each import error."""

@@ -124,9 +124,13 @@ class _ItemsBefore:
 
     def __init__(self, tables: dict[str, Table], operations: list[dict[str, Any]]) -> None:
         self._items: list[tuple[Table, DynamoType, DynamoType | None, Item | None]] = []
+        self._streams: dict[str, tuple[Any, int]] = {}
         for operation in operations:
             ((kind, details),) = operation.items()
             table = tables.get(details["TableName"])
+            if table is not None and table.stream_shard is not None:
+                shard = table.stream_shard
+                self._streams[table.name] = (shard, len(shard.items))
             key = details["Item" if kind == "Put" else "Key"]
             if table is None or table.hash_key_attr not in key:
                 continue  # moto will refuse it
@@ -138,12 +142,14 @@ class _ItemsBefore:
                 self._put(table, hash_key, range_key, copy.deepcopy(item))
 
     def restore(self) -> None:
-        """Put every item back as it was."""
+        """Put every item back as it was, and remove the records of the transaction."""
         for table, hash_key, range_key, item in self._items:
             if item is not None:
                 self._put(table, hash_key, range_key, item)
             else:
                 table.delete_item(hash_key, range_key)
+        for shard, length in self._streams.values():
+            del shard.items[length:]
 
     @staticmethod
     def _put(table: Table, hash_key: DynamoType, range_key: DynamoType | None, item: Item) -> None:

@@ -9,6 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from local.errors import LocalError
 from local.storage.coercion import coerced
+from local.storage.messaging import create_messaging, refers
 from local.template.model import Storage
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ _ALREADY_EXISTS = {
 
 
 def create(storage: Iterable[Storage], endpoint: str, region: str) -> None:
-    """Create the tables and buckets that do not exist yet.
+    """Create the tables, buckets, queues and topics that do not exist yet.
 
     Raises:
         LocalError: If the endpoint does not answer, or refuses.
@@ -38,9 +39,13 @@ def create(storage: Iterable[Storage], endpoint: str, region: str) -> None:
     config = Config(retries={"total_max_attempts": 3}, connect_timeout=5, read_timeout=20)
     dynamodb = session.client("dynamodb", endpoint_url=endpoint, config=config)
     s3 = session.client("s3", endpoint_url=endpoint, config=config)
-    for item in storage:
+    # What refers to others comes last.
+    for item in sorted(storage, key=refers):
         try:
-            create_item(item, dynamodb, s3)
+            if item.kind in {"AWS::DynamoDB::Table", "AWS::S3::Bucket"}:
+                create_item(item, dynamodb, s3)
+            else:
+                create_messaging(item, lambda name: session.client(name, endpoint_url=endpoint))  # type: ignore[call-overload]  # sqs, sns
         except (BotoCoreError, ClientError) as error:
             raise LocalError(f"{endpoint}: cannot create {item.name}: {error}") from error
 

@@ -9,13 +9,17 @@ from collections.abc import Callable, Mapping
 
 from local.errors import Unknown, Unresolvable
 from local.template import parameters
-from local.template.properties import Json, as_text, is_scalar
+from local.template.arguments import (
+    NO_VALUE,
+    WrongArgument,
+    as_list,
+    as_mapping,
+    as_plain_text,
+)
+from local.template.properties import Json
 from local.template.resources import Names
 
 type OnUnknown = Callable[[str, Unknown], None]
-
-# The value of `!Ref AWS::NoValue`, which removes its property or its list element.
-_NO_VALUE = object()
 
 
 class Resolver:
@@ -37,11 +41,11 @@ class Resolver:
         self._all_resources: Mapping[str, Json] = document.get("Resources") or {}
         self._values = values
         self._names = names
-        self._pseudo = {**names.pseudo_parameters, "AWS::NoValue": _NO_VALUE}
+        self._pseudo = {**names.pseudo_parameters, "AWS::NoValue": NO_VALUE}
         self._functions: dict[str, Callable[[Json], Json]] = {
             "Ref": self._ref,
             "Condition": self.condition,
-            "Fn::And": lambda terms: all(self._condition(term) for term in _list(terms)),
+            "Fn::And": lambda terms: all(self._condition(term) for term in as_list(terms)),
             "Fn::Base64": lambda text: base64.b64encode(self._text(text).encode()).decode(),
             "Fn::Equals": self._equals,
             "Fn::FindInMap": self._find_in_map,
@@ -49,8 +53,8 @@ class Resolver:
             "Fn::GetAtt": self._get_att,
             "Fn::If": lambda terms: self.resolve(self._choose(terms)),
             "Fn::Join": self._join,
-            "Fn::Not": lambda terms: not self._condition(*_list(terms, 1)),
-            "Fn::Or": lambda terms: any(self._condition(term) for term in _list(terms)),
+            "Fn::Not": lambda terms: not self._condition(*as_list(terms, 1)),
+            "Fn::Or": lambda terms: any(self._condition(term) for term in as_list(terms)),
             "Fn::Select": self._select,
             "Fn::Split": self._split,
             "Fn::Sub": self._sub,
@@ -73,14 +77,14 @@ class Resolver:
         """
         if isinstance(value, list):
             items = [self.resolve(item) for item in value]
-            return [item for item in items if item is not _NO_VALUE]
+            return [item for item in items if item is not NO_VALUE]
         if not isinstance(value, dict):
             return value
         called = self._called(value)
         if called is not None:
             return self._call(called, value[called])
         resolved = {key: self.resolve(item) for key, item in value.items()}
-        return {key: item for key, item in resolved.items() if item is not _NO_VALUE}
+        return {key: item for key, item in resolved.items() if item is not NO_VALUE}
 
     def resolve_known(self, value: Json, name: str, on_unknown: OnUnknown) -> Json:
         """Resolve a value without the properties and list items that only AWS knows.
@@ -120,7 +124,7 @@ class Resolver:
             except Unknown as error:
                 on_unknown(name, error)
             else:
-                if resolved is not _NO_VALUE:
+                if resolved is not NO_VALUE:
                     known[key] = resolved
         return known
 
@@ -145,17 +149,17 @@ class Resolver:
             raise Unknown(f"{what} is known only to AWS")
         try:
             return self._functions[name](argument)
-        except _WrongArgument as error:
+        except WrongArgument as error:
             raise Unresolvable(f"{name} cannot take {argument!r}") from error
 
     def _condition(self, term: Json) -> bool:
         return bool(self.resolve(term))
 
     def _text(self, value: Json) -> str:
-        return _text(self.resolve(value))
+        return as_plain_text(self.resolve(value))
 
     def _ref(self, name: Json) -> Json:
-        name = _text(name)
+        name = as_plain_text(name)
         if name in self._pseudo:
             return self._pseudo[name]
         if name in self._values:
@@ -172,7 +176,7 @@ class Resolver:
 
     def _get_att(self, argument: Json) -> Json:
         parts = argument.split(".", 1) if isinstance(argument, str) else argument
-        logical_id, attribute = (self._text(part) for part in _list(parts, 2))
+        logical_id, attribute = (self._text(part) for part in as_list(parts, 2))
         kind, properties = self._resource(logical_id)
         return self._names.attribute(logical_id, kind, properties, attribute)
 
@@ -190,75 +194,53 @@ class Resolver:
         return resource["Type"], known
 
     def _equals(self, argument: Json) -> bool:
-        first, second = _list(argument, 2)
+        first, second = as_list(argument, 2)
         return bool(self.resolve(first) == self.resolve(second))
 
     def _find_in_map(self, argument: Json) -> Json:
         found: Json = self._mappings
-        for key in _list(_list(argument)[:3], 3):
-            values, text = _mapping(found), self._text(key)
+        for key in as_list(as_list(argument)[:3], 3):
+            values, text = as_mapping(found), self._text(key)
             if text not in values:
-                raise _WrongArgument
+                raise WrongArgument
             found = values[text]
         return found
 
     def _choose(self, argument: Json) -> Json:
         """Return what `Fn::If` chooses, unresolved."""
         try:
-            name, then, otherwise = _list(argument, 3)
-        except _WrongArgument as error:
+            name, then, otherwise = as_list(argument, 3)
+        except WrongArgument as error:
             raise Unresolvable(f"Fn::If cannot take {argument!r}") from error
         return then if self.condition(name) else otherwise
 
     def _join(self, argument: Json) -> str:
-        delimiter, items = _list(argument, 2)
-        return _text(delimiter).join(map(_text, _list(self.resolve(items))))
+        delimiter, items = as_list(argument, 2)
+        return as_plain_text(delimiter).join(map(as_plain_text, as_list(self.resolve(items))))
 
     def _select(self, argument: Json) -> Json:
-        index, items = _list(argument, 2)
-        number, resolved = self._text(index), _list(self.resolve(items))
+        index, items = as_list(argument, 2)
+        number, resolved = self._text(index), as_list(self.resolve(items))
         if not number.isdecimal() or int(number) >= len(resolved):
-            raise _WrongArgument
+            raise WrongArgument
         return resolved[int(number)]
 
     def _split(self, argument: Json) -> list[str]:
-        delimiter, text = _list(argument, 2)
+        delimiter, text = as_list(argument, 2)
         if not delimiter:
-            raise _WrongArgument
-        return self._text(text).split(_text(delimiter))
+            raise WrongArgument
+        return self._text(text).split(as_plain_text(delimiter))
 
     def _sub(self, argument: Json) -> str:
-        template, variables = (argument, {}) if isinstance(argument, str) else _list(argument, 2)
-        own = {name: self.resolve(value) for name, value in _mapping(variables).items()}
+        template, variables = (argument, {}) if isinstance(argument, str) else as_list(argument, 2)
+        own = {name: self.resolve(value) for name, value in as_mapping(variables).items()}
 
         def replace(match: re.Match[str]) -> str:
             name = match[1].strip()
             if name.startswith("!"):  # ${!literal} stands for ${literal}
                 return f"${{{name[1:]}}}"
             if name in own:
-                return _text(own[name])
-            return _text(self._get_att(name) if "." in name else self._ref(name))
+                return as_plain_text(own[name])
+            return as_plain_text(self._get_att(name) if "." in name else self._ref(name))
 
-        return re.sub(r"\$\{([^}]*)\}", replace, _text(template))
-
-
-class _WrongArgument(Exception):
-    """The argument of a function is not what the function takes."""
-
-
-def _list(value: Json, length: int | None = None) -> list[Json]:
-    if not isinstance(value, list) or (length is not None and len(value) != length):
-        raise _WrongArgument
-    return value
-
-
-def _mapping(value: Json) -> Mapping[str, Json]:
-    if not isinstance(value, dict):
-        raise _WrongArgument
-    return value
-
-
-def _text(value: Json) -> str:
-    if not is_scalar(value) or value is None or value is _NO_VALUE:
-        raise Unresolvable(f"text is needed, not {value!r}")
-    return as_text(value)
+        return re.sub(r"\$\{([^}]*)\}", replace, as_plain_text(template))

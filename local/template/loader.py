@@ -1,12 +1,14 @@
 """Read a template into a `Stack`, with a notice for each part that does not run here."""
 
 import copy
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
 from local.errors import LocalError, Unresolvable
 from local.template.api_resources import read_api_resources
 from local.template.apis import build_api
+from local.template.event_sources import read_event_sources
 from local.template.functions import read_functions
 from local.template.intrinsics import Resolver
 from local.template.lint import findings
@@ -16,7 +18,12 @@ from local.template.resources import Names
 from local.template.template import Template
 from local.template.transform import read, transform_document
 
-_STORAGE = {"AWS::DynamoDB::Table": "TableName", "AWS::S3::Bucket": "BucketName"}
+_STORAGE = {
+    "AWS::DynamoDB::Table": "TableName",
+    "AWS::S3::Bucket": "BucketName",
+    "AWS::SNS::Topic": "TopicName",
+    "AWS::SQS::Queue": "QueueName",
+}
 
 
 def load(
@@ -47,11 +54,18 @@ def load(
     functions = read_functions(template, scratch)
     api_resources = read_api_resources(template, api)
     websocket_api = build_api(api_resources, functions, region, template.notices)
-    storage = _storage(template)
+    event_sources, subscribed = read_event_sources(template, functions.running)
+    storage = (*_storage(template), *subscribed)
     template.notices.extend(not_imitated(written, resources))
     warnings = findings(template, api_resources, websocket_api, functions.running)
     return Stack(
-        region, websocket_api, functions.running, storage, tuple(template.notices), tuple(warnings)
+        region=region,
+        api=websocket_api,
+        functions=functions.running,
+        storage=storage,
+        event_sources=event_sources,
+        notices=tuple(template.notices),
+        warnings=tuple(warnings),
     )
 
 
@@ -65,6 +79,7 @@ def _storage(template: Template) -> tuple[Storage, ...]:
             properties.mapping("CorsConfiguration").mappings("CorsRules")
             resolved = {name: properties.read(name) for name in properties}
             present = {name: value for name, value in resolved.items() if value is not None}
-            name = template.ref(logical_id)
+            # `Ref` gives the URL of a queue and the ARN of a topic; both end in the name.
+            name = re.split("[:/]", template.ref(logical_id))[-1]
             found.append(Storage(kind, name, {**present, name_property: name}))
     return tuple(found)

@@ -114,11 +114,33 @@ class Api:
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """A table or a bucket: its name, and its resolved properties from the template."""
+    """A table, a bucket, a queue, a topic or a subscription, with its properties, resolved."""
 
     kind: str
     name: str
     properties: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class EventSource:
+    """What invokes a function: the stream of a table, a queue or a topic.
+
+    `kind` is `dynamodb`, `sqs` or `sns`; `name` is that of the table or of the queue that is read;
+    `from_start` is whether records from before the start count; `max_retries` is `None` for no
+    limit; `filters` are patterns as JSON, of which a record must match one.
+    """
+
+    kind: str
+    name: str
+    arn: str
+    function: str
+    batch_size: int = 10
+    window_s: float = 0
+    from_start: bool = True
+    max_retries: int | None = None
+    bisects: bool = False
+    reports_failures: bool = False
+    filters: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +155,7 @@ class Stack:
     api: Api
     functions: Mapping[str, Function]
     storage: tuple[Storage, ...]
+    event_sources: tuple[EventSource, ...] = ()
     notices: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 

@@ -13,9 +13,15 @@ _WITHOUT_EFFECT = (
     "AWS::WAFv2::",
 )  # fmt: skip
 _RUNNING = {
-    "AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::Serverless::SimpleTable",
+    "AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::SNS::Subscription", "AWS::SNS::Topic",
+    "AWS::SQS::Queue", "AWS::SQS::QueuePolicy", "AWS::SNS::TopicPolicy",
+    "AWS::Serverless::SimpleTable",
 }  # fmt: skip
 _HTTP = {"Api", "HttpApi"}
+# The transform makes resources of these, which `event_sources` reads.
+_READ_LATER = {
+    "DocumentDB", "DynamoDB", "Kinesis", "MQ", "MSK", "SNS", "SQS", "SelfManagedKafka",
+}  # fmt: skip
 
 
 def not_imitated(
@@ -49,7 +55,7 @@ def _invocations(logical_id: str, properties: Mapping[str, Json]) -> Iterator[st
         kind = event.get("Type") if isinstance(event, dict) else None
         if kind in _HTTP:
             yield f"{logical_id}: event {name} ({kind}): HTTP requests do not reach it here"
-        else:
+        elif kind not in _READ_LATER:
             yield f"{logical_id}: event {name} ({kind}) does not invoke it here"
     if "FunctionUrlConfig" in properties:
         yield f"{logical_id}: its function URL does not exist here"

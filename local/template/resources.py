@@ -64,9 +64,16 @@ class Names:
             "AWS::ApiGatewayV2::Api.ApiEndpoint": (
                 f"wss://{own_name}.execute-api.{self.region}.amazonaws.com"
             ),
+            "AWS::DynamoDB::Table.StreamArn": (
+                self.arn("dynamodb", f"table/{own_name}/stream/2012-08-10T00:00:00.000")
+            ),
             "AWS::S3::Bucket.DomainName": f"{own_name}.s3.amazonaws.com",
             "AWS::S3::Bucket.RegionalDomainName": f"{own_name}.s3.{self.region}.amazonaws.com",
+            "AWS::SNS::Topic.TopicName": own_name,
             "AWS::SQS::Queue.QueueName": own_name,
+            "AWS::SQS::Queue.QueueUrl": (
+                f"https://sqs.{self.region}.amazonaws.com/{ACCOUNT_ID}/{own_name}"
+            ),
         }
         if f"{kind}.{name}" in others:
             return others[f"{kind}.{name}"]

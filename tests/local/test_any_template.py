@@ -9,6 +9,7 @@ import pytest
 from websockets.sync.client import ClientConnection, connect
 
 from local.errors import LocalError
+from local.lambdas.event_filter import matches_any
 from local.template.loader import load
 from tests.support.runner import LocalRunner, local_runner
 
@@ -104,3 +105,62 @@ def test_route_whose_function_has_no_folder_is_a_one_line_error(tmp_path: Path) 
     path.write_text(text.replace("CodeUri: code", "CodeUri: gone"))
     with pytest.raises(LocalError, match=r"^Report: there is no folder gone$"):
         load(path, overrides={}, region="us-east-1", api=None, scratch=tmp_path)
+
+
+def test_streams_queues_and_topics_invoke_their_functions() -> None:
+    with (
+        local_runner(template=TEMPLATES / "events" / "template.yaml") as run,
+        connect(run.url) as client,
+    ):
+
+        def received() -> Any:
+            return json.loads(client.recv(timeout=20))
+
+        # Batches of two, in order; a filter leaves out what it does not match.
+        client.send(json.dumps({"action": "write", "ids": ["a", "b", "hidden", "c"]}))
+        assert received() == {"written": ["a", "b"], "source": "local-Table"}
+        assert received() == {"written": ["c"], "source": "local-Table"}
+        # A modified row is no INSERT.
+        client.send(json.dumps({"action": "write", "ids": ["a", "d"]}))
+        assert received()["written"] == ["d"]
+        # A batch that fails is tried again, and given up after one retry.
+        client.send(json.dumps({"action": "write", "ids": ["fail"]}))
+        assert [received(), received()] == [{"failed": 1}, {"failed": 2}]
+        run.wait_for("local-OnWrite: gave up 1 records of the stream of local-Table after 1 retr")
+        client.send(json.dumps({"action": "write", "ids": ["e"]}))
+        assert received()["written"] == ["e"]
+        # A message that failed comes again.
+        client.send(json.dumps({"action": "queue"}))
+        assert received() == {"queued": 1, "source": "aws:sqs"}
+        assert received() == {"queued": 2, "source": "aws:sqs"}
+        client.send(json.dumps({"action": "publish"}))
+        assert received() == {"source": "aws:sns"}
+    notices = [line for line in run.lines if line.startswith("Not imitated: ")]
+    assert notices == [
+        "Not imitated: OnKinesisData: its event source does not exist here",
+        "Not imitated: Kinesis (AWS::Kinesis::Stream) does not exist here",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "matches"),
+    [
+        ({"a": [1]}, True),
+        ({"a": ["1"]}, False),
+        ({"a": [2, {"numeric": [">", 0, "<=", 1]}]}, True),
+        ({"a": [{"numeric": [">", 1]}]}, False),
+        ({"t": [{"prefix": "te"}]}, True),
+        ({"t": [{"suffix": "te"}]}, False),
+        ({"t": [{"equals-ignore-case": "TEXT"}]}, True),
+        ({"t": [{"anything-but": ["text"]}]}, False),
+        ({"t": [{"anything-but": {"prefix": "no"}}]}, True),
+        ({"n": {"deep": [None]}}, True),
+        ({"n": {"deep": [{"exists": True}]}, "gone": [{"exists": False}]}, True),
+        ({"gone": [{"anything-but": "x"}]}, False),
+        ({"t": ["text"], "a": [7]}, False),
+    ],
+    ids=str,
+)
+def test_filter_pattern_matches_as_lambda_documents(pattern: Any, *, matches: bool) -> None:
+    record = {"a": 1, "t": "text", "n": {"deep": None}}
+    assert matches_any(record, [json.dumps(pattern)]) is matches

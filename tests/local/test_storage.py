@@ -218,3 +218,38 @@ def test_query_result_pages_are_sorted(
     assert [int(item["time"]["N"]) for page in pages for item in page["Items"]] == expected
     backwards = dynamodb.query(**query, ScanIndexForward=False)["Items"]
     assert [int(item["time"]["N"]) for item in backwards] == expected[::-1]
+
+
+def test_cancelled_transaction_leaves_no_record_in_the_stream(
+    clients: dict[str, Any], url: str
+) -> None:
+    dynamodb = clients["dynamodb"]
+    streams = boto3.client(
+        "dynamodbstreams",
+        dynamodb.meta.region_name,
+        endpoint_url=url,
+        aws_access_key_id="any",
+        aws_secret_access_key="any",
+    )
+    dynamodb.put_item(TableName="things", Item={"id": {"S": "first"}})
+    with pytest.raises(dynamodb.exceptions.TransactionCanceledException):
+        dynamodb.transact_write_items(
+            TransactItems=[
+                {"Put": {"TableName": "things", "Item": {"id": {"S": "second"}}}},
+                {
+                    "ConditionCheck": {
+                        "TableName": "things",
+                        "Key": {"id": {"S": "none"}},
+                        "ConditionExpression": "attribute_exists(id)",
+                    }
+                },
+            ]
+        )
+    arn = dynamodb.describe_table(TableName="things")["Table"]["LatestStreamArn"]
+    (shard,) = streams.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"]
+    iterator = streams.get_shard_iterator(
+        StreamArn=arn, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
+    )["ShardIterator"]
+    records = streams.get_records(ShardIterator=iterator)["Records"]
+    streams.close()
+    assert [record["dynamodb"]["Keys"]["id"]["S"] for record in records] == ["first"]

@@ -1,0 +1,34 @@
+"""Check the arguments of CloudFormation's intrinsic functions."""
+
+from collections.abc import Mapping
+
+from local.errors import Unresolvable
+from local.template.properties import Json, as_text, is_scalar
+
+# The value of `!Ref AWS::NoValue`, which removes its property or its list element.
+NO_VALUE = object()
+
+
+class WrongArgument(Exception):
+    """The argument of a function is not what the function takes."""
+
+
+def as_list(value: Json, length: int | None = None) -> list[Json]:
+    """Return a list of this length, and raise an error for anything else."""
+    if not isinstance(value, list) or (length is not None and len(value) != length):
+        raise WrongArgument
+    return value
+
+
+def as_mapping(value: Json) -> Mapping[str, Json]:
+    """Return a mapping, and raise an error for anything else."""
+    if not isinstance(value, dict):
+        raise WrongArgument
+    return value
+
+
+def as_plain_text(value: Json) -> str:
+    """Return a scalar as text, and raise an error for anything else."""
+    if not is_scalar(value) or value is None or value is NO_VALUE:
+        raise Unresolvable(f"text is needed, not {value!r}")
+    return as_text(value)
