@@ -9,8 +9,9 @@ class InvocationResult:
     """The handler's result, or an error.
 
     The payload of an error is what Lambda returns to the caller: `errorMessage`, `errorType` and
-    more.
+    more. `has_run` is whether the handler was called at all.
     """
 
     payload: Any
     is_error: bool = False
+    has_run: bool = True

@@ -106,7 +106,7 @@ async def _serve(options: Options, listener: socket.socket) -> None:
         stack = await asyncio.to_thread(load_stack, options, scratch)
         functions = Functions(terminal.print_log_line)
         opened.push_async_callback(functions.close)
-        gateway = Gateway(stack.api, functions.invoke)
+        gateway = Gateway(stack.api, functions.invoke, terminal.print_warning)
         invoke_api = InvokeApi(functions, options.retry_delays)
         event_sources = EventSources(functions, invoke_api, terminal.print_line)
         opened.push_async_callback(event_sources.close)
@@ -114,10 +114,10 @@ async def _serve(options: Options, listener: socket.socket) -> None:
         running_stack = RunningStack(stack, gateway, functions, event_sources, address, aws)
         terminal.print_remarks(stack)
         errors = await running_stack.replace(stack)
-        needed = [error for name, error in errors.items() if name in stack.api.functions]
-        if needed:
-            raise LocalError("\n".join(needed))
-        terminal.print_unneeded(errors, stack.warnings)
+        if not stack.api.has_running_route(errors):
+            needed = [error for name, error in errors.items() if name in stack.api.functions]
+            raise LocalError("\n".join(needed) or "no route runs here: the lines above say why")
+        terminal.print_import_errors(errors, stack.warnings)
         server = make_server(Application(gateway, invoke_api, options.lifetimes, options.page))
         await opened.enter_async_context(_running(server, listener))
         if options.reload:

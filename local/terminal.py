@@ -27,12 +27,17 @@ def print_remarks(stack: Stack) -> None:
         print_line(remark if count == 1 else f"{remark} ({count} times)")
 
 
-def print_unneeded(errors: Mapping[str, str], warnings: Iterable[str]) -> None:
-    """Print the errors of functions that no route needs, unless a warning is about them."""
+def print_warning(line: str) -> None:
+    """Print what would go wrong on AWS without a word."""
+    print_line(f"Warning: {line}")
+
+
+def print_import_errors(errors: Mapping[str, str], warnings: Iterable[str]) -> None:
+    """Print the errors of functions that cannot be imported, unless a warning is about them."""
     named = {warning.partition(":")[0] for warning in warnings}
     for name, error in errors.items():
         if name not in named:
-            print_line(f"Warning: {error}")
+            print_warning(error)
 
 
 def print_urls(url: str, aws: str, page: str | None, queries: Iterable[str]) -> None:

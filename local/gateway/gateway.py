@@ -39,12 +39,16 @@ class Gateway:
     Args:
         api: The API; it may be replaced while connections are open.
         invoke: Invokes a function, given its name and the event, and returns its result.
+        report: Called with a line for each thing that AWS would drop or refuse without a word.
 
     """
 
-    def __init__(self, api: Api, invoke: Invoke) -> None:
+    def __init__(
+        self, api: Api, invoke: Invoke, report: Callable[[str], None] = lambda _line: None
+    ) -> None:
         self.connections: dict[str, Connection] = {}
         self._invoke = invoke
+        self._report = report
         self._abandoned: set[asyncio.Future[InvocationResult]] = set()
         self.replace_api(api)
 
@@ -98,7 +102,7 @@ class Gateway:
 
     async def _invoke_connect(self, route: Route, event: LambdaEvent) -> tuple[int, dict[str, str]]:
         """Invoke the function of `$connect`; return the status and headers for the client."""
-        result = await self._integrate(route, event)
+        result = await self._integrate(route, event, "the handshake is refused")
         if result is None:
             # The integration's timeout. Not documented for WebSocket APIs; 504 for other APIs.
             return 504, {}
@@ -146,7 +150,7 @@ class Gateway:
             return error(TOO_MANY_REQUESTS)
         route = self.api.routes[key]
         event = events.message_event(self.api, connection, request, key, text)
-        result = await self._integrate(route, event)
+        result = await self._integrate(route, event, f'the client gets "{INTERNAL_SERVER_ERROR}"')
         response = results.read_proxy_response(result) if result else None
         if response is None:
             # One-way routes send this too: simple-websockets-chat-app#42, architect#1093.
@@ -157,7 +161,18 @@ class Gateway:
             return response.body
         # Without a route response the client gets nothing of the result, except for failures
         # (architect#1093): https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-route-response.html
-        return None if is_success(response.status) else error(INTERNAL_SERVER_ERROR)
+        if not is_success(response.status):
+            self._report(
+                f"route {key}: {route.function} returned status {response.status}, and the route"
+                f' has no route response: the client gets "{INTERNAL_SERVER_ERROR}"'
+            )
+            return error(INTERNAL_SERVER_ERROR)
+        if response.body:
+            self._report(
+                f"route {key}: the body that {route.function} returned is dropped: the route has"
+                " no route response"
+            )
+        return None
 
     # --- ends ---------------------------------------------------------------------------------
 
@@ -173,17 +188,32 @@ class Gateway:
             return
         code, reason = connection.closed_with or (code, reason)
         event = events.disconnect_event(self.api, connection, _new_request_metadata(), code, reason)
-        await self._integrate(route, event)  # no client is left to get an error
+        await self._integrate(route, event, "API Gateway ignores it")
 
     # --- integrations -------------------------------------------------------------------------
 
-    async def _integrate(self, route: Route, event: LambdaEvent) -> InvocationResult | None:
+    async def _integrate(
+        self, route: Route, event: LambdaEvent, consequence: str
+    ) -> InvocationResult | None:
         """Invoke the route's function; return `None` after the integration's timeout.
 
         The function then runs on until the function's timeout: API Gateway only stops waiting.
+        If the result is malformed, or there is none, report that with its consequence.
         """
+        result = await self._wait_for(route, event)
+        if result is None:
+            problem: str | None = f"took longer than {route.timeout_s:g} s"
+        else:
+            problem = results.problem_of(result)
+        if problem:
+            who = route.function or "its function"
+            self._report(f"route {route.key}: {who} {problem}: {consequence}")
+        return result
+
+    async def _wait_for(self, route: Route, event: LambdaEvent) -> InvocationResult | None:
         if route.function is None:
-            return InvocationResult({"errorMessage": "no function"}, is_error=True)
+            error = {"errorType": "NotImitated", "errorMessage": "see the lines at the start"}
+            return InvocationResult(error, is_error=True, has_run=False)
         invocation = asyncio.ensure_future(self._invoke(route.function, event))
         try:
             done, _ = await asyncio.wait({invocation}, timeout=route.timeout_s)

@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import Any
 
 from local.invocation_result import InvocationResult
 
@@ -46,6 +47,39 @@ def read_proxy_response(result: InvocationResult) -> ProxyResponse | None:
     return ProxyResponse(
         status, body or "", {str(key): str(value) for key, value in headers.items()}
     )
+
+
+def problem_of(result: InvocationResult) -> str | None:
+    """Return what is wrong with a result, for the developer; `None` if nothing is.
+
+    An exception of the handler is no problem in this sense: it is in the function's log.
+    """
+    payload = result.payload
+    if not result.has_run:
+        message = " ".join(str(payload.get("errorMessage")).split())
+        return f"does not run: {payload.get('errorType')}: {message}"
+    if result.is_error or read_proxy_response(result) is not None:
+        return None
+    if not isinstance(payload, dict):
+        return f"returned {_short(payload)}, not an object with statusCode"
+    return _problem_of_response(payload)
+
+
+def _problem_of_response(response: dict[str, Any]) -> str:
+    """Return what is wrong with a malformed response."""
+    if not response.keys() <= _KEYS:
+        unknown = ", ".join(sorted(response.keys() - _KEYS))
+        return f"returned keys that API Gateway refuses: {unknown}"
+    if not isinstance(response.get("body"), str | None):
+        return f"returned a body that is not text: {_short(response['body'])}"
+    if not isinstance(response.get("headers") or {}, dict):
+        return "returned headers that are no object"
+    return f"returned no status, but the statusCode {_short(response.get('statusCode'))}"
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 40 else f"{text[:40]}…"
 
 
 def is_success(status: int) -> bool:

@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from local.invocation_result import InvocationResult
@@ -48,7 +49,7 @@ class Pool:
         """Run the function in a process that has no other invocation at the time."""
         worker = await self._acquire()
         if isinstance(worker, InvocationResult):
-            return worker
+            return replace(worker, has_run=False)
         try:
             return await worker.invoke(event, request_id, client_context)
         finally:

@@ -1,29 +1,24 @@
 """Build the API that runs here from the resources of a WebSocket API."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
-from local.errors import LocalError
 from local.template.api_resources import ApiResources, RouteResource
-from local.template.functions import FoundFunctions
 from local.template.model import INTEGRATION_TIMEOUT_S, Api, Authorizer, Route
 
 _FUNCTION_OF_URI = re.compile(r"/functions/arn:[^/]*:function:([^:/]+)(:[^/]+)?/invocations$")
 
 
 def build_api(
-    resources: ApiResources, functions: FoundFunctions, region: str, notices: list[str]
+    resources: ApiResources, functions: Container[str], region: str, notices: list[str]
 ) -> Api:
     """Return the API.
 
     Args:
         resources: Its resources.
-        functions: The functions.
+        functions: The names of the functions that run here.
         region: The region that the run pretends to be in.
         notices: The list for a line about each part of the API that is not imitated.
-
-    Raises:
-        LocalError: If a route needs a function that is broken.
 
     """
     stage = resources.stage
@@ -62,7 +57,7 @@ def function_of_uri(uri: str, stage_variables: Mapping[str, str]) -> str | None:
 
 def _function(
     route: RouteResource,
-    functions: FoundFunctions,
+    functions: Container[str],
     variables: Mapping[str, str],
     notices: list[str],
 ) -> str | None:
@@ -79,20 +74,18 @@ def _function(
 
 
 def _running(
-    what: str, name: str | None, functions: FoundFunctions, notices: list[str]
+    what: str, name: str | None, functions: Container[str], notices: list[str]
 ) -> str | None:
     """Return the name of a function, or `None` with a notice if it does not run here."""
-    if name in functions.running:
+    if name in functions:
         return name
-    if name in functions.broken:
-        raise LocalError(functions.other[name])
     notices.append(f"{what} ({name}) does not run here")
     return None
 
 
 def _authorizer(
     route: RouteResource,
-    functions: FoundFunctions,
+    functions: Container[str],
     variables: Mapping[str, str],
     notices: list[str],
 ) -> Authorizer | None:

@@ -20,13 +20,11 @@ _MAX_RETRIES = 2
 class FoundFunctions:
     """The functions of a template, by name.
 
-    `running` are those that run here. `other` are the others, with what keeps each from running;
-    `broken` are those among them that AWS could not run either.
+    `running` are those that run here; `warnings` are lines about others, which AWS would not take.
     """
 
     running: Mapping[str, Function]
-    other: Mapping[str, str]
-    broken: frozenset[str]
+    warnings: tuple[str, ...]
 
 
 class _NotImitated(LocalError):
@@ -49,8 +47,7 @@ def read_functions(template: Template, scratch: Path) -> FoundFunctions:
 
     """
     running: dict[str, Function] = {}
-    other: dict[str, str] = {}
-    broken: set[str] = set()
+    warnings: list[str] = []
     layers = _layer_folders(template)
     max_retries = _max_retries(template)
     for logical_id, properties in template.of_kind("AWS::Lambda::Function").items():
@@ -59,13 +56,10 @@ def read_functions(template: Template, scratch: Path) -> FoundFunctions:
         try:
             running[name] = _function(template, logical_id, properties, layers, retries, scratch)
         except (_NotImitated, Unknown) as error:
-            other[name] = str(error).removeprefix(f"{template.path}: ")
+            template.notices.append(str(error).removeprefix(f"{template.path}: "))
         except _NoFolder as error:
-            other[name] = str(error)
-            broken.add(name)
-        if name in other:
-            template.notices.append(other[name])
-    return FoundFunctions(running, other, frozenset(broken))
+            warnings.append(str(error))
+    return FoundFunctions(running, tuple(warnings))
 
 
 def _function(

@@ -53,7 +53,7 @@ def load(
     template = Template(path, resolver, names, resources)
     functions = read_functions(template, scratch)
     api_resources = read_api_resources(template, api)
-    websocket_api = build_api(api_resources, functions, region, template.notices)
+    websocket_api = build_api(api_resources, functions.running, region, template.notices)
     event_sources, subscribed = read_event_sources(template, functions.running)
     storage = (*_storage(template), *subscribed)
     template.notices.extend(not_imitated(written, resources))
@@ -65,7 +65,7 @@ def load(
         storage=storage,
         event_sources=event_sources,
         notices=tuple(template.notices),
-        warnings=tuple(warnings),
+        warnings=(*functions.warnings, *warnings),
     )
 
 

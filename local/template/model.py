@@ -4,7 +4,7 @@ Other packages import nothing of `local.template` but this module.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -95,6 +95,13 @@ class Api:
         return frozenset(
             [route.function for route in routes if route.function]
             + [route.authorizer.function for route in routes if route.authorizer]
+        )
+
+    def has_running_route(self, failed: Container[str]) -> bool:
+        """Return whether a route runs, or there is none; `failed` are functions that do not."""
+        routes = self.routes.values()
+        return not routes or any(
+            route.function is not None and route.function not in failed for route in routes
         )
 
     @property

@@ -1,6 +1,8 @@
 """Templates in the shapes that other projects have: each runs, or names what does not."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +10,8 @@ import boto3
 import pytest
 from websockets.sync.client import ClientConnection, connect
 
-from local.errors import LocalError
 from local.lambdas.event_filter import matches_any
-from local.template.loader import load
+from tests.support.backend import ROOT
 from tests.support.runner import LocalRunner, local_runner
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -70,17 +71,16 @@ def test_what_no_route_needs_and_what_only_aws_knows_stop_nothing() -> None:
     }
     assert table == "local-Table"
     remarks = [line for line in run.lines if line.startswith(("Warning: ", "Not imitated: "))]
-    (warning,) = [line for line in remarks if line.startswith("Warning: ")]
-    assert warning == (
+    assert (
         "Warning: local-Broken: the handler cannot be imported: ModuleNotFoundError: No module"
         " named 'not_installed_anywhere' (broken.py, line 3); see local/README.md about"
         " dependencies"
-    )
+    ) in remarks
+    assert "Warning: NotBuilt: there is no folder not-there-yet" in remarks
     for text in (
         "Node: runtime nodejs22.x does not run",
         "Java: runtime java21 does not run",
         "Image: a function in an image does not run",
-        "NotBuilt: there is no folder not-there-yet",
         "Report: Layers: Fn::ImportValue shared-layer is known only to AWS",
         "Elsewhere: ApiId: Fn::ImportValue other-api is known only to AWS",
         "Table: TableName: Fn::ImportValue table-name is known only to AWS",
@@ -99,12 +99,58 @@ def test_what_no_route_needs_and_what_only_aws_knows_stop_nothing() -> None:
     )
 
 
-def test_route_whose_function_has_no_folder_is_a_one_line_error(tmp_path: Path) -> None:
+def test_template_with_only_dead_routes_is_an_error_and_not_ready(tmp_path: Path) -> None:
     text = (TEMPLATES / "partial" / "template.yaml").read_text()
-    path = tmp_path / "template.yaml"
-    path.write_text(text.replace("CodeUri: code", "CodeUri: gone"))
-    with pytest.raises(LocalError, match=r"^Report: there is no folder gone$"):
-        load(path, overrides={}, region="us-east-1", api=None, scratch=tmp_path)
+    (tmp_path / "template.yaml").write_text(text.replace("CodeUri: code", "CodeUri: gone"))
+    command = [sys.executable, "-m", "local", "--template", str(tmp_path / "template.yaml")]
+    ended = subprocess.run(
+        [*command, "--port", "0"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 1
+    assert "Warning: Report: there is no folder gone" in ended.stdout.splitlines()
+    assert "Ready" not in ended.stdout
+    assert ended.stderr == "Error: no route runs here: the lines above say why\n"
+
+
+def test_nothing_that_aws_drops_or_refuses_is_silent() -> None:
+    with (
+        local_runner(template=TEMPLATES / "silent.yaml") as run,
+        connect(run.url) as client,
+    ):
+
+        def send(line: str, **body: Any) -> None:
+            client.send(json.dumps(body))
+            assert run.wait_for("Warning: route ") == f"Warning: route {line}"
+
+        refused = 'the client gets "Internal server error"'
+        one_way = "the route has no route response"
+        returned = "$default: local-Return returned"
+        send(f"{returned} null, not an object with statusCode: {refused}", result=None)
+        send(
+            f"{returned} a body that is not text: {{}}: {refused}",
+            result={"statusCode": 200, "body": {}},
+        )
+        send(
+            f"{returned} keys that API Gateway refuses: message: {refused}",
+            result={"statusCode": 200, "message": "hello"},
+        )
+        send(f"{returned} no status, but the statusCode null: {refused}", result={"body": "hello"})
+        send(
+            f"{returned} status 500, and {one_way}: {refused}",
+            result={"statusCode": 500},
+        )
+        send(
+            f"$default: the body that local-Return returned is dropped: {one_way}",
+            result={"statusCode": 200, "body": "hello"},
+        )
+        send(
+            f"node: its function does not run: NotImitated: see the lines at the start: {refused}",
+            action="node",
+        )
+        send(f"broken: local-Broken does not run: KeyError: 'MISSING': {refused}", action="broken")
+        client.close()
+        line = run.wait_for("Warning: route $disconnect")
+        assert line.endswith("returned null, not an object with statusCode: API Gateway ignores it")
 
 
 def test_streams_queues_and_topics_invoke_their_functions() -> None:

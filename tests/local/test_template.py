@@ -242,7 +242,7 @@ def test_sam_template_with_a_cloudformation_api_is_read(tmp_path: Path) -> None:
     assert dict(bid.environment)["LEDGER"] == "local-LedgerFunction"
     assert stack.functions["local-LedgerFunction"].max_retries == 1
     assert "NodeFunction: runtime nodejs22.x does not run" in stack.notices
-    assert ["local-records", "local-Queue"] == [item.name for item in stack.storage]
+    assert [item.name for item in stack.storage] == ["local-records", "local-Queue"]
 
 
 @pytest.mark.parametrize(
