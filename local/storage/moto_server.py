@@ -23,6 +23,7 @@ import uvicorn
 
 from local.patches import moto_patches
 from local.storage.index_lag import LaggingIndexes
+from local.storage.unknown_services import Answer, not_imitated
 
 type Scope = dict[str, Any]
 
@@ -48,6 +49,7 @@ class MotoApplication:
     def __init__(self, write_delay_s: Callable[[], float]) -> None:
         self._moto = moto_patches.Dispatcher()
         self._write_delay_s = write_delay_s
+        self._named: set[str] = set()
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
         """Answer a request, after its whole body has arrived."""
@@ -60,11 +62,7 @@ class MotoApplication:
             more = message.get("more_body", False)
         if dict(scope["headers"]).get(b"x-amz-target") in _WRITES:
             await asyncio.sleep(self._write_delay_s())
-        start: list[Any] = []
-        body = b"".join(
-            self._moto(_environ(scope, b"".join(chunks)), lambda *args: start.extend(args))
-        )
-        status, headers = start[0], start[1]
+        status, headers, body = self._answer(_environ(scope, b"".join(chunks)))
         await send(
             {
                 "type": "http.response.start",
@@ -75,6 +73,14 @@ class MotoApplication:
             }
         )
         await send({"type": "http.response.body", "body": body})
+
+    def _answer(self, environ: dict[str, Any]) -> Answer:
+        start: list[Any] = []
+        try:
+            body = b"".join(self._moto(environ, lambda *args: start.extend(args)))
+        except Exception as error:  # noqa: BLE001 -- moto lacks services, operations and libraries
+            return not_imitated(environ, error, self._named)
+        return start[0], start[1], body
 
 
 def _environ(scope: Scope, body: bytes) -> dict[str, Any]:

@@ -181,10 +181,16 @@ def test_streams_queues_and_topics_invoke_their_functions() -> None:
         assert received() == {"queued": 2, "source": "aws:sqs"}
         client.send(json.dumps({"action": "publish"}))
         assert received() == {"source": "aws:sns"}
+        # A service that moto lacks is an error of AWS, and one line.
+        for _ in range(2):
+            client.send(json.dumps({"action": "translate"}))
+            assert received()["Code"] == "NotImplemented"
     notices = [line for line in run.lines if line.startswith("Not imitated: ")]
+    assert not any(line.startswith(("Traceback", "Exception")) for line in run.lines)
     assert notices == [
         "Not imitated: OnKinesisData: its event source does not exist here",
         "Not imitated: Kinesis (AWS::Kinesis::Stream) does not exist here",
+        ("Not imitated: a function called translate TranslateText: moto lacks it (AttributeError)"),
     ]
 
 

@@ -5,6 +5,7 @@ import os
 from typing import Any
 
 import boto3
+from botocore.exceptions import ClientError
 
 type Event = dict[str, Any]
 
@@ -24,6 +25,13 @@ def receive(event: Event, _context: object) -> Event:
         boto3.client("sqs").send_message(
             QueueUrl=os.environ["QUEUE"], MessageBody=json.dumps(message)
         )
+    elif body["action"] == "translate":
+        try:
+            boto3.client("translate").translate_text(
+                Text="a", SourceLanguageCode="en", TargetLanguageCode="de"
+            )
+        except ClientError as error:
+            push(message, error.response["Error"])
     else:
         boto3.client("sns").publish(TopicArn=os.environ["TOPIC"], Message=json.dumps(message))
     return {"statusCode": 200}
