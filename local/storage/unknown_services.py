@@ -21,7 +21,9 @@ def not_imitated(environ: dict[str, Any], error: Exception, named: set[str]) -> 
     message = f"{call} is not imitated here{cause}"
     if call not in named:
         named.add(call)
-        print(f"Not imitated: a function called {call}: moto lacks it{cause}", file=sys.stderr)
+        print(
+            f"Not imitated: a function called {call}: moto cannot answer it{cause}", file=sys.stderr
+        )
     body = json.dumps({"__type": "NotImplemented", "message": message}).encode()
     headers = [
         ("Content-Type", "application/x-amz-json-1.0"),

@@ -86,6 +86,10 @@ class ApiResources:
         )
 
 
+class NoApi(LocalError):
+    """The template has no WebSocket API."""
+
+
 def read_api_resources(template: Template, wanted: str | None) -> ApiResources:
     """Return the resources of the template's WebSocket API.
 
@@ -138,7 +142,7 @@ def _choose(template: Template, wanted: str | None) -> tuple[str, Properties]:
     if wanted is not None and wanted in found:
         return wanted, found[wanted]
     if not found:
-        raise LocalError(f"{template.path} has no WebSocket API")
+        raise NoApi(f"{template.path} has no WebSocket API")
     if wanted is not None or len(found) > 1:
         raise LocalError(f"{template.path}: choose the API with --api: {' or '.join(found)}")
     ((logical_id, properties),) = found.items()

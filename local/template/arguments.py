@@ -32,3 +32,20 @@ def as_plain_text(value: Json) -> str:
     if not is_scalar(value) or value is None or value is NO_VALUE:
         raise Unresolvable(f"text is needed, not {value!r}")
     return as_text(value)
+
+
+def look_up(mappings: Json, keys: list[str], default: Json) -> Json:
+    """Return a value of the template's mappings, or the default.
+
+    Raises:
+        Unresolvable: If there is no such value and no default.
+
+    """
+    found = mappings
+    for key in keys:
+        if key not in as_mapping(found):
+            if default is None:
+                raise Unresolvable(f"mapping {keys[0]} has no {key}; --region chooses the region")
+            return default
+        found = found[key]
+    return found

@@ -4,6 +4,7 @@ Rules: https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/in
 """
 
 import base64
+import json
 import re
 from collections.abc import Callable, Mapping
 
@@ -15,6 +16,7 @@ from local.template.arguments import (
     as_list,
     as_mapping,
     as_plain_text,
+    look_up,
 )
 from local.template.properties import Json
 from local.template.resources import Names
@@ -53,11 +55,13 @@ class Resolver:
             "Fn::GetAtt": self._get_att,
             "Fn::If": lambda terms: self.resolve(self._choose(terms)),
             "Fn::Join": self._join,
+            "Fn::Length": lambda items: len(as_list(self.resolve(items))),
             "Fn::Not": lambda terms: not self._condition(*as_list(terms, 1)),
             "Fn::Or": lambda terms: any(self._condition(term) for term in as_list(terms)),
             "Fn::Select": self._select,
             "Fn::Split": self._split,
             "Fn::Sub": self._sub,
+            "Fn::ToJsonString": lambda value: json.dumps(self.resolve(value)),
         }
 
     def resources(self) -> dict[str, Mapping[str, Json]]:
@@ -198,13 +202,10 @@ class Resolver:
         return bool(self.resolve(first) == self.resolve(second))
 
     def _find_in_map(self, argument: Json) -> Json:
-        found: Json = self._mappings
-        for key in as_list(as_list(argument)[:3], 3):
-            values, text = as_mapping(found), self._text(key)
-            if text not in values:
-                raise WrongArgument
-            found = values[text]
-        return found
+        keys = [self._text(key) for key in as_list(as_list(argument)[:3], 3)]
+        # The fourth argument is one of the language extensions.
+        default = as_mapping(argument[3]).get("DefaultValue") if len(argument) > 3 else None
+        return self.resolve(look_up(self._mappings, keys, default))
 
     def _choose(self, argument: Json) -> Json:
         """Return what `Fn::If` chooses, unresolved."""

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from local.errors import LocalError, Unresolvable
-from local.template.api_resources import read_api_resources
+from local.template.api_resources import NoApi, read_api_resources
 from local.template.apis import build_api
 from local.template.event_sources import read_event_sources
 from local.template.functions import read_functions
 from local.template.intrinsics import Resolver
 from local.template.lint import findings
 from local.template.model import Stack, Storage
+from local.template.nested import files_with_api
 from local.template.not_imitated import not_imitated
 from local.template.resources import Names
 from local.template.template import Template
@@ -42,7 +43,8 @@ def load(
         LocalError: If the template is broken, or nothing of it can run here.
 
     """
-    written = read(path)
+    notices: list[str] = []
+    written = read(path, overrides, notices)
     document, values = transform_document(path, copy.deepcopy(written), overrides, region)
     names = Names(region)
     resolver = Resolver(document, values, names)
@@ -50,9 +52,13 @@ def load(
         resources = resolver.resources()
     except Unresolvable as error:
         raise LocalError(f"{path}: {error}") from error
-    template = Template(path, resolver, names, resources)
+    template = Template(path, resolver, names, resources, notices)
     functions = read_functions(template, scratch)
-    api_resources = read_api_resources(template, api)
+    try:
+        api_resources = read_api_resources(template, api)
+    except NoApi as error:
+        others = " or ".join(map(str, files_with_api(written, path.parent)))
+        raise LocalError(f"{error}: try --template {others}" if others else str(error)) from error
     websocket_api = build_api(api_resources, functions.running, region, template.notices)
     event_sources, subscribed = read_event_sources(template, functions.running)
     storage = (*_storage(template), *subscribed)

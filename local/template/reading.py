@@ -1,5 +1,6 @@
 """Read a template from its file, as YAML or JSON."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import yaml
 from samtranslator.yaml_helper import intrinsics_multi_constructor
 
 from local.errors import LocalError
+from local.template.macros import apply_macros
 from local.template.properties import Json, Properties, as_text
 
 
@@ -24,22 +26,27 @@ _Loader.yaml_implicit_resolvers = {
 _Loader.add_multi_constructor("!", intrinsics_multi_constructor)
 
 
-def read(path: Path) -> dict[str, Any]:
-    """Return a template before the transform.
+def read(
+    path: Path, overrides: Mapping[str, str] | None = None, notices: list[str] | None = None
+) -> dict[str, Any]:
+    """Return a template before SAM's transform, with its includes and loops written out.
+
+    Args:
+        path: The template.
+        overrides: Values of parameters, in place of their defaults.
+        notices: The list for a line about each macro that is not applied.
 
     Raises:
         LocalError: If the file cannot be read, or is not a template.
 
     """
-    try:
-        document = _with_text_keys(_parse(path.read_text()))
-    except OSError as error:
-        raise LocalError(f"cannot read {path}: {error.strerror}") from error
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise LocalError(f"{path}, line {line}: not valid YAML: {error.problem}") from error
-    except (yaml.YAMLError, ValueError) as error:
-        raise LocalError(f"{path} is not valid YAML: {one_line(error)}") from error
+    document = _read_file(path)
+    if isinstance(document, dict):
+        unapplied: list[str] = [] if notices is None else notices
+        try:
+            document = apply_macros(document, _read_file, path.parent, overrides or {}, unapplied)
+        except LocalError as error:
+            raise LocalError(f"{path}: {error}") from error
     if not isinstance(document, dict) or not isinstance(document.get("Resources"), dict):
         raise LocalError(f"{path} has no Resources: it is no CloudFormation template")
     for logical_id, resource in document["Resources"].items():
@@ -59,8 +66,16 @@ def one_line(text: object) -> str:
     return " ".join(str(text).split())
 
 
-def _parse(text: str) -> Json:
-    return yaml.load(text, _Loader)  # noqa: S506 -- it is a SafeLoader
+def _read_file(path: Path) -> Json:
+    try:
+        return _with_text_keys(yaml.load(path.read_text(), _Loader))  # noqa: S506 -- a SafeLoader
+    except OSError as error:
+        raise LocalError(f"cannot read {path}: {error.strerror}") from error
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise LocalError(f"{path}, line {line}: not valid YAML: {error.problem}") from error
+    except (yaml.YAMLError, ValueError) as error:
+        raise LocalError(f"{path} is not valid YAML: {one_line(error)}") from error
 
 
 def _with_text_keys(value: Json) -> Json:

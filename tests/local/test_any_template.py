@@ -1,6 +1,7 @@
 """Templates in the shapes that other projects have: each runs, or names what does not."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,9 @@ import boto3
 import pytest
 from websockets.sync.client import ClientConnection, connect
 
+from local.errors import LocalError
 from local.lambdas.event_filter import matches_any
+from local.template.loader import load
 from tests.support.backend import ROOT
 from tests.support.runner import LocalRunner, local_runner
 
@@ -190,7 +193,10 @@ def test_streams_queues_and_topics_invoke_their_functions() -> None:
     assert notices == [
         "Not imitated: OnKinesisData: its event source does not exist here",
         "Not imitated: Kinesis (AWS::Kinesis::Stream) does not exist here",
-        ("Not imitated: a function called translate TranslateText: moto lacks it (AttributeError)"),
+        (
+            "Not imitated: a function called translate TranslateText:"
+            " moto cannot answer it (AttributeError)"
+        ),
     ]
 
 
@@ -216,3 +222,59 @@ def test_streams_queues_and_topics_invoke_their_functions() -> None:
 def test_filter_pattern_matches_as_lambda_documents(pattern: Any, *, matches: bool) -> None:
     record = {"a": 1, "t": "text", "n": {"deep": None}}
     assert matches_any(record, [json.dumps(pattern)]) is matches
+
+
+def test_loops_includes_and_mappings_by_pseudo_parameters_run() -> None:
+    with (
+        local_runner(
+            "--parameter-overrides",
+            "Rooms=red,blue",
+            template=TEMPLATES / "several" / "loops.yaml",
+        ) as run,
+        connect(run.url) as client,
+    ):
+        assert ask(client) == {
+            "REGION": "by-region",
+            "ACCOUNT": "by-account",
+            "STACK": "by-stack",
+            "FALLBACK": "fallback",
+            "COUNT": "3",
+            "JSON": '{"a": "us-east-1"}',
+        }
+        assert tables(run) == ["red-room", "blue-room"]
+    notices = [line for line in run.lines if line.startswith("Not imitated: ")]
+    assert notices == ["Not imitated: macro CompanyMacro is not applied"]
+
+
+def test_file_that_has_the_api_is_named(tmp_path: Path) -> None:
+    path = TEMPLATES / "several" / "template.yaml"
+    with pytest.raises(LocalError) as error:
+        load(path, overrides={}, region="us-east-1", api=None, scratch=tmp_path)
+    nested = path.with_name("loops.yaml")
+    assert str(error.value) == f"{path} has no WebSocket API: try --template {nested}"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "Resources: {'Fn::ForEach::A': [Name, {'Ref': Nothing}, {}]}",
+            "Fn::ForEach::A: its list must be written out, or a parameter with a value",
+        ),
+        ("Resources: {'Fn::ForEach::A': [Name]}", "Fn::ForEach::A takes an identifier, a list"),
+        (
+            (
+                "Resources: {'Fn::Transform':"
+                " {Name: 'AWS::Include', Parameters: {Location: gone.yaml}}}"
+            ),
+            "gone.yaml: No such file",
+        ),
+    ],
+)
+def test_loop_or_include_that_is_broken_is_a_one_line_error(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    path = tmp_path / "template.yaml"
+    path.write_text(text)
+    with pytest.raises(LocalError, match=re.escape(message)):
+        load(path, overrides={}, region="us-east-1", api=None, scratch=tmp_path)
