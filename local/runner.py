@@ -23,6 +23,7 @@ from local.reload import Watcher
 from local.running_stack import RunningStack
 from local.server.application import Application, make_server
 from local.storage.embedded import embedded
+from local.storage.service_calls import ServiceCalls
 from local.template.model import Stack
 
 HOST = "127.0.0.1"
@@ -106,7 +107,12 @@ async def _serve(options: Options, listener: socket.socket) -> None:
         stack = await asyncio.to_thread(load_stack, options, scratch)
         functions = Functions(terminal.print_log_line)
         opened.push_async_callback(functions.close)
-        gateway = Gateway(stack.api, functions.invoke, terminal.print_warning)
+        gateway = Gateway(
+            stack.api,
+            functions.invoke,
+            ServiceCalls(aws, options.region).call,
+            terminal.print_warning,
+        )
         invoke_api = InvokeApi(functions, options.retry_delays)
         event_sources = EventSources(functions, invoke_api, terminal.print_line)
         opened.push_async_callback(event_sources.close)

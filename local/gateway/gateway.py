@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from local.gateway import authorizers, events, results
 from local.gateway.connections import ClientSocket, Connection, new_id, now_ms
 from local.gateway.events import Handshake, LambdaEvent, RequestMetadata
+from local.gateway.mapped import CallService, no_service, run_mapped
 from local.gateway.results import Refused, error_frame, is_success, refusal
 from local.gateway.selection import select_route
 from local.gateway.throttle import TokenBucket
@@ -39,15 +40,21 @@ class Gateway:
     Args:
         api: The API; it may be replaced while connections are open.
         invoke: Invokes a function, given its name and the event, and returns its result.
+        call_service: Calls a service of AWS for an integration: see `mapped`.
         report: Called with a line for each thing that AWS would drop or refuse without a word.
 
     """
 
     def __init__(
-        self, api: Api, invoke: Invoke, report: Callable[[str], None] = lambda _line: None
+        self,
+        api: Api,
+        invoke: Invoke,
+        call_service: CallService = no_service,
+        report: Callable[[str], None] = lambda _line: None,
     ) -> None:
         self.connections: dict[str, Connection] = {}
         self._invoke = invoke
+        self._call_service = call_service
         self._report = report
         self._abandoned: set[asyncio.Future[InvocationResult]] = set()
         self.replace_api(api)
@@ -167,7 +174,7 @@ class Gateway:
                 f' has no route response: the client gets "{INTERNAL_SERVER_ERROR}"'
             )
             return error(INTERNAL_SERVER_ERROR)
-        if response.body:
+        if response.body and not route.mapped:
             self._report(
                 f"route {key}: the body that {route.function} returned is dropped: the route has"
                 " no route response"
@@ -206,15 +213,20 @@ class Gateway:
         else:
             problem = results.problem_of(result)
         if problem:
-            who = route.function or "its function"
+            who = "its integration" if route.mapped else route.function or "its function"
             self._report(f"route {route.key}: {who} {problem}: {consequence}")
         return result
 
     async def _wait_for(self, route: Route, event: LambdaEvent) -> InvocationResult | None:
-        if route.function is None:
+        running: Awaitable[InvocationResult]
+        if route.mapped is not None:
+            running = run_mapped(route.mapped, event, self._invoke, self._call_service)
+        elif route.function is not None:
+            running = self._invoke(route.function, event)
+        else:
             error = {"errorType": "NotImitated", "errorMessage": "see the lines at the start"}
             return InvocationResult(error, is_error=True, has_run=False)
-        invocation = asyncio.ensure_future(self._invoke(route.function, event))
+        invocation = asyncio.ensure_future(running)
         try:
             done, _ = await asyncio.wait({invocation}, timeout=route.timeout_s)
         except asyncio.CancelledError:

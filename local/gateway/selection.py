@@ -29,13 +29,14 @@ def select_route(expression: str, text: str, keys: Container[str]) -> str | None
     except ValueError:
         key = DEFAULT
     else:
-        key = BODY_PATH.sub(lambda part: _as_text(_find(body, part[1] or part[2])), expression)
+        key = BODY_PATH.sub(lambda part: _as_text(find_value(body, part[1] or part[2])), expression)
     if key in keys:
         return key
     return DEFAULT if DEFAULT in keys else None
 
 
-def _find(value: Any, path: str) -> Any:
+def find_value(value: Any, path: str) -> Any:
+    """Return what is at a path such as `a.b[0]` in a value of JSON, or `None`."""
     for step in _STEP.findall(path):
         if isinstance(value, dict):
             value = value.get(step)

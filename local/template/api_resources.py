@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from local.errors import LocalError, Unknown
-from local.template.model import INTEGRATION_TIMEOUT_S, Throttle
+from local.template.mapped import read_mapped_response, read_templates
+from local.template.model import INTEGRATION_TIMEOUT_S, MappedResponse, Throttle
 from local.template.properties import Properties
 from local.template.template import Template
 
@@ -26,12 +27,18 @@ class StageResource:
 
 @dataclass(frozen=True, slots=True)
 class IntegrationResource:
-    """An integration. `has_role` is whether it invokes its function by a role."""
+    """An integration. `has_role` is whether it invokes its function by a role.
+
+    `templates` and `selection` are those of the request, and `responses` the integration responses.
+    """
 
     kind: str
     uri: str
     timeout_s: float
     has_role: bool
+    templates: Mapping[str, str]
+    selection: str
+    responses: tuple[MappedResponse, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +115,13 @@ def read_api_resources(template: Template, wanted: str | None) -> ApiResources:
     if not stages:
         raise LocalError(f"{template.path}: the WebSocket API has no stage")
     ref = template.ref
-    integrations = dict(
-        _of_api(template, "Integration", api_id, lambda name, each: (ref(name), _integration(each)))
-    )
+    responses = list(_of_api(template, "IntegrationResponse", api_id, read_mapped_response))
+
+    def integration(name: str, each: Properties) -> tuple[str, IntegrationResource]:
+        own = tuple(response for owner, response in responses if owner == ref(name))
+        return ref(name), _integration(each, own)
+
+    integrations = dict(_of_api(template, "Integration", api_id, integration))
     authorizers = dict(
         _of_api(template, "Authorizer", api_id, lambda name, each: (ref(name), _authorizer(each)))
     )
@@ -189,12 +200,17 @@ def _throttle(settings: Properties) -> Throttle | None:
     return Throttle(rate, int(settings.number("ThrottlingBurstLimit", 0) or rate))
 
 
-def _integration(properties: Properties) -> IntegrationResource:
+def _integration(
+    properties: Properties, responses: tuple[MappedResponse, ...]
+) -> IntegrationResource:
     return IntegrationResource(
         kind=properties.text("IntegrationType"),
         uri=properties.text("IntegrationUri", ""),
         timeout_s=properties.number("TimeoutInMillis", 0) / 1000 or INTEGRATION_TIMEOUT_S,
         has_role=bool(properties.read("CredentialsArn")),
+        templates=read_templates(properties, "RequestTemplates"),
+        selection=properties.text("TemplateSelectionExpression", "$default"),
+        responses=responses,
     )
 
 

@@ -4,7 +4,14 @@ import re
 from collections.abc import Container, Mapping
 
 from local.template.api_resources import ApiResources, RouteResource
-from local.template.model import INTEGRATION_TIMEOUT_S, Api, Authorizer, Route
+from local.template.mapped import mapped_target, unknown_directive
+from local.template.model import (
+    INTEGRATION_TIMEOUT_S,
+    Api,
+    Authorizer,
+    MappedIntegration,
+    Route,
+)
 
 _FUNCTION_OF_URI = re.compile(r"/functions/arn:[^/]*:function:([^:/]+)(:[^/]+)?/invocations$")
 
@@ -30,6 +37,7 @@ def build_api(
         routes[route.key] = Route(
             key=route.key,
             function=_function(route, functions, stage.variables, notices),
+            mapped=_mapped(route, functions, stage.variables, notices),
             replies=route.id in resources.answered_route_ids,
             timeout_s=route.integration.timeout_s if route.integration else INTEGRATION_TIMEOUT_S,
             authorizer=_authorizer(route, functions, stage.variables, notices),
@@ -62,15 +70,35 @@ def _function(
     notices: list[str],
 ) -> str | None:
     integration = route.integration
-    if integration is None:
-        return None  # the lint reports it
-    if integration.kind != "AWS_PROXY":
-        notices.append(
-            f"route {route.key}: integration {integration.kind} does not run, AWS_PROXY does"
-        )
-        return None
+    if integration is None or integration.kind != "AWS_PROXY":
+        return None  # the lint, or `_mapped`, reports it
     name = function_of_uri(integration.uri, variables)
     return _running(f"route {route.key}: its function", name, functions, notices)
+
+
+def _mapped(
+    route: RouteResource,
+    functions: Container[str],
+    variables: Mapping[str, str],
+    notices: list[str],
+) -> MappedIntegration | None:
+    resource = route.integration
+    if resource is None or resource.kind == "AWS_PROXY":
+        return None
+    function = function_of_uri(resource.uri, variables)
+    target = mapped_target(resource.kind, resource.uri, function, functions)
+    if target is None:
+        what = resource.uri.partition(":apigateway:")[2].partition(":")[2] or resource.uri
+        notices.append(f"route {route.key}: integration {resource.kind} ({what}) does not run here")
+        return None
+    integration = MappedIntegration(
+        *target, resource.templates, resource.selection, resource.responses
+    )
+    directive = unknown_directive(integration)
+    if directive:
+        notices.append(f"route {route.key}: {directive} in a mapping template is not imitated")
+        return None
+    return integration
 
 
 def _running(

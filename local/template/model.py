@@ -61,8 +61,34 @@ class Throttle:
 
 
 @dataclass(frozen=True, slots=True)
+class MappedResponse:
+    """An integration response: its key, its templates, and what chooses one of them."""
+
+    key: str
+    templates: Mapping[str, str]
+    selection: str = "$default"
+
+
+@dataclass(frozen=True, slots=True)
+class MappedIntegration:
+    """An integration that is no proxy, with its request templates and what chooses one of them.
+
+    `kind` is `MOCK`, `function` or `service`; `target` is the name of the function, or the service
+    with its action, as in `dynamodb:action/PutItem`.
+    """
+
+    kind: str
+    target: str
+    templates: Mapping[str, str]
+    selection: str = "$default"
+    responses: tuple[MappedResponse, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
     """A route: its key, and its function, or `None` if that does not run here.
+
+    `mapped` is its integration if that is no proxy.
 
     `replies` is whether the function's body goes back to the client, by a route response.
     `timeout_s` is the integration's.
@@ -70,6 +96,7 @@ class Route:
 
     key: str
     function: str | None
+    mapped: MappedIntegration | None = None
     replies: bool = False
     timeout_s: float = INTEGRATION_TIMEOUT_S
     authorizer: Authorizer | None = None
@@ -101,7 +128,8 @@ class Api:
         """Return whether a route runs, or there is none; `failed` are functions that do not."""
         routes = self.routes.values()
         return not routes or any(
-            route.function is not None and route.function not in failed for route in routes
+            route.mapped is not None or (route.function and route.function not in failed)
+            for route in routes
         )
 
     @property

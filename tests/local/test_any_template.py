@@ -12,6 +12,7 @@ import pytest
 from websockets.sync.client import ClientConnection, connect
 
 from local.errors import LocalError
+from local.gateway.mapping_templates import WrongTemplateError, render
 from local.lambdas.event_filter import matches_any
 from local.template.loader import load
 from tests.support.backend import ROOT
@@ -278,3 +279,57 @@ def test_loop_or_include_that_is_broken_is_a_one_line_error(
     path.write_text(text)
     with pytest.raises(LocalError, match=re.escape(message)):
         load(path, overrides={}, region="us-east-1", api=None, scratch=tmp_path)
+
+
+def test_mock_and_aws_integrations_answer_by_their_mapping_templates() -> None:
+    with (
+        local_runner(template=TEMPLATES / "mapped.yaml") as run,
+        connect(run.url) as client,
+    ):
+        mocked = ask(client, action="mock")
+        assert mocked["unknown"] == "$nothing"
+        assert len(mocked["you"]) == 16
+        assert ask(client, action="queue", n=1) == {"queued": True}
+        echoed = ask(client, action="echo", text={"deep": "a 'b'&\"c\""})
+        assert json.loads(echoed["event"].pop("body"))["text"] == {"deep": "a 'b'&\"c\""}
+        assert echoed == {
+            "event": {
+                "text": "a 'b'&\"c\"",
+                "encoded": "a+%27b%27%26%22c%22",
+                "route": "echo",
+            },
+            "rooms": ["room lobby"],
+            "messages": ['{"action": "queue", "n": 1}'],
+        }
+        assert ask(client, action="loop")["message"] == "Internal server error"
+    assert [line for line in run.lines if line.startswith("Not imitated: ")] == [
+        "Not imitated: route loop: #foreach in a mapping template is not imitated",
+        (
+            "Not imitated: route steps: integration AWS (states:action/StartExecution) does not"
+            " run here"
+        ),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("template", "expected"),
+    [
+        ("$context.identity.sourceIp ${context.stage}!", "192.0.2.1 prod!"),
+        ("$input.path('$.list[1]')$input.json('$.gone')", "2null"),
+        ("#set($a = 'x')$a ${a}y $a.replaceAll('x', 'z')", "x xy z"),
+        ("cost: $5, $context.none, $", "cost: $5, $context.none, $"),
+        ('#set($n = 5)$util.base64Encode("n is $n")', "biBpcyA1"),
+    ],
+)
+def test_mapping_template_is_evaluated(template: str, expected: str) -> None:
+    context = {"stage": "prod", "identity": {"sourceIp": "192.0.2.1"}}
+    assert render(template, '{"list": [1, 2]}', context, {}) == expected
+
+
+@pytest.mark.parametrize(
+    "template",
+    ["#if($x)a#end", "$input.params('a')", "$util.escapeJavaScript('a", "#set($a = [1])"],
+)
+def test_mapping_template_that_cannot_be_evaluated_is_an_error(template: str) -> None:
+    with pytest.raises(WrongTemplateError):
+        render(template, "", {}, {})

@@ -74,8 +74,9 @@ def test_throttled_route_answers_too_many_requests(rooms: LocalRunner) -> None:
 
 def test_route_that_is_not_imitated_fails_and_is_named_at_the_start(rooms: LocalRunner) -> None:
     with connect(rooms.url) as client:
-        assert ask(client, meta={"kind": "mock"})["message"] == "Internal server error"
-    assert "Not imitated: route mock: integration MOCK does not run, AWS_PROXY does" in rooms.lines
+        assert ask(client, meta={"kind": "http"})["message"] == "Internal server error"
+    line = "Not imitated: route http: integration HTTP (https://example.com) does not run here"
+    assert line in rooms.lines
 
 
 def test_missing_permission_is_a_warning_at_the_start(auction: LocalRunner) -> None:

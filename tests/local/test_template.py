@@ -223,10 +223,10 @@ def test_part_that_is_not_imitated_is_a_notice(tmp_path: Path) -> None:
             "Join: variable CLUSTER: Fn::GetAtt Cluster.Endpoint.Address"
             " (AWS::RDS::DBCluster) is known only to AWS"
         ),
-        "route mock: integration MOCK does not run, AWS_PROXY does",
+        "route http: integration HTTP (https://example.com) does not run here",
         "Cluster (AWS::RDS::DBCluster) does not exist here",
     )
-    assert stack.api.routes["mock"].function is None
+    assert stack.api.routes["http"].function is None
 
 
 def test_sam_template_with_a_cloudformation_api_is_read(tmp_path: Path) -> None:
