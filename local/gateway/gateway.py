@@ -170,7 +170,7 @@ class Gateway:
         # (architect#1093): https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-route-response.html
         if not is_success(response.status):
             self._report(
-                f"route {key}: {route.function} returned status {response.status}, and the route"
+                f"route {key}: {route.runs} returned status {response.status}, and the route"
                 f' has no route response: the client gets "{INTERNAL_SERVER_ERROR}"'
             )
             return error(INTERNAL_SERVER_ERROR)
@@ -213,8 +213,7 @@ class Gateway:
         else:
             problem = results.problem_of(result)
         if problem:
-            who = "its integration" if route.mapped else route.function or "its function"
-            self._report(f"route {route.key}: {who} {problem}: {consequence}")
+            self._report(f"route {route.key}: {route.runs} {problem}: {consequence}")
         return result
 
     async def _wait_for(self, route: Route, event: LambdaEvent) -> InvocationResult | None:

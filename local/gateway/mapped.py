@@ -44,10 +44,9 @@ async def run_mapped(
 
     """
     body = event.get("body") or ""
-    context, variables = event["requestContext"], event.get("stageVariables") or {}
     try:
         template = _choose(integration.templates, integration.selection, body)
-        request = render(template, body, context, variables) if template is not None else body
+        request = render(template, body, event) if template is not None else body
         if integration.kind == "MOCK":
             # Without a template: the status is not documented.
             status, result = (_mock_status(request) if template is not None else 200), ""
@@ -58,14 +57,20 @@ async def run_mapped(
             status, result = 200, json.dumps(outcome.payload)
         else:
             status, result = await call_service(integration.target, request)
+            if status >= 400:
+                return _failed(f"{integration.target} answered {status}: {result[:200]}")
         response = _response(integration.responses, status)
         template = _choose(response.templates, response.selection, body) if response else None
         if template is not None:
-            result = render(template, result, context, variables)
+            result = render(template, result, event)
     except (WrongTemplateError, TypeError, ValueError) as error:
-        message = {"errorType": "MappingTemplate", "errorMessage": str(error)}
-        return InvocationResult(message, is_error=True, has_run=False)
+        return _failed(f"mapping template: {error}")
     return InvocationResult({"statusCode": status, "body": result})
+
+
+def _failed(message: str) -> InvocationResult:
+    error = {"errorType": "Integration", "errorMessage": message}
+    return InvocationResult(error, is_error=True, has_run=False)
 
 
 def _choose(templates: Mapping[str, str], selection: str, body: str) -> str | None:

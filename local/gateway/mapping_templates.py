@@ -7,6 +7,7 @@ https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocke
 
 import base64
 import json
+import operator
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -19,6 +20,11 @@ _ROOT = re.compile(r"\$!?(\{?)([A-Za-z_]\w*)")
 _SET = re.compile(r"#set\s*\(\s*\$(\w+)\s*=\s*")
 _STEP = re.compile(r"\.([A-Za-z_]\w*)(\(?)")
 _SPACE = re.compile(r"[\s,]*")
+_OPERATOR = re.compile(r"\s*([-+*/%])\s*")
+_OPERATIONS: dict[str, Callable[[Any, Any], Any]] = {
+    "%": operator.mod, "*": operator.mul, "+": operator.add, "-": operator.sub,
+    "/": operator.floordiv,
+}  # fmt: skip
 _NUMBER = re.compile(r"-?\d+(\.\d+)?")
 
 
@@ -26,19 +32,13 @@ class WrongTemplateError(ValueError):
     """A mapping template cannot be evaluated here."""
 
 
-def render(
-    template: str,
-    body: str,
-    context: Mapping[str, Any],
-    stage_variables: Mapping[str, str],
-) -> str:
+def render(template: str, body: str, event: Mapping[str, Any]) -> str:
     """Return the text of a template.
 
     Args:
         template: The template.
         body: The text behind `$input`.
-        context: The values of `$context`.
-        stage_variables: The values of `$stageVariables`.
+        event: The event that a proxy integration would get: its `requestContext` is `$context`.
 
     Raises:
         WrongTemplateError: If it uses more than this module knows.
@@ -47,8 +47,7 @@ def render(
     directive = _DIRECTIVE.search(template)
     if directive:
         raise WrongTemplateError(f"{directive[0]} is not imitated")
-    objects = {"context": context, "stageVariables": stage_variables}
-    return _Renderer(body, objects).text(template)
+    return _Renderer(body, event).text(template)
 
 
 def find_path(body: str, path: str) -> Any:
@@ -63,11 +62,20 @@ def find_path(body: str, path: str) -> Any:
 class _Renderer:
     """Evaluates one template. Variables that `#set` makes are in `_objects`."""
 
-    def __init__(self, body: str, objects: Mapping[str, Any]) -> None:
+    def __init__(self, body: str, event: Mapping[str, Any]) -> None:
         self._body = body
-        self._objects = dict(objects)
+        self._objects: dict[str, Any] = {
+            "context": event.get("requestContext") or {},
+            "stageVariables": event.get("stageVariables") or {},
+        }
+        self._parameters = {
+            "header": event.get("headers") or {},
+            "path": {},
+            "querystring": event.get("queryStringParameters") or {},
+        }
         self._methods: dict[str, Callable[..., Any]] = {
             "input.json": lambda path: json.dumps(find_path(body, path)),
+            "input.params": self._parameter,
             "input.path": lambda path: find_path(body, path),
             "util.base64Decode": lambda text: base64.b64decode(text).decode(),
             "util.base64Encode": lambda text: base64.b64encode(text.encode()).decode(),
@@ -88,7 +96,10 @@ class _Renderer:
             if assignment:
                 value, position = self._expression(template, assignment.end())
                 self._objects[assignment[1]] = value
-                position = template.find(")", position) + 1 or len(template)
+                position = _skip_space(template, position)
+                if not template.startswith(")", position):
+                    raise WrongTemplateError(f"{template[assignment.start() : position + 20]!r}")
+                position += 1
             elif template[position] == "$":
                 value, end = self._reference(template, position)
                 # What does not exist stays as it is written.
@@ -123,12 +134,21 @@ class _Renderer:
     def _call(self, path: str, value: Any, method: str, arguments: list[Any]) -> Any:
         if path in self._methods:
             return self._methods[path](*arguments)
+        if method == "get" and isinstance(value, Mapping):
+            return value.get(*arguments)
         if method == "replaceAll" and isinstance(value, str):
             pattern, replacement = arguments
             return re.sub(pattern, lambda _: replacement, value)
         if path.partition(".")[0] in {"input", "util"} or value is not None:
             raise WrongTemplateError(f"${path}() is not imitated")
         return None
+
+    def _parameter(self, name: str | None = None) -> Any:
+        """Return all parameters of a handshake, or the one with this name."""
+        if name is None:
+            return self._parameters
+        found = [group[name] for group in self._parameters.values() if name in group]
+        return found[0] if found else ""
 
     def _arguments(self, template: str, position: int) -> tuple[list[Any], int]:
         arguments: list[Any] = []
@@ -140,15 +160,26 @@ class _Renderer:
         raise WrongTemplateError("a parenthesis is not closed")
 
     def _expression(self, template: str, position: int) -> tuple[Any, int]:
+        """Return the value of an expression, and where it ends."""
+        value, position = self._operand(template, position)
+        while sign := _OPERATOR.match(template, position):
+            other, position = self._operand(template, sign.end())
+            try:
+                value = _OPERATIONS[sign[1]](value, other)
+            except (TypeError, ZeroDivisionError) as error:
+                raise WrongTemplateError(f"{sign[1]}: {error}") from error
+        return value, position
+
+    def _operand(self, template: str, position: int) -> tuple[Any, int]:
         position = _skip_space(template, position)
-        sign = template[position : position + 1]
-        if sign in {'"', "'"}:
-            end = template.find(sign, position + 1)
+        quote = template[position : position + 1]
+        if quote in {'"', "'"}:
+            end = template.find(quote, position + 1)
             if end < 0:
                 raise WrongTemplateError("a string is not closed")
             string = template[position + 1 : end]
-            return self.text(string) if sign == '"' else string, end + 1
-        if sign == "$":
+            return self.text(string) if quote == '"' else string, end + 1
+        if quote == "$":
             return self._reference(template, position)
         number = _NUMBER.match(template, position)
         if number is None:
@@ -162,4 +193,6 @@ def _skip_space(template: str, position: int) -> int:
 
 
 def _as_text(value: Any) -> str:
+    if isinstance(value, Mapping):  # as Java writes a map
+        return f"{{{', '.join(f'{name}={_as_text(item)}' for name, item in value.items())}}}"
     return value if isinstance(value, str) else json.dumps(value)

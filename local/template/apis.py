@@ -88,7 +88,8 @@ def _mapped(
     function = function_of_uri(resource.uri, variables)
     target = mapped_target(resource.kind, resource.uri, function, functions)
     if target is None:
-        what = resource.uri.partition(":apigateway:")[2].partition(":")[2] or resource.uri
+        what = function or resource.uri.partition(":apigateway:")[2].partition(":")[2]
+        what = what or resource.uri
         notices.append(f"route {route.key}: integration {resource.kind} ({what}) does not run here")
         return None
     integration = MappedIntegration(
@@ -107,7 +108,7 @@ def _running(
     """Return the name of a function, or `None` with a notice if it does not run here."""
     if name in functions:
         return name
-    notices.append(f"{what} ({name}) does not run here")
+    notices.append(f"{what} ({name}) does not run here" if name else f"{what} is not known here")
     return None
 
 

@@ -102,6 +102,11 @@ class Route:
     authorizer: Authorizer | None = None
     throttle: Throttle | None = None
 
+    @property
+    def runs(self) -> str:
+        """What the route runs, for the developer."""
+        return "its integration" if self.mapped else self.function or "its function"
+
 
 @dataclass(frozen=True, slots=True)
 class Api:

@@ -317,19 +317,22 @@ def test_mock_and_aws_integrations_answer_by_their_mapping_templates() -> None:
         ("$context.identity.sourceIp ${context.stage}!", "192.0.2.1 prod!"),
         ("$input.path('$.list[1]')$input.json('$.gone')", "2null"),
         ("#set($a = 'x')$a ${a}y $a.replaceAll('x', 'z')", "x xy z"),
+        ("$input.params().get('header') $input.params('A')$input.params('b')", "{A=b} b"),
+        ("#set($n = $input.path('$.list[1]') + 3 * 2)$n", "10"),
         ("cost: $5, $context.none, $", "cost: $5, $context.none, $"),
         ('#set($n = 5)$util.base64Encode("n is $n")', "biBpcyA1"),
     ],
 )
 def test_mapping_template_is_evaluated(template: str, expected: str) -> None:
     context = {"stage": "prod", "identity": {"sourceIp": "192.0.2.1"}}
-    assert render(template, '{"list": [1, 2]}', context, {}) == expected
+    event = {"requestContext": context, "headers": {"A": "b"}}
+    assert render(template, '{"list": [1, 2]}', event) == expected
 
 
 @pytest.mark.parametrize(
     "template",
-    ["#if($x)a#end", "$input.params('a')", "$util.escapeJavaScript('a", "#set($a = [1])"],
+    ["#if($x)a#end", "$input.gone('a')", "$util.escapeJavaScript('a", "#set($a = [1])"],
 )
 def test_mapping_template_that_cannot_be_evaluated_is_an_error(template: str) -> None:
     with pytest.raises(WrongTemplateError):
-        render(template, "", {}, {})
+        render(template, "", {})
