@@ -1,4 +1,4 @@
-"""Read what invokes functions besides the API: streams of tables, queues and topics.
+"""Read what else invokes functions than the API: streams of tables, queues and topics.
 
 SAM's transform makes the same resources of a function's `Events`.
 """
