@@ -70,7 +70,7 @@ def transform_document(
     """
     values = parameter_values(document.get("Parameters") or {}, overrides)
     _set_default_code(document)
-    _point_code_to_local_bucket(document)
+    _point_code_to_local_bucket(document, path.parent)
     if "AWS::Serverless-2016-10-31" not in _as_list(document.get("Transform")):
         return document, values
     # The transform reads the region from the environment, even if it gets one as an argument.
@@ -107,7 +107,7 @@ def _function_defaults(document: dict[str, Any]) -> dict[str, Any]:
     return defaults
 
 
-def _point_code_to_local_bucket(document: dict[str, Any]) -> None:
+def _point_code_to_local_bucket(document: dict[str, Any], folder: Path) -> None:
     defaults = _function_defaults(document)
     for where, kind, metadata in [(defaults, _FUNCTION, {})] + [
         (resource.get("Properties") or {}, resource["Type"], resource.get("Metadata") or {})
@@ -117,7 +117,8 @@ def _point_code_to_local_bucket(document: dict[str, Any]) -> None:
         location = where.get(key)
         if not isinstance(location, str) or location.startswith("s3://"):
             continue
-        if kind.endswith("::LayerVersion") and "BuildMethod" not in metadata:
+        is_built = "BuildMethod" not in metadata or (folder / location / "python").is_dir()
+        if kind.endswith("::LayerVersion") and is_built:
             # Python finds a layer's `python/` folder; `sam build` makes one of a layer it builds:
             # https://docs.aws.amazon.com/lambda/latest/dg/python-layers.html
             location = f"{location}/python"

@@ -216,6 +216,29 @@ def test_parameter_overrides_change_conditions_mappings_and_names(tmp_path: Path
     assert [item.name for item in stack.storage] == ["members-x", "loud-members-x"]
 
 
+@pytest.mark.parametrize(("built", "folder"), [(False, "layer"), (True, "layer/python")])
+def test_layer_is_read_before_and_after_sam_build(
+    tmp_path: Path, folder: str, *, built: bool
+) -> None:
+    (tmp_path / "layer" / "python" if built else tmp_path / "layer").mkdir(parents=True)
+    text = """
+Transform: AWS::Serverless-2016-10-31
+Resources:
+  Api: {Type: AWS::ApiGatewayV2::Api, Properties: {ProtocolType: WEBSOCKET}}
+  Stage: {Type: AWS::ApiGatewayV2::Stage, Properties: {ApiId: !Ref Api, StageName: prod}}
+  F:
+    Type: AWS::Serverless::Function
+    Properties: {Runtime: python3.13, Handler: app.handler, Layers: [!Ref Layer]}
+  Layer:
+    Type: AWS::Serverless::LayerVersion
+    Metadata: {BuildMethod: python3.13}
+    Properties: {ContentUri: layer}
+"""
+    stack = load_template(written(tmp_path, text), tmp_path)
+    assert stack.functions["local-F"].layers == (tmp_path / folder,)
+    assert stack.functions["local-F"].code == tmp_path
+
+
 def test_part_that_is_not_imitated_is_a_notice(tmp_path: Path) -> None:
     stack = load_template(TEMPLATES / "rooms.yaml", tmp_path)
     assert stack.notices == (
