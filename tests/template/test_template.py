@@ -292,9 +292,11 @@ def indexes(table: dict[str, Any]) -> dict[str, list[str]]:
     return {index["IndexName"]: keys(index) for index in table["GlobalSecondaryIndexes"]}
 
 
-def test_messages_and_files_are_retained_when_the_stack_is_deleted(resources: Resources) -> None:
+def test_messages_and_files_are_retained_except_when_creating_them_fails(
+    resources: Resources,
+) -> None:
     for logical_id in ("MessagesTable", "FilesBucket"):
-        assert resources[logical_id]["DeletionPolicy"] == "Retain"
+        assert resources[logical_id]["DeletionPolicy"] == "RetainExceptOnCreate"
         assert resources[logical_id]["UpdateReplacePolicy"] == "Retain"
 
 
