@@ -257,8 +257,8 @@ def test_each_function_logs_json_to_its_own_group_with_a_retention(resources: Re
         assert groups[group]["RetentionInDays"] == {"Ref": "LogRetentionDays"}
 
 
-def test_each_function_is_traced_unless_a_parameter_turns_it_off(resources: Resources) -> None:
-    assert SOURCE["Parameters"]["Tracing"]["Default"] == "Active"
+def test_no_function_is_traced_unless_a_parameter_turns_it_on(resources: Resources) -> None:
+    assert SOURCE["Parameters"]["Tracing"]["Default"] == "PassThrough"
     for function in of_kind(resources, "AWS::Lambda::Function").values():
         assert function["TracingConfig"] == {"Mode": {"Ref": "Tracing"}}
 
