@@ -60,9 +60,54 @@ def test_template_has_four_functions_with_their_documented_names(resources: Reso
     }
     for each in functions.values():
         assert each["Runtime"] == "python3.13"
-        assert each["Architectures"] == ["arm64"]
+        assert each["Architectures"] == [{"Ref": "Architecture"}]
         assert each["Handler"] == "lambda_function.lambda_handler"
         assert len(each["Layers"]) == 1
+
+
+def test_functions_run_on_arm64_unless_a_parameter_says_x86_64(resources: Resources) -> None:
+    parameter = SOURCE["Parameters"]["Architecture"]
+    assert (parameter["Default"], parameter["AllowedValues"]) == ("arm64", ["arm64", "x86_64"])
+    (layer,) = of_kind(resources, "AWS::Lambda::LayerVersion").values()
+    assert layer["CompatibleArchitectures"] == parameter["AllowedValues"]
+
+
+@pytest.mark.parametrize(
+    ("push_endpoint", "expected"),
+    [
+        ("", "https://{api}.execute-api.us-east-1.amazonaws.com/prod"),
+        (
+            "http://127.0.0.1:4566/_aws/execute-api",
+            "http://127.0.0.1:4566/_aws/execute-api/{api}/prod",
+        ),
+    ],
+    ids=["AWS", "emulator"],
+)
+def test_functions_push_to_aws_or_to_the_push_endpoint(push_endpoint: str, expected: str) -> None:
+    document, values = to_cloudformation(TEMPLATE, {"PushEndpoint": push_endpoint}, "us-east-1")
+    resolver = Resolver(document, values, Names("us-east-1"))
+    api = resolver.resolve({"Ref": "ChatApi"})
+    for function in ("OnConnectFunction", "SendMessageFunction"):
+        variables = document["Resources"][function]["Properties"]["Environment"]["Variables"]
+        url = resolver.resolve(variables["AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI"])
+        assert url == expected.format(api=api)
+
+
+@pytest.mark.parametrize(
+    ("push_endpoint", "is_accepted"),
+    [
+        ("", True),
+        ("https://emulator.example/apis", True),
+        ("https://emulator.example/apis/", False),
+        ("https://emulator.example?x", False),
+        ("wss://emulator.example", False),
+    ],
+)
+def test_push_endpoint_parameter_accepts_only_urls_that_a_path_can_follow(
+    push_endpoint: str, *, is_accepted: bool
+) -> None:
+    pattern = SOURCE["Parameters"]["PushEndpoint"]["AllowedPattern"]
+    assert bool(re.fullmatch(pattern, push_endpoint)) is is_accepted
 
 
 def test_each_route_leads_to_its_function(resources: Resources) -> None:
