@@ -5,16 +5,18 @@ PORT ?= 3001
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.requirements-dev
+DEPLOY_VENV := .venv-deploy
+DEPLOY_STAMP := $(DEPLOY_VENV)/.requirements-deploy
 NODE_STAMP := node_modules/.package-lock
 export SAM_CLI_TELEMETRY = 0
 # sam build looks for python3.13 on the PATH.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test soak bench screenshot lint types build format lock audit clean
+.PHONY: help run test deploy-test soak bench screenshot lint types build format lock audit clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(STAMP) ## run the backend on this machine (PORT=3001)
 	@exec $(BIN)/python -m local --port $(PORT) --page page --query '?userId=user123' --query '?userId=user456'
@@ -22,6 +24,9 @@ run: $(STAMP) ## run the backend on this machine (PORT=3001)
 test: $(STAMP) ## run all tests, with coverage; or those of TESTS=tests/unit
 	$(BIN)/python -m pytest --numprocesses 3 $(or $(TESTS),--cov --cov-report=term)
 	$(if $(TESTS),,@echo "Coverage of local/: $$($(BIN)/coverage report --include='local/*' --fail-under=0 --format=total) %")
+
+deploy-test: $(STAMP) $(DEPLOY_STAMP) ## deploy to an emulator of AWS, use it, update it, delete it (a minute)
+	$(BIN)/python -m pytest --numprocesses 0 --timeout 300 tests/deploy
 
 soak: $(STAMP) ## many clients, connections cut, thousands of messages: is anything lost?
 	$(BIN)/python -m tests.soak.soak
@@ -51,24 +56,33 @@ format: $(STAMP) $(NODE_STAMP) ## let ruff and ESLint rewrite what they can
 	$(BIN)/ruff format .
 	node_modules/.bin/eslint --fix .
 
-lock: $(STAMP) ## pin the newest versions in requirements-dev.txt, and those of package.json
+lock: $(STAMP) ## pin the newest versions in requirements-*.txt, and those of package.json
 	$(BIN)/pip-compile --quiet --upgrade --extra dev --strip-extras --no-header \
 		--no-emit-index-url --no-emit-find-links --output-file requirements-dev.txt pyproject.toml
+	$(BIN)/pip-compile --quiet --upgrade --strip-extras --no-header \
+		--no-emit-index-url --no-emit-find-links --output-file requirements-deploy.txt requirements-deploy.in
 	npm install --package-lock-only --silent
 	node -e 'const fs = require("fs"), lock = JSON.parse(fs.readFileSync("package-lock.json")); for (const each of Object.values(lock.packages)) { delete each.funding; delete each.resolved; } fs.writeFileSync("package-lock.json", JSON.stringify(lock, null, 2) + "\n");'
 
 audit: ## look for known vulnerabilities in what is pinned (needs pipx and the internet)
 	pipx run pip-audit --no-deps --disable-pip -r shared/requirements.txt \
-		-r on_connect/requirements.txt -r requirements-dev.txt
+		-r on_connect/requirements.txt -r requirements-dev.txt -r requirements-deploy.txt
 
 clean: ## remove everything that these targets made
-	rm -rf $(VENV) node_modules .aws-sam .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.*
+	rm -rf $(VENV) $(DEPLOY_VENV) node_modules .aws-sam .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.*
 
 $(STAMP): requirements-dev.txt
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.13 is needed: install it, or say where it is: make PYTHON=/path/to/python3.13"; exit 1; }
 	@echo "Setting up $(VENV) (about a minute, once) ..."
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+# Apart, because the emulator pins another botocore than the one that is deployed.
+$(DEPLOY_STAMP): requirements-deploy.txt | $(STAMP)
+	@echo "Setting up $(DEPLOY_VENV) (some seconds, once) ..."
+	@$(PYTHON) -m venv $(DEPLOY_VENV)
+	@$(DEPLOY_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-deploy.txt
 	@touch $@
 
 $(NODE_STAMP): package.json package-lock.json .npmrc

@@ -1,0 +1,289 @@
+"""What `sam deploy` deploys, used by real clients, updated and deleted."""
+
+import contextlib
+import re
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from botocore.exceptions import ClientError
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
+
+from tests.deploy.conftest import MAX_CONNECTIONS
+from tests.deploy.emulator import STACK, Deployment, Emulator, Sam
+from tests.support.device import TIMEOUT_S, Device, device
+from tests.support.issuer import AUDIENCE, issuer
+from tests.support.users import Pair
+
+OTHER = f"{STACK}-other"
+"""A second stack in the same account and region."""
+# It waits in vain for a signal, once the table and the bucket are there.
+THAT_FAILS = """\
+  Handle:
+    Type: AWS::CloudFormation::WaitConditionHandle
+  Wait:
+    Type: AWS::CloudFormation::WaitCondition
+    DependsOn: [MessagesTable, FilesBucket]
+    Properties: { Handle: !Ref Handle, Timeout: "1" }
+"""
+
+
+def text_of(pair: Pair, text: str, client_message_id: str) -> dict[str, str]:
+    return {
+        "action": "sendmessage",
+        "chatId": pair.chat_id,
+        "text": text,
+        "clientMessageId": client_message_id,
+    }
+
+
+def catch_up(client: Device) -> list[str]:
+    """Receive until `synced`; return the texts."""
+    texts: list[str] = []
+    while (frame := client.receive())["type"] != "synced":
+        texts += [each["text"] for each in frame.get("messages", [])]
+    return texts
+
+
+def texts(page: dict[str, Any]) -> list[str]:
+    return [each["text"] for each in page["messages"]]
+
+
+def refusal(url: str) -> int:
+    """Return the status of a handshake that is refused."""
+    with pytest.raises(InvalidStatus) as refused, connect(url, open_timeout=TIMEOUT_S):
+        pass
+    return refused.value.response.status_code
+
+
+@contextlib.contextmanager
+def cleaned_up(sam: Sam) -> Iterator[None]:
+    """Delete the second stack and what it leaves behind, so that another test can use its names."""
+    yield
+    if "other-ChatConnections" in table_names(sam.aws):
+        delete(sam)
+    sam.aws.client("dynamodb").delete_table(TableName="other-ChatMessages")
+
+
+def delete(sam: Sam) -> None:
+    """Delete the second stack, after the last `$disconnect`, which needs its role and table."""
+    dynamodb, deadline = sam.aws.client("dynamodb"), time.monotonic() + TIMEOUT_S
+    # A connection's row names its user.
+    while "userId" in str(rows := dynamodb.scan(TableName="other-ChatConnections")["Items"]):
+        assert time.monotonic() < deadline, rows
+        time.sleep(0.1)
+    sam.delete(OTHER)
+
+
+def table_names(aws: Emulator) -> set[str]:
+    return set(aws.client("dynamodb").list_tables()["TableNames"])
+
+
+def bucket_names(aws: Emulator) -> set[str]:
+    names = {each["Name"] for each in aws.client("s3").list_buckets()["Buckets"]}
+    return {name for name in names if name.startswith("chat-files-")}
+
+
+def test_deployment_prints_its_address_and_its_mode(deployment: Deployment) -> None:
+    assert f"Successfully created/updated stack - {STACK} in us-east-1" in deployment.printed
+    uri = r"wss://\w+\.execute-api\.us-east-1\.amazonaws\.com/prod"
+    assert re.fullmatch(uri, deployment.outputs["WebSocketURI"])
+    assert deployment.outputs["WhoMayConnect"].startswith("OPEN")
+
+
+def test_text_reaches_the_recipient_and_the_senders_other_device(url: str, pair: Pair) -> None:
+    with (
+        device(url, userId=pair.first) as phone,
+        device(url, userId=pair.first) as tablet,
+        device(url, userId=pair.second) as recipient,
+    ):
+        ack = phone.ask(text_of(pair, "Hello!", "c-1"))
+        assert (ack["type"], ack["delivered"]) == ("ack", 1)
+        received, echo = recipient.receive(), tablet.receive()
+        assert received["text"] == echo["text"] == "Hello!"
+        assert echo["clientMessageId"] == "c-1"
+        assert "clientMessageId" not in received
+        assert phone.ask(text_of(pair, "Hello!", "c-1"))["messageId"] == ack["messageId"]
+
+
+def test_client_catches_up_with_since_and_with_getmessages(url: str, pair: Pair) -> None:
+    with device(url, userId=pair.first) as sender:
+        for number in range(3):
+            sender.ask(text_of(pair, f"missed {number}", f"c-{number}"))
+    expected = ["missed 0", "missed 1", "missed 2"]
+    with device(url, userId=pair.second, since="0") as recipient:
+        assert catch_up(recipient) == expected
+        recipient.send({"action": "getmessages", "since": 0})
+        assert catch_up(recipient) == expected
+
+
+def test_getmessages_reads_a_chat_page_by_page(url: str, pair: Pair) -> None:
+    with device(url, userId=pair.first) as sender:
+        for number in range(3):
+            sender.ask(text_of(pair, f"text {number}", f"c-{number}"))
+        ask = {"action": "getmessages", "chatId": pair.chat_id, "limit": 2}
+        newest = sender.ask(ask)
+        assert (texts(newest), newest["more"]) == (["text 1", "text 2"], True)
+        oldest = sender.ask(ask | {"before": newest["before"]})
+        assert (texts(oldest), oldest["more"]) == (["text 0"], False)
+
+
+def test_receipts_and_typing_reach_the_partner(url: str, pair: Pair) -> None:
+    with (
+        device(url, userId=pair.first) as sender,
+        device(url, userId=pair.second) as recipient,
+    ):
+        timestamp = sender.ask(text_of(pair, "Read this", "c-1"))["timestamp"]
+        recipient.receive()
+        signal = {"action": "sendmessage", "chatId": pair.chat_id}
+        recipient.ask(signal | {"read": timestamp})
+        receipt = sender.receive()
+        assert (receipt["type"], receipt["read"]) == ("receipt", timestamp)
+        recipient.ask(signal | {"typing": True})
+        typing = sender.receive()
+        assert (typing["type"], typing["userId"]) == ("typing", pair.second)
+        page = sender.ask({"action": "getmessages", "chatId": pair.chat_id})
+        assert page["receipts"][pair.second]["read"] == timestamp
+
+
+def test_file_goes_up_and_down_by_its_links(url: str, pair: Pair) -> None:
+    photo = bytes(range(256)) * 256
+    file = {"fileName": "image.jpg", "contentType": "image/jpeg", "size": len(photo)}
+    with (
+        device(url, userId=pair.first) as sender,
+        device(url, userId=pair.second) as recipient,
+    ):
+        chat = {"chatId": pair.chat_id}
+        upload = sender.ask({"action": "sendfile", **chat, **file})
+        link, headers = upload["uploadUrl"], upload["headers"]
+        # The signature holds the size.
+        assert httpx.put(link, headers=headers, content=photo + b"!").status_code == 403
+        assert httpx.put(link, headers=headers, content=photo).status_code == 200
+        file_key = {"fileKey": upload["fileKey"]}
+        assert sender.ask({"action": "sendmessage", **chat, **file_key})["delivered"] == 1
+        received = recipient.receive()
+        assert httpx.get(received["fileUrl"]).content == photo
+        download = sender.ask({"action": "sendfile", **chat, **file_key})
+        assert httpx.get(download["fileUrl"]).content == photo
+
+
+def test_file_that_nobody_uploaded_cannot_be_sent(url: str, pair: Pair) -> None:
+    file = {"fileName": "image.jpg", "contentType": "image/jpeg"}
+    with device(url, userId=pair.first) as sender:
+        upload = sender.ask({"action": "sendfile", "chatId": pair.chat_id, **file})
+        frame = {"action": "sendmessage", "chatId": pair.chat_id, "fileKey": upload["fileKey"]}
+        assert sender.ask(frame)["code"] == "not_found"
+
+
+def test_connection_beyond_the_limit_closes_the_oldest(url: str, pair: Pair) -> None:
+    with contextlib.ExitStack() as opened:
+        devices = [
+            opened.enter_context(device(url, userId=pair.first)) for _ in range(MAX_CONNECTIONS + 1)
+        ]
+        with pytest.raises(ConnectionClosed):
+            devices[0].receive()
+        assert devices[-1].say(pair.chat_id, "still here")["type"] == "ack"
+        assert devices[1].receive()["text"] == "still here"
+
+
+def test_refused_handshake_has_the_status_of_the_function(url: str) -> None:
+    assert refusal(url) == 401
+    assert refusal(f"{url}?userId=user123&since=yesterday") == 400
+
+
+def test_frame_without_a_route_is_answered_forbidden(url: str, pair: Pair) -> None:
+    with device(url, userId=pair.first) as client:
+        assert client.ask({"action": "dance"})["message"] == "Forbidden"
+        assert client.say(pair.chat_id, "still open")["type"] == "ack"
+
+
+def test_update_keeps_connections_and_data(sam: Sam, deployment: Deployment, pair: Pair) -> None:
+    with (
+        device(deployment.url, userId=pair.first) as sender,
+        device(deployment.url, userId=pair.second) as recipient,
+    ):
+        sender.ask(text_of(pair, "before", "c-1"))
+        assert recipient.receive()["text"] == "before"
+        updated = sam.deploy(STACK, AllowedContentTypes="image/png")
+        assert updated.url == deployment.url
+        # The new parameter holds, for the old connections.
+        file = {"fileName": "image.jpg", "contentType": "image/jpeg"}
+        refused = sender.ask({"action": "sendfile", "chatId": pair.chat_id, **file})
+        assert refused["code"] == "unsupported_type"
+        sender.ask(text_of(pair, "after", "c-2"))
+        assert recipient.receive()["text"] == "after"
+    with device(deployment.url, userId=pair.second, since="0") as recipient:
+        assert catch_up(recipient) == ["before", "after"]
+
+
+def test_deployment_with_an_issuer_needs_its_tokens(sam: Sam, pair: Pair) -> None:
+    with issuer() as issued, cleaned_up(sam):
+        closed = sam.deploy(
+            OTHER, FunctionNamePrefix="other-", JwtIssuer=issued.url, JwtAudience=AUDIENCE
+        )
+        assert closed.outputs["WhoMayConnect"].startswith("TOKENS")
+        assert refusal(f"{closed.url}?userId={pair.first}") == 401
+        with (
+            device(closed.url, token=issued.token(pair.first)) as sender,
+            device(closed.url, token=issued.token(pair.second)) as recipient,
+        ):
+            assert sender.ask(text_of(pair, "Hello!", "c-1"))["delivered"] == 1
+            assert recipient.receive()["senderId"] == pair.first
+
+
+def test_delete_keeps_the_messages_and_the_files_and_nothing_else(
+    sam: Sam, aws: Emulator, pair: Pair
+) -> None:
+    with cleaned_up(sam):
+        before = table_names(aws)
+        deployed = sam.deploy(OTHER, FunctionNamePrefix="other-")
+        bucket = deployed.outputs["FilesBucketName"]
+        assert table_names(aws) - before == {"other-ChatConnections", "other-ChatMessages"}
+        with device(deployed.url, userId=pair.first) as sender:
+            sender.ask(text_of(pair, "keep me", "c-1"))
+            file = {"fileName": "notes.txt", "contentType": "text/plain"}
+            upload = sender.ask({"action": "sendfile", "chatId": pair.chat_id, **file})
+            httpx.put(upload["uploadUrl"], headers=upload["headers"], content=b"keep me too")
+        delete(sam)
+        assert table_names(aws) - before == {"other-ChatMessages"}
+        items = aws.client("dynamodb").scan(TableName="other-ChatMessages")["Items"]
+        assert "keep me" in str(items)
+        (kept,) = aws.client("s3").list_objects_v2(Bucket=bucket)["Contents"]
+        assert kept["Key"] == upload["fileKey"]
+        functions = aws.client("lambda").list_functions()["Functions"]
+        assert not [each for each in functions if each["FunctionName"].startswith("other-")]
+        groups = aws.client("logs").describe_log_groups(logGroupNamePrefix="/aws/lambda/other-")
+        assert not groups["logGroups"]
+
+
+def test_failed_first_deployment_leaves_nothing_and_can_be_repeated(
+    sam: Sam, aws: Emulator
+) -> None:
+    with cleaned_up(sam):
+        before = table_names(aws), bucket_names(aws)
+        built = sam.folder / ".aws-sam" / "build"
+        failing = built / "failing.yaml"
+        template = (built / "template.yaml").read_text()
+        failing.write_text(template.replace("\nResources:\n", "\nResources:\n" + THAT_FAILS))
+        words = sam.deploy_words(OTHER, FunctionNamePrefix="other-")
+        config = ["--config-file", str(sam.folder / "samconfig.toml")]
+        failed = sam.run(*words, "--template-file", str(failing), *config)
+        assert failed.returncode == 1
+        assert re.search(r"CREATE_COMPLETE +AWS::DynamoDB::Table +MessagesTable", failed.stdout)
+        assert re.search(r"CREATE_COMPLETE +AWS::S3::Bucket +FilesBucket", failed.stdout)
+        assert (table_names(aws), bucket_names(aws)) == before
+        sam.delete(OTHER)
+        sam.deploy(OTHER, FunctionNamePrefix="other-")
+        assert "other-ChatMessages" in table_names(aws)
+
+
+def test_emulator_denies_what_a_policy_does_not_allow(sam: Sam, aws: Emulator) -> None:
+    """Otherwise that no call was denied would mean nothing."""
+    deployer = aws.client("dynamodb", sam.keys)
+    with pytest.raises(ClientError, match="AccessDenied"):
+        deployer.list_tables()
+    (denied,) = aws.denied()
+    assert (denied["accessKey"], denied["action"]) == (sam.keys[0], "dynamodb:ListTables")
