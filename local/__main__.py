@@ -8,6 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from local.credentials import EMBEDDED, Credentials
 from local.errors import LocalError
 from local.gateway.limits import Lifetimes
 from local.runner import Options, listen, load_stack, run
@@ -16,10 +17,11 @@ from local.template.parameters import parse_overrides
 
 def main(arguments: list[str] | None = None) -> int:
     """Run until Ctrl-C; return the exit status."""
+    credentials = Credentials.from_environment(os.environ)
     _forget_aws_settings()
     try:
         parsed = _parser().parse_args(arguments)
-        options = _options(parsed)
+        options = _options(parsed, credentials)
         if parsed.lint:
             return _lint(options)
         with listen(options.port) as listener:
@@ -75,7 +77,8 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--aws-endpoint",
         metavar="URL",
-        help="a DynamoDB and S3 to use in place of the embedded moto",
+        help="a DynamoDB and S3 to use in place of the embedded moto; calls are signed with"
+        " AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or with `test`",
     )
     add(
         "--index-lag",
@@ -129,7 +132,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _options(arguments: argparse.Namespace) -> Options:
+def _options(arguments: argparse.Namespace, credentials: Credentials) -> Options:
     try:
         retry_delays = [float(delay) for delay in arguments.retry_delays.split(",") if delay]
     except ValueError:
@@ -143,6 +146,7 @@ def _options(arguments: argparse.Namespace) -> Options:
         region=arguments.region,
         api=arguments.api,
         aws_endpoint=arguments.aws_endpoint,
+        credentials=credentials if arguments.aws_endpoint else EMBEDDED,
         index_lag=_parse_range("--index-lag", arguments.index_lag),
         write_delay=_parse_range("--write-delay", arguments.write_delay),
         lifetimes=Lifetimes(arguments.idle_timeout, arguments.max_duration),

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from local import terminal
+from local.credentials import EMBEDDED, Credentials
 from local.errors import LocalError
 from local.gateway.gateway import Gateway
 from local.gateway.limits import Lifetimes
@@ -39,6 +40,7 @@ class Options:
     region: str = "us-east-1"
     api: str | None = None
     aws_endpoint: str | None = None
+    credentials: Credentials = EMBEDDED
     index_lag: tuple[float, float] = (0.1, 0.3)
     write_delay: tuple[float, float] = (0, 0)
     lifetimes: Lifetimes = field(default_factory=Lifetimes)
@@ -117,7 +119,9 @@ async def _serve(options: Options, listener: socket.socket) -> None:
         event_sources = EventSources(functions, invoke_api, terminal.print_line)
         opened.push_async_callback(event_sources.close)
         address = f"{HOST}:{listener.getsockname()[1]}"
-        running_stack = RunningStack(stack, gateway, functions, event_sources, address, aws)
+        running_stack = RunningStack(
+            stack, gateway, functions, event_sources, address, aws, options.credentials
+        )
         terminal.print_remarks(stack)
         errors = await running_stack.replace(stack)
         if not stack.api.has_running_route(errors):

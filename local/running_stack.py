@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 
+from local.credentials import Credentials
 from local.gateway.gateway import Gateway
 from local.invocation_result import InvocationResult
 from local.lambdas.event_sources import EventSources
@@ -21,6 +22,7 @@ class RunningStack:
         event_sources: Invoke them for records and messages.
         address: Host and port of the gateway.
         aws: The URL of DynamoDB and S3.
+        credentials: For it.
 
     """
 
@@ -32,6 +34,7 @@ class RunningStack:
         event_sources: EventSources,
         address: str,
         aws: str,
+        credentials: Credentials,
     ) -> None:
         self.stack = stack
         self._gateway = gateway
@@ -39,6 +42,7 @@ class RunningStack:
         self._event_sources = event_sources
         self._address = address
         self._aws = aws
+        self._credentials = credentials
 
     @property
     def url(self) -> str:
@@ -53,7 +57,7 @@ class RunningStack:
 
         """
         # Tables first: some functions look for them at import.
-        await asyncio.to_thread(create, stack.storage, self._aws, stack.region)
+        await asyncio.to_thread(create, stack.storage, self._aws, stack.region, self._credentials)
         self.stack = stack
         self._gateway.replace_api(stack.api)
         errors = await self._use_functions(set())
@@ -68,7 +72,7 @@ class RunningStack:
         api = self.stack.api
         errors = await self._functions.use(
             self.stack.functions.values(),
-            Endpoints(self._aws, self._address, api.stage, api.domain_name),
+            Endpoints(self._aws, self._address, api.stage, api.domain_name, self._credentials),
             self.stack.region,
             changed,
         )

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from local.credentials import EMBEDDED, Credentials
 from local.invocation_result import InvocationResult
 from local.lambdas.pool import Pool
 from local.lambdas.worker import Log
@@ -19,18 +20,20 @@ from local.template.model import Function
 class Endpoints:
     """The addresses of AWS for functions.
 
-    `aws` is the URL of DynamoDB and S3; `gateway` the host and port of `@connections` and Lambda;
-    `api_domain` the host name that AWS would serve the API at.
+    `aws` is the URL of DynamoDB and S3, and `credentials` are for them; `gateway` the host and port
+    of `@connections` and Lambda; `api_domain` the host name that AWS would serve the API at.
     """
 
     aws: str
     gateway: str
     stage: str
     api_domain: str
+    credentials: Credentials = EMBEDDED
 
     def variables(self) -> dict[str, str]:
         """Return the environment variables for botocore and for `bootstrap.py`."""
         return {
+            **self.credentials.variables(),
             "AWS_ENDPOINT_URL": self.aws,
             "AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI": f"http://{self.gateway}/{self.stage}",
             "AWS_ENDPOINT_URL_LAMBDA": f"http://{self.gateway}",
@@ -51,9 +54,6 @@ def environment(function: Function, endpoints: Endpoints, region: str) -> dict[s
         **dict(function.environment),
         "AWS_REGION": region,
         "AWS_DEFAULT_REGION": region,
-        "AWS_ACCESS_KEY_ID": "local",
-        "AWS_SECRET_ACCESS_KEY": "local",
-        "AWS_SESSION_TOKEN": "local",
         "AWS_EXECUTION_ENV": "AWS_Lambda_python3.13",
         "AWS_LAMBDA_FUNCTION_NAME": function.name,
         "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",

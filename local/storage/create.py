@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from local.credentials import EMBEDDED, Credentials
 from local.errors import LocalError
 from local.storage.coercion import coerced
 from local.storage.messaging import create_messaging, refers
@@ -26,7 +27,9 @@ _ALREADY_EXISTS = {
 }  # fmt: skip
 
 
-def create(storage: Iterable[Storage], endpoint: str, region: str) -> None:
+def create(
+    storage: Iterable[Storage], endpoint: str, region: str, credentials: Credentials = EMBEDDED
+) -> None:
     """Create the tables, buckets, queues and topics that do not exist yet.
 
     Raises:
@@ -35,7 +38,12 @@ def create(storage: Iterable[Storage], endpoint: str, region: str) -> None:
     """
     import boto3  # noqa: PLC0415 -- in this thread, while others start
 
-    session = boto3.Session("local", "local", region_name=region)
+    session = boto3.Session(
+        credentials.access_key,
+        credentials.secret_key,
+        credentials.session_token,
+        region_name=region,
+    )
     config = Config(retries={"total_max_attempts": 3}, connect_timeout=5, read_timeout=20)
     dynamodb = session.client("dynamodb", endpoint_url=endpoint, config=config)
     s3 = session.client("s3", endpoint_url=endpoint, config=config)

@@ -68,12 +68,13 @@ class Emulator:
 
 
 @contextmanager
-def emulator(folder: Path, *options: str) -> Iterator[Emulator]:
+def emulator(folder: Path, *options: str, has_tls: bool = True) -> Iterator[Emulator]:
     """Run MiniStack until the block ends.
 
     Args:
         folder: Where it may write.
         options: Of `ministack_patches.py`.
+        has_tls: Whether it serves HTTPS, without which the policy of our bucket denies everything.
     """
     assert PYTHON.exists(), "`make deploy-test` sets up .venv-deploy"
     with socket.socket() as free:
@@ -87,8 +88,7 @@ def emulator(folder: Path, *options: str) -> Iterator[Emulator]:
         "HOME": str(folder),
         "TMPDIR": str(folder),
         "AUTH": "true",
-        # Plain HTTP would be against the policy of the bucket.
-        "USE_SSL": "1",
+        "USE_SSL": str(has_tls),
         "GATEWAY_PORT": str(port),
         "MINISTACK_HOST": "127.0.0.1",
     }
@@ -99,7 +99,8 @@ def emulator(folder: Path, *options: str) -> Iterator[Emulator]:
         subprocess.Popen(command, env=environment, stdout=log, stderr=log) as process,
     ):
         certificate = folder / "ministack-tls" / "server.crt"
-        running = Emulator(f"https://127.0.0.1:{port}", certificate, calls)
+        scheme = "https" if has_tls else "http"
+        running = Emulator(f"{scheme}://127.0.0.1:{port}", certificate, calls)
         try:
             _wait_for(running, process)
             yield running

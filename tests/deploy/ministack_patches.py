@@ -161,8 +161,8 @@ def main(port: str, calls: str, *options: str) -> None:
             patch()
     config = Config()
     config.bind = [f"127.0.0.1:{port}"]
-    # The policy of the bucket refuses plain HTTP.
-    config.certfile, config.keyfile = tls.resolve_tls_material()
+    if tls.use_ssl_enabled():
+        config.certfile, config.keyfile = tls.resolve_tls_material()
     asyncio.run(serve(app.app, config))
 
 

@@ -22,6 +22,12 @@ from tests.support.runner import local_runner
 HANDLER = (
     "import os\ndef handler(event, context): return {'statusCode': 200, 'body': str(os.getpid())}\n"
 )
+TELLS_CREDENTIALS = """
+import os
+NAMES = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"
+def handler(event, context):
+    return {"statusCode": 200, "body": " ".join(str(os.environ.get(name)) for name in NAMES)}
+"""
 TEMPLATE = """
 Transform: AWS::Serverless-2016-10-31
 Parameters:
@@ -89,10 +95,14 @@ def is_gone(pid: int) -> bool:
     return False
 
 
-def worker_pid(url: str) -> int:
+def reply(url: str) -> str:
     with connect(url) as client:
         client.send("{}")
-        return int(client.recv())
+        return str(client.recv())
+
+
+def worker_pid(url: str) -> int:
+    return int(reply(url))
 
 
 def test_port_in_use_is_a_one_line_error(template: Path) -> None:
@@ -304,6 +314,40 @@ def test_parameter_override_changes_the_stage_and_aws_endpoint_gets_the_tables(
         )  # fmt: skip
         assert dynamodb.list_tables()["TableNames"] == ["things"]
         dynamodb.close()
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({}, "test test None"),
+        ({"AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s"}, "k s None"),
+        (
+            {
+                "AWS_ACCESS_KEY_ID": "k",
+                "AWS_SECRET_ACCESS_KEY": "s",
+                "AWS_SESSION_TOKEN": "t",
+            },
+            "k s t",
+        ),
+    ],
+    ids=["none", "of a user", "of a session"],
+)
+def test_functions_get_the_credentials_of_the_environment_for_an_aws_endpoint(
+    template: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    environment: dict[str, str],
+    expected: str,
+) -> None:
+    (template.parent / "code" / "app.py").write_text(TELLS_CREDENTIALS)
+    with local_runner(template=template) as first:
+        assert reply(first.url) == "local local local"
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+            monkeypatch.delenv(name, raising=False)
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        endpoint = ("--aws-endpoint", first.aws_endpoint)
+        with local_runner(*endpoint, template=template) as second:
+            assert reply(second.url) == expected
 
 
 def test_edits_of_handler_and_template_take_effect_on_open_connections(template: Path) -> None:

@@ -14,10 +14,10 @@ ROOT = Path(__file__).parents[2]
 ALLOWED_IMPORTS = {
     "template": {"errors"},
     "gateway": {"invocation_result", "template.model"},
-    "lambdas": {"invocation_result", "patches", "template.model"},
+    "lambdas": {"credentials", "invocation_result", "patches", "template.model"},
     "patches": {"errors"},
     "server": {"gateway", "lambdas", "patches"},
-    "storage": {"errors", "patches", "template.model"},
+    "storage": {"credentials", "errors", "patches", "template.model"},
 }
 WITH_SOCKETS = {
     "h11", "httpx", "select", "selectors", "socket", "socketserver", "ssl", "starlette",

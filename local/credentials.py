@@ -1,0 +1,38 @@
+"""The credentials that functions, and the runner itself, sign their calls to AWS with."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """An access key with its secret, and the token of a session, if they are those of one."""
+
+    access_key: str
+    secret_key: str
+    session_token: str | None = None
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Self:
+        """Return those of the environment; without any, `test`, which emulators of AWS accept."""
+        if "AWS_ACCESS_KEY_ID" not in environment:
+            return cls("test", "test")
+        return cls(
+            environment["AWS_ACCESS_KEY_ID"],
+            environment.get("AWS_SECRET_ACCESS_KEY", ""),
+            environment.get("AWS_SESSION_TOKEN"),
+        )
+
+    def variables(self) -> dict[str, str]:
+        """Return them as environment variables."""
+        token = {"AWS_SESSION_TOKEN": self.session_token} if self.session_token else {}
+        return {
+            "AWS_ACCESS_KEY_ID": self.access_key,
+            "AWS_SECRET_ACCESS_KEY": self.secret_key,
+            **token,
+        }
+
+
+EMBEDDED = Credentials("local", "local", "local")
+"""For the embedded DynamoDB and S3, which check none. On AWS a function has a session too."""
