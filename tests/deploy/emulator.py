@@ -47,12 +47,12 @@ class Emulator:
     calls: Path
     _read: int = 0
 
-    def client(self, service: str, keys: tuple[str, str] = ROOT_KEYS) -> Any:
+    def client(self, service: str, keys: tuple[str, str] = ROOT_KEYS, url: str = "") -> Any:
         """Return a client with these keys; by default it may do everything."""
         key, secret = keys
         client: Any = boto3.client  # its types are those of single services
         return client(
-            service, REGION, endpoint_url=self.url, verify=str(self.certificate),
+            service, REGION, endpoint_url=url or self.url, verify=str(self.certificate),
             aws_access_key_id=key, aws_secret_access_key=secret,
         )  # fmt: skip
 
@@ -185,13 +185,25 @@ class Sam:
     def build(self) -> str:
         return self.do("build", *self._overrides({}))
 
-    def deploy_words(self, stack: str = STACK, **parameters: str) -> list[str]:
-        name = [] if stack == STACK else ["--stack-name", stack]
-        return ["deploy", *name, *self._overrides(parameters)]
+    @property
+    def built_template(self) -> Path:
+        return self.folder / ".aws-sam" / "build" / "template.yaml"
 
-    def deploy(self, stack: str = STACK, **parameters: str) -> "Deployment":
+    def deploy_words(
+        self, stack: str = STACK, template: Path | None = None, **parameters: str
+    ) -> list[str]:
+        words = ["deploy"] if stack == STACK else ["deploy", "--stack-name", stack]
+        if template:
+            # SAM looks for the configuration next to the template.
+            config = self.folder / "samconfig.toml"
+            words += ["--template-file", str(template), "--config-file", str(config)]
+        return words + self._overrides(parameters)
+
+    def deploy(
+        self, stack: str = STACK, template: Path | None = None, **parameters: str
+    ) -> "Deployment":
         """Deploy what was built, and return what came of it."""
-        printed = self.do(*self.deploy_words(stack, **parameters))
+        printed = self.do(*self.deploy_words(stack, template, **parameters))
         return Deployment(self, stack, printed)
 
     def delete(self, stack: str = STACK) -> str:
@@ -225,5 +237,10 @@ class Deployment:
     @property
     def url(self) -> str:
         """The URL for clients: `WebSocketURI`, where the emulator has it."""
+        return self.push_url.replace("https://", "wss://")
+
+    @property
+    def push_url(self) -> str:
+        """The URL of `@connections`."""
         api = self.outputs["WebSocketURI"].removeprefix("wss://").partition(".")[0]
-        return f"{self.sam.aws.push_endpoint}/{api}/prod".replace("https://", "wss://")
+        return f"{self.sam.aws.push_endpoint}/{api}/prod"

@@ -1,19 +1,23 @@
 """What `sam deploy` deploys, used by real clients, updated and deleted."""
 
 import contextlib
+import json
 import re
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import yaml
 from botocore.exceptions import ClientError
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from tests.deploy.conftest import MAX_CONNECTIONS
 from tests.deploy.emulator import STACK, Deployment, Emulator, Sam
+from tests.support.backend import ROOT
 from tests.support.device import TIMEOUT_S, Device, device
 from tests.support.issuer import AUDIENCE, issuer
 from tests.support.users import Pair
@@ -234,6 +238,58 @@ def test_deployment_with_an_issuer_needs_its_tokens(sam: Sam, pair: Pair) -> Non
             assert recipient.receive()["senderId"] == pair.first
 
 
+def with_the_old_index(built: Path) -> str:
+    """Put what docs/operating.md shows into the table of connections."""
+    operating = (ROOT / "docs" / "operating.md").read_text()
+    (shown,) = re.findall(r"^   ```yaml\n(.*?)^   ```$", operating, re.DOTALL | re.MULTILINE)
+    template = yaml.safe_load(built.read_text())
+    template["Resources"]["ConnectionsTable"]["Properties"] |= yaml.safe_load(shown)
+    return json.dumps(template)
+
+
+def close_connections(rows: list[dict[str, Any]], deployment: Deployment) -> None:
+    aws = deployment.sam.aws
+    api = aws.client("apigatewaymanagementapi", url=deployment.push_url)
+    for row in rows:
+        if "userId" in row:
+            api.delete_connection(ConnectionId=row["connectionId"]["S"])
+
+
+def test_upgrade_from_the_first_edition_costs_one_reconnect_and_no_message(
+    sam: Sam, aws: Emulator, pair: Pair
+) -> None:
+    """Do the three steps of docs/operating.md; its index is read from there."""
+    dynamodb = aws.client("dynamodb")
+    table = {"TableName": "other-ChatConnections"}
+    with cleaned_up(sam):
+        with_index = sam.built_template.with_name("with-index.yaml")
+        with_index.write_text(with_the_old_index(sam.built_template))
+        first = sam.deploy(OTHER, template=with_index, FunctionNamePrefix="other-")
+        (index,) = dynamodb.describe_table(**table)["Table"]["GlobalSecondaryIndexes"]
+        assert index["IndexName"] == "userId-index"
+        with (
+            device(first.url, userId=pair.first) as sender,
+            device(first.url, userId=pair.second) as old,
+        ):
+            # The first edition wrote no rows of users.
+            dynamodb.delete_item(**table, Key={"connectionId": {"S": f"user#{pair.second}"}})
+            assert sender.ask(text_of(pair, "not pushed", "c-1"))["delivered"] == 0
+            close_connections(dynamodb.scan(**table)["Items"], first)
+            for each in (sender, old):
+                with pytest.raises(ConnectionClosed):
+                    each.receive()
+        with (
+            device(first.url, userId=pair.first) as sender,
+            device(first.url, userId=pair.second, since="0") as recipient,
+        ):
+            assert catch_up(recipient) == ["not pushed"]
+            second = sam.deploy(OTHER, FunctionNamePrefix="other-")
+            assert second.url == first.url
+            assert "GlobalSecondaryIndexes" not in dynamodb.describe_table(**table)["Table"]
+            assert sender.ask(text_of(pair, "pushed", "c-2"))["delivered"] == 1
+            assert recipient.receive()["text"] == "pushed"
+
+
 def test_delete_keeps_the_messages_and_the_files_and_nothing_else(
     sam: Sam, aws: Emulator, pair: Pair
 ) -> None:
@@ -264,13 +320,10 @@ def test_failed_first_deployment_leaves_nothing_and_can_be_repeated(
 ) -> None:
     with cleaned_up(sam):
         before = table_names(aws), bucket_names(aws)
-        built = sam.folder / ".aws-sam" / "build"
-        failing = built / "failing.yaml"
-        template = (built / "template.yaml").read_text()
+        failing = sam.built_template.with_name("failing.yaml")
+        template = sam.built_template.read_text()
         failing.write_text(template.replace("\nResources:\n", "\nResources:\n" + THAT_FAILS))
-        words = sam.deploy_words(OTHER, FunctionNamePrefix="other-")
-        config = ["--config-file", str(sam.folder / "samconfig.toml")]
-        failed = sam.run(*words, "--template-file", str(failing), *config)
+        failed = sam.run(*sam.deploy_words(OTHER, failing, FunctionNamePrefix="other-"))
         assert failed.returncode == 1
         assert re.search(r"CREATE_COMPLETE +AWS::DynamoDB::Table +MessagesTable", failed.stdout)
         assert re.search(r"CREATE_COMPLETE +AWS::S3::Bucket +FilesBucket", failed.stdout)

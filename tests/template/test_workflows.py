@@ -132,24 +132,24 @@ def test_production_has_a_separate_stack_and_asks_before_deploying() -> None:
 def commands() -> list[list[str]]:
     """Return the commands of the AWS CLI that the documents show."""
     text = "\n".join(document.read_text() for document in (README, OPERATING))
-    blocks = re.findall(r"^```console\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    blocks = re.findall(r"^ *```console\n(.*?)^ *```$", text, re.DOTALL | re.MULTILINE)
     lines = "".join(blocks).replace("\\\n", " ").splitlines()
-    found = [re.search(r"\baws (?!s3 )[a-z0-9-]+ .*?(?=\)?$)", line) for line in lines]
+    found = [re.search(r"\baws (?!s3 )[a-z0-9-]+ .*?(?=\)?$|; done$)", line) for line in lines]
     return [shlex.split(each[0]) for each in found if each]
 
 
 @pytest.mark.parametrize("words", commands(), ids=lambda words: " ".join(words[1:3]))
 def test_documented_aws_command_exists(words: list[str]) -> None:
     _, service, operation, *rest = words
-    model = botocore.session.get_session().get_service_model(service.removesuffix("api"))
+    model = botocore.session.get_session().get_service_model({"s3api": "s3"}.get(service, service))
     (name,) = (each for each in model.operation_names if xform_name(each, "-") == operation)
     shape = model.operation_model(name).input_shape
     assert shape is not None
     members = {xform_name(member, "-") for member in shape.members}
     required = {xform_name(member, "-") for member in shape.required_members}
-    flags = {word.removeprefix("--") for word in rest if word.startswith("--")}
-    # These two are options of the CLI itself.
-    assert flags - {"query", "output"} <= members
+    flags = {word.removeprefix("--").partition("=")[0] for word in rest if word.startswith("--")}
+    # These are options of the CLI itself.
+    assert flags - {"query", "output", "endpoint-url"} <= members
     assert required <= flags
 
 
