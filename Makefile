@@ -13,7 +13,7 @@ export SAM_CLI_TELEMETRY = 0
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test deploy-test soak bench screenshot lint types build format lock audit clean
+.PHONY: help run test deploy-test smoke soak bench screenshot lint types build format lock audit clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ test: $(STAMP) ## run all tests, with coverage; or those of TESTS=tests/unit
 
 deploy-test: $(STAMP) $(DEPLOY_STAMP) ## deploy to an emulator of AWS, use it, update it, delete it (a minute)
 	$(BIN)/python -m pytest --numprocesses 0 --timeout 300 tests/deploy
+
+smoke: $(STAMP) ## check a deployment: URL=wss://…, and TOKENS="<token> <token>" if it has an issuer
+	@$(BIN)/python -m tests.smoke.smoke $(URL) $(if $(TOKENS),--tokens $(TOKENS))
 
 soak: $(STAMP) ## many clients, connections cut, thousands of messages: is anything lost?
 	$(BIN)/python -m tests.soak.soak

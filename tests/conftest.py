@@ -19,7 +19,7 @@ from tests.support.network import Network, between_botocore_and_moto
 from tests.support.stack import ENDPOINT, bucket_of, containers, loaded
 
 _TESTS = Path(__file__).parent
-_WAITING = ("bench", "soak", "browser", "attacks", "e2e", "conformance")
+_WAITING = ("bench", "soak", "browser", "attacks", "smoke", "e2e", "conformance")
 _MEASURED = ("local", "integration", "unit")
 
 

@@ -17,6 +17,7 @@ from websockets.sync.client import connect
 
 from tests.deploy.conftest import MAX_CONNECTIONS
 from tests.deploy.emulator import STACK, Deployment, Emulator, Sam
+from tests.smoke import smoke
 from tests.support.backend import ROOT
 from tests.support.device import TIMEOUT_S, Device, device
 from tests.support.issuer import AUDIENCE, issuer
@@ -96,6 +97,16 @@ def test_deployment_prints_its_address_and_its_mode(deployment: Deployment) -> N
     uri = r"wss://\w+\.execute-api\.us-east-1\.amazonaws\.com/prod"
     assert re.fullmatch(uri, deployment.outputs["WebSocketURI"])
     assert deployment.outputs["WhoMayConnect"].startswith("OPEN")
+
+
+def test_smoke_passes_with_the_address_that_the_workflow_finds(
+    sam: Sam, deployment: Deployment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    listed = sam.do("list", "stack-outputs", "--config-env", "default", "--output", "json")
+    outputs = {each["OutputKey"]: each["OutputValue"] for each in json.loads(listed)}
+    assert outputs == deployment.outputs
+    assert smoke.main([deployment.url, "--retry", "0"]) == 0
+    assert capsys.readouterr().out.endswith("OK\n")
 
 
 def test_text_reaches_the_recipient_and_the_senders_other_device(url: str, pair: Pair) -> None:

@@ -96,8 +96,9 @@ def test_deploy_workflow_is_started_by_hand_and_has_no_keys() -> None:
     assert "secrets." not in deploy.read_text()
     done = [str(step.get("run") or step["uses"]) for step in steps(deploy)]
     (assumes_role,) = (place for place, each in enumerate(done) if "credentials@" in each)
-    assert done.index("make build") < assumes_role < len(done) - 1
-    assert done[-1].startswith(".venv/bin/sam deploy --config-env")
+    assert done.index("make build") < assumes_role < len(done) - 2
+    assert done[-2].startswith(".venv/bin/sam deploy --config-env")
+    assert done[-1].startswith("make smoke URL=")
 
 
 def test_deploy_workflow_offers_the_configurations_of_samconfig() -> None:
