@@ -16,7 +16,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 .PHONY: help run test deploy-test smoke soak bench screenshot lint types build format lock audit clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(STAMP) ## run the backend on this machine (PORT=3001)
 	@exec $(BIN)/python -m local --port $(PORT) --page page --query '?userId=user123' --query '?userId=user456'
@@ -25,7 +25,7 @@ test: $(STAMP) ## run all tests, with coverage; or those of TESTS=tests/unit
 	$(BIN)/python -m pytest --numprocesses 3 $(or $(TESTS),--cov --cov-report=term)
 	$(if $(TESTS),,@echo "Coverage of local/: $$($(BIN)/coverage report --include='local/*' --fail-under=0 --format=total) %")
 
-deploy-test: $(STAMP) $(DEPLOY_STAMP) ## deploy to an emulator of AWS, use it, update it, delete it (a minute)
+deploy-test: $(STAMP) $(DEPLOY_STAMP) ## deploy to an emulator of AWS, use it, update it, delete it (two minutes)
 	$(BIN)/python -m pytest --numprocesses 0 --timeout 300 tests/deploy
 
 smoke: $(STAMP) ## check a deployment: URL=wss://…, and TOKENS="<token> <token>" if it has an issuer
