@@ -17,8 +17,7 @@ _ASSUMED: dict[str, Any] = _FACTS["assumptions"]
 _MEMORY_MB = 512
 _SIZES_MB = (128, 256, 512, 1024, 1769)
 _USERS = (1_000, 100_000, 10_000_000)
-_SERVICES = ("API Gateway", "Lambda", "DynamoDB", "S3", "logs", "traces", "egress")
-_MONTH_S = 30 * 24 * 60 * 60
+_SERVICES = ("API Gateway", "Lambda", "DynamoDB", "S3", "logs", "egress")
 # What is priced, and how many devices it is pushed to.
 _KINDS = {
     "text, one device a side": 1,
@@ -59,9 +58,6 @@ def run(calls: Mapping[str, Any], warm: Mapping[str, Any], cold: Mapping[str, An
         taken[name] = _million(calls[name], cpu[name], init_ms, frames)
     for name in _READS:
         taken[name] = _million(calls[name], cpu[name], init_ms, 2 + calls[name]["pushes"])
-    for amounts in taken.values():
-        # Of many: the first in each second are few.
-        amounts["traces"] *= _ASSUMED["traced"]["ofTheOthers"]
     million = {name: _bill(taken[name]) for name in _KINDS}
     floor = {
         name: _bill({"apiGatewayMessages": taken[name]["apiGatewayMessages"]})["API Gateway"]
@@ -99,7 +95,6 @@ def _million(calls: Mapping[str, Any], cpu_ms: float, init_ms: float, frames: in
         "s3Gets": (calls["s3"] + has_file) * 1e6,
         # In GB, as a million times a thousandth of a kB is.
         "logGb": (calls["logBytes"] + _ASSUMED["platformLogBytes"]) / 1e3,
-        "traces": 1e6,
         "egressGb": (calls["pushBytes"] + calls["replyBytes"] + has_file * _ASSUMED["fileBytes"])
         / 1e3,
     }
@@ -153,15 +148,7 @@ def _month(users: int, a_million: Mapping[str, _Amounts]) -> dict[str, float]:
         for name, amount in a_million[action].items():
             taken[name] += amount * times * users * habits["days"] / 1e6
     taken["apiGatewayMinutes"] = users * habits["days"] * habits["minutes"]
-    taken["traces"] = _traces(taken["lambdaRequests"])
     return _bill(taken)
-
-
-def _traces(invocations: float) -> float:
-    """Return how many invocations X-Ray records: one a second, and 5 % of the others."""
-    sampled = _ASSUMED["traced"]
-    first = min(invocations, sampled["aSecond"] * _MONTH_S)
-    return float(first + sampled["ofTheOthers"] * (invocations - first))
 
 
 def _round(amounts: Mapping[str, float]) -> dict[str, float]:
