@@ -161,8 +161,8 @@ def main(port: str, calls: str, *options: str) -> None:
             patch()
     config = Config()
     config.bind = [f"127.0.0.1:{port}"]
-    # As MiniStack's own command sets it. With Hypercorn's 5 seconds a handshake once got no answer on
-    # a busy machine; the cause is not known.
+    # As MiniStack's own command sets it. With Hypercorn's 5 seconds a handshake once got no answer
+    # on a busy machine; the cause is not known.
     config.keep_alive_timeout = 75
     if tls.use_ssl_enabled():
         config.certfile, config.keyfile = tls.resolve_tls_material()
