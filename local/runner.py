@@ -116,11 +116,18 @@ async def _serve(options: Options, listener: socket.socket) -> None:
             terminal.print_warning,
         )
         invoke_api = InvokeApi(functions, options.retry_delays)
-        event_sources = EventSources(functions, invoke_api, terminal.print_line)
+        event_sources = EventSources(functions, invoke_api, terminal.print_warning)
         opened.push_async_callback(event_sources.close)
         address = f"{HOST}:{listener.getsockname()[1]}"
         running_stack = RunningStack(
-            stack, gateway, functions, event_sources, address, aws, options.credentials
+            stack,
+            gateway,
+            functions,
+            event_sources,
+            address,
+            aws,
+            options.credentials,
+            terminal.print_warning,
         )
         terminal.print_remarks(stack)
         errors = await running_stack.replace(stack)

@@ -1,6 +1,7 @@
 """Run a stack, and replace it after an edit."""
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 from local.credentials import Credentials
@@ -23,6 +24,7 @@ class RunningStack:
         address: Host and port of the gateway.
         aws: The URL of DynamoDB and S3.
         credentials: For it.
+        report: Called with a line for each queue and topic that cannot be created.
 
     """
 
@@ -35,6 +37,7 @@ class RunningStack:
         address: str,
         aws: str,
         credentials: Credentials,
+        report: Callable[[str], None],
     ) -> None:
         self.stack = stack
         self._gateway = gateway
@@ -43,6 +46,7 @@ class RunningStack:
         self._address = address
         self._aws = aws
         self._credentials = credentials
+        self._report = report
 
     @property
     def url(self) -> str:
@@ -57,7 +61,10 @@ class RunningStack:
 
         """
         # Tables first: some functions look for them at import.
-        await asyncio.to_thread(create, stack.storage, self._aws, stack.region, self._credentials)
+        for line in await asyncio.to_thread(
+            create, stack.storage, self._aws, stack.region, self._credentials
+        ):
+            self._report(line)
         self.stack = stack
         self._gateway.replace_api(stack.api)
         errors = await self._use_functions(set())

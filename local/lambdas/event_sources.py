@@ -9,6 +9,8 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from local.invocation_result import InvocationResult
 from local.lambdas.event_filter import matches_any
 from local.lambdas.functions import Functions
@@ -21,6 +23,8 @@ from local.template.model import EventSource
 _POLL_S = 0.25
 # How long Lambda waits before it tries a batch of a stream again is not documented.
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 60.0
+
+_FAILURES = (BotoCoreError, ClientError, KeyError)
 
 type Report = Callable[[str], None]
 
@@ -61,7 +65,11 @@ class EventSources:
         await self.close()
         self._sources = sources
         for source in sources:
-            reader = await asyncio.to_thread(_reader, source, endpoint, region)
+            try:
+                reader = await asyncio.to_thread(_reader, source, endpoint, region)
+            except _FAILURES as error:
+                self._report(f"{source.function}: cannot read {source.name}: {error}")
+                continue
             self._tasks.append(asyncio.create_task(self._run(source, reader)))
 
     async def close(self) -> None:
@@ -73,6 +81,14 @@ class EventSources:
         self._sources = ()
 
     async def _run(self, source: EventSource, reader: Reader) -> None:
+        while True:
+            try:
+                await self._read(source, reader)
+            except _FAILURES as error:
+                self._report(f"{source.function}: cannot read {source.name}: {error}")
+                await asyncio.sleep(_FIRST_PAUSE_S)
+
+    async def _read(self, source: EventSource, reader: Reader) -> None:
         loop = asyncio.get_running_loop()
         batch: list[Record] = []
         ends_at = 0.0

@@ -29,11 +29,14 @@ _ALREADY_EXISTS = {
 
 def create(
     storage: Iterable[Storage], endpoint: str, region: str, credentials: Credentials = EMBEDDED
-) -> None:
+) -> list[str]:
     """Create the tables, buckets, queues and topics that do not exist yet.
 
+    Return a line for each queue and topic that the endpoint does not take: another endpoint than
+    the embedded one may have DynamoDB and S3 alone.
+
     Raises:
-        LocalError: If the endpoint does not answer, or refuses.
+        LocalError: If the endpoint does not answer, or refuses a table or a bucket.
 
     """
     import boto3  # noqa: PLC0415 -- in this thread, while others start
@@ -48,14 +51,20 @@ def create(
     dynamodb = session.client("dynamodb", endpoint_url=endpoint, config=config)
     s3 = session.client("s3", endpoint_url=endpoint, config=config)
     # What refers to others comes last.
+    refused = []
     for item in sorted(storage, key=refers):
+        is_needed = item.kind in {"AWS::DynamoDB::Table", "AWS::S3::Bucket"}
         try:
-            if item.kind in {"AWS::DynamoDB::Table", "AWS::S3::Bucket"}:
+            if is_needed:
                 create_item(item, dynamodb, s3)
             else:
                 create_messaging(item, lambda name: session.client(name, endpoint_url=endpoint))  # type: ignore[call-overload]  # sqs, sns
         except (BotoCoreError, ClientError) as error:
-            raise LocalError(f"{endpoint}: cannot create {item.name}: {error}") from error
+            line = f"{endpoint}: cannot create {item.name}: {error}"
+            if is_needed:
+                raise LocalError(line) from error
+            refused.append(line)
+    return refused
 
 
 def create_item(item: Storage, dynamodb: "DynamoDBClient", s3: "S3Client") -> None:

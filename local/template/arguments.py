@@ -1,12 +1,18 @@
-"""Check the arguments of CloudFormation's intrinsic functions."""
+"""Check the arguments of CloudFormation's intrinsic functions, and name what is not known."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
-from local.errors import Unresolvable
+from local.errors import Unknown, Unresolvable
 from local.template.properties import Json, as_text, is_scalar
+
+type OnUnknown = Callable[[str, Unknown], None]
 
 # The value of `!Ref AWS::NoValue`, which removes its property or its list element.
 NO_VALUE = object()
+
+
+def ignore(_name: str, _error: Unknown) -> None:
+    """Do nothing with a part that only AWS knows."""
 
 
 class WrongArgument(Exception):

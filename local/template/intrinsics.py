@@ -12,16 +12,16 @@ from local.errors import Unknown, Unresolvable
 from local.template import parameters
 from local.template.arguments import (
     NO_VALUE,
+    OnUnknown,
     WrongArgument,
     as_list,
     as_mapping,
     as_plain_text,
+    ignore,
     look_up,
 )
 from local.template.properties import Json
 from local.template.resources import Names
-
-type OnUnknown = Callable[[str, Unknown], None]
 
 
 class Resolver:
@@ -64,13 +64,19 @@ class Resolver:
             "Fn::ToJsonString": lambda value: json.dumps(self.resolve(value)),
         }
 
-    def resources(self) -> dict[str, Mapping[str, Json]]:
-        """Return the resources whose condition holds, or that have none, unresolved."""
-        return {
-            logical_id: resource
-            for logical_id, resource in self._all_resources.items()
-            if "Condition" not in resource or self.condition(resource["Condition"])
-        }
+    def resources(self, on_unknown: OnUnknown = ignore) -> dict[str, Mapping[str, Json]]:
+        """Return the resources whose condition holds, or that have none, unresolved.
+
+        One whose condition only AWS knows is left out: `on_unknown` gets its name and the error.
+        """
+        found = {}
+        for logical_id, resource in self._all_resources.items():
+            try:
+                if "Condition" not in resource or self.condition(resource["Condition"]):
+                    found[logical_id] = resource
+            except Unknown as error:
+                on_unknown(logical_id, error)
+        return found
 
     def resolve(self, value: Json) -> Json:
         """Return the value with the results of all functions in it.
@@ -91,16 +97,12 @@ class Resolver:
         return {key: item for key, item in resolved.items() if item is not NO_VALUE}
 
     def resolve_known(self, value: Json, name: str, on_unknown: OnUnknown) -> Json:
-        """Resolve a value without the properties and list items that only AWS knows.
+        """Resolve the value of a property without the parts that only AWS knows.
 
-        Args:
-            value: The value.
-            name: The name of its property.
-            on_unknown: Called with the name and the error of each part that is left out.
+        `on_unknown` gets the name and the error of each part.
 
         Raises:
-            Unresolvable: If something else in it cannot be resolved.
-            Unknown: If the value itself is known only to AWS.
+            Unresolvable: If it cannot be resolved; `Unknown` if all of it is known only to AWS.
 
         """
         if isinstance(value, list):
@@ -194,7 +196,7 @@ class Resolver:
         properties = resource.get("Properties") or {}
         naming = {key: item for key, item in properties.items() if key.endswith("Name")}
         # A name that only AWS knows counts as none: the resource gets one here.
-        known = self.resolve_known(naming, "", lambda _name, _error: None)
+        known = self.resolve_known(naming, "", ignore)
         return resource["Type"], known
 
     def _equals(self, argument: Json) -> bool:

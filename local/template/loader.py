@@ -20,6 +20,7 @@ from local.template.template import Template
 from local.template.transform import read, transform_document
 
 _STORAGE = {
+    "AWS::DynamoDB::GlobalTable": "TableName",
     "AWS::DynamoDB::Table": "TableName",
     "AWS::S3::Bucket": "BucketName",
     "AWS::SNS::Topic": "TopicName",
@@ -49,7 +50,7 @@ def load(
     names = Names(region)
     resolver = Resolver(document, values, names)
     try:
-        resources = resolver.resources()
+        resources = resolver.resources(lambda name, error: notices.append(f"{name}: {error}"))
     except Unresolvable as error:
         raise LocalError(f"{path}: {error}") from error
     template = Template(path, resolver, names, resources, notices)
@@ -87,5 +88,8 @@ def _storage(template: Template) -> tuple[Storage, ...]:
             present = {name: value for name, value in resolved.items() if value is not None}
             # `Ref` gives the URL of a queue and the ARN of a topic; both end in the name.
             name = re.split("[:/]", template.ref(logical_id))[-1]
-            found.append(Storage(kind, name, {**present, name_property: name}))
+            present[name_property] = name
+            if kind == "AWS::DynamoDB::GlobalTable":  # one of its regions is here
+                present["BillingMode"] = "PAY_PER_REQUEST"
+            found.append(Storage(kind.replace("::GlobalTable", "::Table"), name, present))
     return tuple(found)

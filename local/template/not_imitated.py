@@ -13,9 +13,9 @@ _WITHOUT_EFFECT = (
     "AWS::WAFv2::",
 )  # fmt: skip
 _RUNNING = {
-    "AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::SNS::Subscription", "AWS::SNS::Topic",
-    "AWS::SQS::Queue", "AWS::SQS::QueuePolicy", "AWS::SNS::TopicPolicy",
-    "AWS::Serverless::SimpleTable",
+    "AWS::DynamoDB::GlobalTable", "AWS::DynamoDB::Table", "AWS::S3::Bucket",
+    "AWS::SNS::Subscription", "AWS::SNS::Topic", "AWS::SNS::TopicPolicy", "AWS::SQS::Queue",
+    "AWS::SQS::QueuePolicy", "AWS::Serverless::SimpleTable",
 }  # fmt: skip
 _HTTP = {"Api", "HttpApi"}
 # The transform makes resources of these, which `event_sources` reads.

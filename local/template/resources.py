@@ -60,12 +60,12 @@ class Names:
         if name in {"Arn", "LayerVersionArn", "TopicArn"} and kind in _ARNS:
             return _ARNS[kind](self, own_name, _Named(logical_id, properties))
         others = {
-            "AWS::ApiGatewayV2::Api.ApiId": own_name,
             "AWS::ApiGatewayV2::Api.ApiEndpoint": (
                 f"wss://{own_name}.execute-api.{self.region}.amazonaws.com"
             ),
-            "AWS::DynamoDB::Table.StreamArn": (
-                self.arn("dynamodb", f"table/{own_name}/stream/2012-08-10T00:00:00.000")
+            **dict.fromkeys(
+                ("AWS::DynamoDB::Table.StreamArn", "AWS::DynamoDB::GlobalTable.StreamArn"),
+                self.arn("dynamodb", f"table/{own_name}/stream/2012-08-10T00:00:00.000"),
             ),
             "AWS::S3::Bucket.DomainName": f"{own_name}.s3.amazonaws.com",
             "AWS::S3::Bucket.RegionalDomainName": f"{own_name}.s3.{self.region}.amazonaws.com",
@@ -75,6 +75,8 @@ class Names:
                 f"https://sqs.{self.region}.amazonaws.com/{ACCOUNT_ID}/{own_name}"
             ),
         }
+        if kind.startswith("AWS::ApiGatewayV2::") and name.endswith("Id"):
+            return own_name  # ApiId, DeploymentId, RouteId and others
         if f"{kind}.{name}" in others:
             return others[f"{kind}.{name}"]
         raise Unknown(f"Fn::GetAtt {logical_id}.{name} ({kind}) is known only to AWS")
@@ -128,6 +130,7 @@ class _Named:
 
 
 _ARNS: dict[str, Callable[[Names, str, _Named], str]] = {
+    "AWS::DynamoDB::GlobalTable": lambda names, name, _: names.arn("dynamodb", f"table/{name}"),
     "AWS::DynamoDB::Table": lambda names, name, _: names.arn("dynamodb", f"table/{name}"),
     "AWS::IAM::Role": lambda _names, name, _: f"arn:aws:iam::{ACCOUNT_ID}:role/{name}",
     "AWS::Lambda::Function": lambda names, name, _: names.function_arn(name),

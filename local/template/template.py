@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from local.errors import LocalError, Unknown, Unresolvable
-from local.template.intrinsics import OnUnknown, Resolver
+from local.template.arguments import OnUnknown, ignore
+from local.template.intrinsics import Resolver
 from local.template.properties import Json, Properties
 from local.template.resources import Names
 
@@ -27,7 +28,7 @@ class Template:
 
         A property that only AWS knows is missing, and a notice names it unless `quiet` is true.
         """
-        report = _ignore if quiet else self._note_unknown
+        report = ignore if quiet else self._note_unknown
         return {
             logical_id: self._properties(logical_id, resource.get("Properties") or {}, report)
             for logical_id, resource in self.resources.items()
@@ -68,7 +69,3 @@ class Template:
         if where not in self._unknown:
             self._unknown.add(where)
             self.notices.append(f"{where}: {error}")
-
-
-def _ignore(_where: str, _error: Unknown) -> None:
-    pass

@@ -2,6 +2,7 @@
 
 import json
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,9 @@ from websockets.sync.client import ClientConnection, connect
 from local.errors import LocalError
 from local.gateway.mapping_templates import WrongTemplateError, render
 from local.lambdas.event_filter import matches_any
+from local.storage.create import create
 from local.template.loader import load
+from local.template.model import Storage
 from tests.support.backend import ROOT
 from tests.support.runner import LocalRunner, local_runner
 
@@ -49,7 +52,8 @@ def test_unquoted_dates_text_numbers_and_a_missing_code_uri_run() -> None:
             "capacity": [5, 6],
             "ttl": "ENABLED",
         }
-    assert not any("Not imitated" in line for line in run.lines)
+        assert sorted(tables(run)) == ["global", "unquoted"]
+    assert not any(line.startswith(("Not imitated", "Warning")) for line in run.lines)
 
 
 def test_what_no_route_needs_and_what_only_aws_knows_stop_nothing() -> None:
@@ -336,3 +340,10 @@ def test_mapping_template_is_evaluated(template: str, expected: str) -> None:
 def test_mapping_template_that_cannot_be_evaluated_is_an_error(template: str) -> None:
     with pytest.raises(WrongTemplateError):
         render(template, "", {})
+
+
+def test_endpoint_without_queues_stops_nothing() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    (line,) = create([Storage("AWS::SQS::Queue", "orders", {})], url, "us-east-1")
+    assert line.startswith(f"{url}: cannot create orders: Could not connect")

@@ -174,7 +174,19 @@ def test_stack_id_ends_in_a_uuid(resolver: Resolver) -> None:
 
 
 def test_resource_with_a_false_condition_does_not_exist(resolver: Resolver) -> None:
-    assert "Never" not in resolver.resources()
+    assert "Never" not in resolver.resources(lambda _name, _error: None)
+
+
+def test_resource_whose_condition_only_aws_knows_is_left_out_and_named() -> None:
+    document = {
+        "Parameters": {"Stored": {"Type": "AWS::SSM::Parameter::Value<String>", "Default": "/a"}},
+        "Conditions": {"Maybe": {"Fn::Equals": [{"Ref": "Stored"}, "x"]}},
+        "Resources": {"B": {"Type": "AWS::S3::Bucket", "Condition": "Maybe"}},
+    }
+    named: list[str] = []
+    resolver = Resolver(document, {}, Names("eu-west-1"))
+    assert resolver.resources(lambda name, _error: named.append(name)) == {}
+    assert named == ["B"]
 
 
 # --- whole templates ------------------------------------------------------------------------------
