@@ -17,7 +17,8 @@ from local.gateway.mapping_templates import WrongTemplateError, render
 from local.lambdas.event_filter import matches_any
 from local.storage.create import create
 from local.template.loader import load
-from local.template.model import Storage
+from local.template.model import Api, Stack, Storage
+from local.terminal import print_remarks
 from tests.support.backend import ROOT
 from tests.support.runner import LocalRunner, local_runner
 
@@ -347,3 +348,11 @@ def test_endpoint_without_queues_stops_nothing() -> None:
         url = f"http://127.0.0.1:{closed.getsockname()[1]}"
     (line,) = create([Storage("AWS::SQS::Queue", "orders", {})], url, "us-east-1")
     assert line.startswith(f"{url}: cannot create orders: Could not connect")
+
+
+def test_identical_remarks_are_printed_once_with_a_count(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    api = Api("a", "prod", "us-east-1", {})
+    print_remarks(Stack("us-east-1", api, {}, (), notices=("one", "same", "same")))
+    assert capsys.readouterr().out == "Not imitated: one\nNot imitated: same (2 times)\n"
