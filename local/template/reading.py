@@ -1,5 +1,7 @@
 """Read a template from its file, as YAML or JSON."""
 
+import contextlib
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -68,7 +70,12 @@ def one_line(text: object) -> str:
 
 def _read_file(path: Path) -> Json:
     try:
-        return _with_text_keys(yaml.load(path.read_text(), _Loader))  # noqa: S506 -- a SafeLoader
+        text = path.read_text()
+        # JSON may be indented with tabs, and YAML may not.
+        if path.suffix == ".json":
+            with contextlib.suppress(ValueError):
+                return json.loads(text)
+        return _with_text_keys(yaml.load(text, _Loader))  # noqa: S506 -- a SafeLoader
     except OSError as error:
         raise LocalError(f"cannot read {path}: {error.strerror}") from error
     except yaml.MarkedYAMLError as error:

@@ -18,6 +18,7 @@ from local.lambdas.event_filter import matches_any
 from local.storage.create import create
 from local.template.loader import load
 from local.template.model import Api, Stack, Storage
+from local.template.reading import read
 from local.terminal import print_remarks
 from tests.support.backend import ROOT
 from tests.support.runner import LocalRunner, local_runner
@@ -258,6 +259,12 @@ def test_file_that_has_the_api_is_named(tmp_path: Path) -> None:
         load(path, overrides={}, region="us-east-1", api=None, scratch=tmp_path)
     nested = path.with_name("loops.yaml")
     assert str(error.value) == f"{path} has no WebSocket API: try --template {nested}"
+
+
+def test_json_with_tabs_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "template.json"
+    path.write_text('{\n\t"Resources": {}\n}')
+    assert read(path) == {"Resources": {}}
 
 
 @pytest.mark.parametrize(
