@@ -55,8 +55,10 @@ def read_functions(template: Template, scratch: Path) -> FoundFunctions:
         retries = max_retries.get(name, _MAX_RETRIES)
         try:
             running[name] = _function(template, logical_id, properties, layers, retries, scratch)
-        except (_NotImitated, Unknown) as error:
-            template.notices.append(str(error).removeprefix(f"{template.path}: "))
+        except _NotImitated as error:
+            template.notices.append(str(error))
+        except Unknown:  # another notice names the property
+            template.notices.append(f"{logical_id}: the function does not run here")
         except _NoFolder as error:
             warnings.append(str(error))
     return FoundFunctions(running, tuple(warnings))
