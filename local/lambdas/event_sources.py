@@ -55,30 +55,33 @@ class EventSources:
         self._functions = functions
         self._invoke_api = invoke_api
         self._report = report
-        self._sources: tuple[EventSource, ...] = ()
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks: dict[EventSource, asyncio.Task[None]] = {}
 
     async def use(self, sources: tuple[EventSource, ...], endpoint: str, region: str) -> None:
-        """Read these sources from now on: nothing that is written later is missed."""
-        if sources == self._sources:
-            return
-        await self.close()
-        self._sources = sources
+        """Read these sources from now on: nothing that is written later is missed.
+
+        A source that is read already is read on from where it is.
+        """
+        await self._stop(self._tasks.keys() - set(sources))
         for source in sources:
+            if source in self._tasks:
+                continue
             try:
                 reader = await asyncio.to_thread(_reader, source, endpoint, region)
             except _FAILURES as error:
                 self._report(f"{source.function}: cannot read {source.name}: {error}")
                 continue
-            self._tasks.append(asyncio.create_task(self._run(source, reader)))
+            self._tasks[source] = asyncio.create_task(self._run(source, reader))
 
     async def close(self) -> None:
         """Stop reading."""
-        for task in self._tasks:
+        await self._stop(set(self._tasks))
+
+    async def _stop(self, sources: set[EventSource]) -> None:
+        tasks = [self._tasks.pop(source) for source in sources]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._tasks.clear()
-        self._sources = ()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _run(self, source: EventSource, reader: Reader) -> None:
         while True:
