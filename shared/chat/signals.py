@@ -61,7 +61,7 @@ class Signals:
             self._cached_newest_in(chat)
             push = {"type": "typing", "chatId": chat.id, "userId": user_id}
         else:
-            kind = _RECEIPTS[frame.has("read")]
+            kind: Kind = "read" if frame.has("read") else "received"
             ack[kind] = frame.whole_number(kind, maximum=MAX_TIMESTAMP)
             push = self._store(chat, user_id, kind, ack[kind], received_at)
         if push:
