@@ -21,8 +21,9 @@ help: ## list the targets
 run: $(STAMP) ## run the backend on this machine (PORT=3001)
 	@exec $(BIN)/python -m local --port $(PORT) --page page --query '?userId=user123' --query '?userId=user456'
 
+# A worker that dies ends the run: pytest-xdist 3.8 waits for ever for the one that would replace it.
 test: $(STAMP) ## run all tests, with coverage; or those of TESTS=tests/unit
-	$(BIN)/python -m pytest --numprocesses 3 $(or $(TESTS),--cov --cov-report=term)
+	$(BIN)/python -m pytest --numprocesses 3 --max-worker-restart 0 $(or $(TESTS),--cov --cov-report=term)
 	$(if $(TESTS),,@echo "Coverage of local/: $$($(BIN)/coverage report --include='local/*' --fail-under=0 --format=total) %")
 
 deploy-test: $(STAMP) $(DEPLOY_STAMP) ## deploy to an emulator of AWS, use it, update it, delete it (two minutes)

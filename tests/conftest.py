@@ -21,6 +21,7 @@ from tests.support.stack import ENDPOINT, bucket_of, containers, loaded
 _TESTS = Path(__file__).parent
 _WAITING = ("bench", "soak", "browser", "attacks", "smoke", "e2e", "conformance")
 _MEASURED = ("local", "integration", "unit")
+_ORDER = (*_WAITING, *_MEASURED)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -28,17 +29,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     Tests that wait for other processes come first: they leave time to the others, and the longest
     test does not begin last. Then come those that cover the code. The rest run faster without
-    measuring, and last: threads that a function keeps are not measured again afterwards.
+    measuring, and last: a process stops to measure once, and never begins again.
     """
-    order = {folder: place for place, folder in enumerate((*_WAITING, *_MEASURED))}
+    items.sort(key=_place_of)
 
-    def place_of(item: pytest.Item) -> int:
-        return order.get(item.path.relative_to(_TESTS).parts[0], len(order))
 
-    items.sort(key=place_of)
-    for item in items:
-        if place_of(item) == len(order):
-            item.add_marker(pytest.mark.no_cover)
+def _place_of(item: pytest.Item) -> int:
+    folder = item.path.relative_to(_TESTS).parts[0]
+    return _ORDER.index(folder) if folder in _ORDER else len(_ORDER)
+
+
+# Not pytest-cov's mark `no_cover`, which stops and begins again at each test. The workers of the
+# suite, which have many threads, then died now and then (`Fatal Python error: Aborted`).
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Stop to measure before the first test that needs no measuring."""
+    coverage = item.config.pluginmanager.getplugin("_cov")
+    if coverage is not None and _place_of(item) == len(_ORDER):
+        coverage.cov_controller.pause()
 
 
 # pytest-xdist need not be loaded.
