@@ -16,6 +16,7 @@ from local.template.model import Stack, Storage
 from local.template.nested import files_with_api
 from local.template.not_imitated import not_imitated
 from local.template.resources import Names
+from local.template.roles import RoleReader
 from local.template.template import Template
 from local.template.transform import read, transform_document
 
@@ -64,6 +65,7 @@ def load(
     event_sources, subscribed = read_event_sources(template, functions.running)
     storage = (*_storage(template), *subscribed)
     template.notices.extend(not_imitated(written, resources))
+    found = RoleReader(document, values, names, resources).read(functions.running)
     warnings = findings(template, api_resources, websocket_api, functions.running)
     return Stack(
         region=region,
@@ -71,6 +73,8 @@ def load(
         functions=functions.running,
         storage=storage,
         event_sources=event_sources,
+        roles=found.roles,
+        role_notices=found.notices,
         notices=tuple(template.notices),
         warnings=(*functions.warnings, *warnings),
     )

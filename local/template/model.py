@@ -5,9 +5,11 @@ Other packages import nothing of `local.template` but this module.
 
 import re
 from collections.abc import Container, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from local.iam.policies import Role
 
 # The account number in AWS's own examples; moto's default account too.
 ACCOUNT_ID = "123456789012"
@@ -187,8 +189,9 @@ class EventSource:
 class Stack:
     """A template, resolved: all that a run needs of it.
 
-    `notices` name the parts that are not imitated here, `warnings` the mistakes that AWS accepts
-    without an error.
+    `roles` are those that can be read, by the names of their functions, and `role_notices` name the
+    others. `notices` name the parts that are not imitated here, `warnings` the mistakes that AWS
+    accepts without an error.
     """
 
     region: str
@@ -196,6 +199,8 @@ class Stack:
     functions: Mapping[str, Function]
     storage: tuple[Storage, ...]
     event_sources: tuple[EventSource, ...] = ()
+    roles: Mapping[str, Role] = field(default_factory=dict)
+    role_notices: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 

@@ -12,12 +12,13 @@ ROOT = Path(__file__).parents[2]
 
 # For each package of `local`: the other packages and modules of `local` that it may import.
 ALLOWED_IMPORTS = {
-    "template": {"errors"},
+    "template": {"errors", "iam", "patches"},
+    "iam": {"credentials", "template.model"},
     "gateway": {"invocation_result", "template.model"},
     "lambdas": {"credentials", "invocation_result", "patches", "template.model"},
     "patches": {"errors"},
-    "server": {"gateway", "lambdas", "patches"},
-    "storage": {"credentials", "errors", "patches", "template.model"},
+    "server": {"gateway", "iam", "lambdas", "patches"},
+    "storage": {"credentials", "errors", "iam", "patches", "template.model"},
 }
 WITH_SOCKETS = {
     "h11", "httpx", "select", "selectors", "socket", "socketserver", "ssl", "starlette",
