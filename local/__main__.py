@@ -127,6 +127,11 @@ def _parser() -> argparse.ArgumentParser:
         metavar="?KEY=VALUE",
         help="print a wscat command with this query string; may be given several times",
     )
+    add(
+        "--no-iam",
+        action="store_true",
+        help="let functions call what their roles do not allow; so it is with --aws-endpoint too",
+    )
     add("--no-reload", action="store_true", help="do not watch for edits")
     add("--lint", action="store_true", help="only look for mistakes; exit 1 if there are any")
     return parser
@@ -154,6 +159,7 @@ def _options(arguments: argparse.Namespace, credentials: Credentials) -> Options
         page=arguments.page,
         queries=arguments.query,
         reload=not arguments.no_reload,
+        iam=not arguments.no_iam,
     )
 
 

@@ -1,7 +1,7 @@
 """The credentials that functions, and the runner itself, sign their calls to AWS with."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 
@@ -24,6 +24,12 @@ class Credentials:
             environment.get("AWS_SESSION_TOKEN"),
         )
 
+    def of_function(self, name: str) -> Self:
+        """Return those of a function: the key to the embedded services names it."""
+        if self != EMBEDDED:
+            return self
+        return replace(self, access_key=f"{self.access_key}-{name}")
+
     def variables(self) -> dict[str, str]:
         """Return them as environment variables."""
         token = {"AWS_SESSION_TOKEN": self.session_token} if self.session_token else {}
@@ -36,3 +42,9 @@ class Credentials:
 
 EMBEDDED = Credentials("local", "local", "local")
 """For the embedded DynamoDB and S3, which check none. On AWS a function has a session too."""
+
+
+def function_of_key(access_key: str) -> str | None:
+    """Return the name of the function that an access key belongs to, or `None`."""
+    prefix = f"{EMBEDDED.access_key}-"
+    return access_key.removeprefix(prefix) if access_key.startswith(prefix) else None

@@ -8,7 +8,7 @@ import signal
 import socket
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from local import terminal
@@ -16,6 +16,7 @@ from local.credentials import EMBEDDED, Credentials
 from local.errors import LocalError
 from local.gateway.gateway import Gateway
 from local.gateway.limits import Lifetimes
+from local.iam.access import AccessControl, RolesFile
 from local.lambdas.event_sources import EventSources
 from local.lambdas.functions import Functions
 from local.lambdas.invocations import RETRY_DELAYS, InvokeApi
@@ -23,6 +24,7 @@ from local.patches.uvicorn_patches import Server
 from local.reload import Watcher
 from local.running_stack import RunningStack
 from local.server.application import Application, make_server
+from local.server.role_check import RoleCheck
 from local.storage.embedded import embedded
 from local.storage.service_calls import ServiceCalls
 from local.template.model import Stack
@@ -48,6 +50,12 @@ class Options:
     page: Path | None = None
     queries: Sequence[str] = ()
     reload: bool = True
+    iam: bool = True
+
+    @property
+    def checks_roles(self) -> bool:
+        """Whether the roles of functions limit their calls: only the embedded AWS knows them."""
+        return self.iam and self.aws_endpoint is None
 
 
 def listen(port: int) -> socket.socket:
@@ -76,13 +84,14 @@ def load_stack(options: Options, scratch: Path) -> Stack:
     # The import of the transform takes most of a second, in which moto starts.
     from local.template.loader import load  # noqa: PLC0415 -- see above
 
-    return load(
+    stack = load(
         options.template,
         overrides=options.overrides,
         region=options.region,
         api=options.api,
         scratch=scratch,
     )
+    return stack if options.checks_roles else replace(stack, roles={}, role_notices=())
 
 
 async def run(options: Options, listener: socket.socket) -> None:
@@ -103,9 +112,16 @@ async def run(options: Options, listener: socket.socket) -> None:
 async def _serve(options: Options, listener: socket.socket) -> None:
     async with contextlib.AsyncExitStack() as opened:
         scratch = Path(opened.enter_context(tempfile.TemporaryDirectory()))
+        roles = RolesFile(scratch / "roles.json")
         aws = options.aws_endpoint
         if aws is None:
-            aws = await opened.enter_async_context(embedded(options.index_lag, options.write_delay))
+            aws = await opened.enter_async_context(
+                embedded(
+                    options.index_lag,
+                    options.write_delay,
+                    roles.path if options.checks_roles else None,
+                )
+            )
         stack = await asyncio.to_thread(load_stack, options, scratch)
         functions = Functions(terminal.print_log_line)
         opened.push_async_callback(functions.close)
@@ -127,6 +143,7 @@ async def _serve(options: Options, listener: socket.socket) -> None:
             address,
             aws,
             options.credentials,
+            roles,
             terminal.print_warning,
         )
         terminal.print_remarks(stack)
@@ -135,7 +152,9 @@ async def _serve(options: Options, listener: socket.socket) -> None:
             needed = [error for name, error in errors.items() if name in stack.api.functions]
             raise LocalError("\n".join(needed) or "no route runs here: the lines above say why")
         terminal.print_import_errors(errors, stack.warnings)
-        server = make_server(Application(gateway, invoke_api, options.lifetimes, options.page))
+        access = AccessControl(roles, terminal.print_warning)
+        application = Application(gateway, invoke_api, options.lifetimes, options.page)
+        server = make_server(RoleCheck(application.asgi, gateway, access))
         await opened.enter_async_context(_running(server, listener))
         if options.reload:
             await opened.enter_async_context(_reloading(options, scratch, running_stack))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from local.credentials import Credentials
 from local.gateway.gateway import Gateway
+from local.iam.access import RolesFile
 from local.invocation_result import InvocationResult
 from local.lambdas.event_sources import EventSources
 from local.lambdas.functions import Endpoints, Functions
@@ -24,6 +25,7 @@ class RunningStack:
         address: Host and port of the gateway.
         aws: The URL of DynamoDB and S3.
         credentials: For it.
+        roles: Takes the roles of the functions.
         report: Called with a line for each queue and topic that cannot be created.
 
     """
@@ -37,6 +39,7 @@ class RunningStack:
         address: str,
         aws: str,
         credentials: Credentials,
+        roles: RolesFile,
         report: Callable[[str], None],
     ) -> None:
         self.stack = stack
@@ -46,6 +49,7 @@ class RunningStack:
         self._address = address
         self._aws = aws
         self._credentials = credentials
+        self._roles = roles
         self._report = report
 
     @property
@@ -66,6 +70,7 @@ class RunningStack:
         ):
             self._report(line)
         self.stack = stack
+        self._roles.write(stack.roles)
         self._gateway.replace_api(stack.api)
         errors = await self._use_functions(set())
         await self._event_sources.use(stack.event_sources, self._aws, stack.region)

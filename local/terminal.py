@@ -22,7 +22,7 @@ def print_log_line(function: str, line: str) -> None:
 def print_remarks(stack: Stack) -> None:
     """Print the mistakes in the template, and the parts of it that are not imitated."""
     remarks = [f"Warning: {warning}" for warning in stack.warnings]
-    remarks += [f"Not imitated: {notice}" for notice in stack.notices]
+    remarks += [f"Not imitated: {notice}" for notice in (*stack.notices, *stack.role_notices)]
     for remark, count in Counter(remarks).items():
         print_line(remark if count == 1 else f"{remark} ({count} times)")
 

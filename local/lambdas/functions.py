@@ -30,10 +30,10 @@ class Endpoints:
     api_domain: str
     credentials: Credentials = EMBEDDED
 
-    def variables(self) -> dict[str, str]:
-        """Return the environment variables for botocore and for `bootstrap.py`."""
+    def variables(self, function: str) -> dict[str, str]:
+        """Return a function's environment variables for botocore and for `bootstrap.py`."""
         return {
-            **self.credentials.variables(),
+            **self.credentials.of_function(function).variables(),
             "AWS_ENDPOINT_URL": self.aws,
             "AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI": f"http://{self.gateway}/{self.stage}",
             "AWS_ENDPOINT_URL_LAMBDA": f"http://{self.gateway}",
@@ -69,7 +69,7 @@ def environment(function: Function, endpoints: Endpoints, region: str) -> dict[s
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "AWS_EC2_METADATA_DISABLED": "true",
-        **endpoints.variables(),
+        **endpoints.variables(function.name),
     }
 
 

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
-from starlette.types import Message
+from starlette.types import ASGIApp, Message
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from local.gateway.connections import Connection, now_ms
@@ -186,7 +186,7 @@ class Application:
         return response
 
 
-def make_server(application: Application) -> Server:
+def make_server(application: ASGIApp) -> Server:
     """Return a server of the application, which is not started yet.
 
     Raises:
@@ -194,7 +194,7 @@ def make_server(application: Application) -> Server:
 
     """
     config = patched_config(
-        application.asgi,
+        application,
         max_message_bytes=MAX_MESSAGE_BYTES,
         max_frame_bytes=MAX_FRAME_BYTES,
         ws_per_message_deflate=False,

@@ -23,6 +23,7 @@ import uvicorn
 
 from local.patches import moto_patches
 from local.storage.index_lag import LaggingIndexes
+from local.storage.role_check import with_role_check
 from local.storage.unknown_services import Answer, not_imitated
 
 type Scope = dict[str, Any]
@@ -47,7 +48,7 @@ class MotoApplication:
     """
 
     def __init__(self, write_delay_s: Callable[[], float]) -> None:
-        self._moto = moto_patches.Dispatcher()
+        self._moto = with_role_check(moto_patches.Dispatcher())
         self._write_delay_s = write_delay_s
         self._named: set[str] = set()
 
