@@ -82,9 +82,7 @@ class RoleReader:
             try:
                 roles[name] = self._role_of(resource)
             except (_Unreadable, MalformedPolicyError, LocalError) as error:
-                self._notices.append(
-                    f"{logical_id}: {error}: its calls are not checked against its role"
-                )
+                self._notices.append(f"{logical_id}: {error}: its calls are not checked")
         return FoundRoles(roles, tuple(dict.fromkeys(self._notices)))
 
     def _of_kind(self, *kinds: str) -> Iterator[tuple[str, Mapping[str, Json]]]:
@@ -161,8 +159,7 @@ class RoleReader:
             elif statement.allows and not statement.excludes_resources:
                 resources = [each.replace(_UNKNOWN, "*") for each in statement.resources]
                 self._notices.append(
-                    f"{logical_id}: a policy names a resource that only AWS knows:"
-                    " it counts as any resource"
+                    f"{logical_id}: a policy names what only AWS knows: it counts as any resource"
                 )
                 yield Statement(
                     True, statement.actions, tuple(resources), statement.excludes_actions

@@ -88,14 +88,20 @@ class Output:
 
 @contextmanager
 def local_runner(
-    *options: str, template: Path = ROOT / "template-python.yaml", reload: bool = False
+    *options: str,
+    template: Path = ROOT / "template-python.yaml",
+    reload: bool = False,
+    expects_refusals: bool = False,
 ) -> Iterator[LocalRunner]:
     """Run a template until the block ends; expect that the runner then exits with 0.
+
+    Expect too that the roles of its functions allowed every call.
 
     Args:
         options: Further options of ``python -m local``.
         template: The template to run.
         reload: Whether edits take effect while it runs.
+        expects_refusals: Whether functions may call what their roles do not allow.
     """
     command = [sys.executable, "-m", "local", "--template", str(template), "--port", "0", *options]
     with subprocess.Popen(
@@ -122,3 +128,5 @@ def local_runner(
         finally:
             process.kill()
             reader.join()
+    refused = [line for line in output.lines if " may not " in line and "so S3 answers" not in line]
+    assert expects_refusals or not refused, refused[:5]
