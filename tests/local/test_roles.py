@@ -233,7 +233,9 @@ def test_role_that_cannot_be_read_limits_nothing(client: ClientConnection, actio
 
 
 def test_what_of_roles_is_not_checked_is_named_at_the_start(run: LocalRunner) -> None:
-    by_hand = "arn:aws:iam::123456789012"
+    unchecked = "its calls are not checked"
+    policy = "the managed policy arn:aws:iam::123456789012:policy/made-by-hand"
+    role = "the role arn:aws:iam::123456789012:role/made-by-hand"
     assert [line for line in run.lines if line.startswith("Not imitated: ")] == [
         f"Not imitated: {notice}"
         for notice in (
@@ -241,11 +243,9 @@ def test_what_of_roles_is_not_checked_is_named_at_the_start(run: LocalRunner) ->
             "LimitedRole: conditions of its policies have no effect",
             "LimitedRole: a policy names what only AWS knows: it counts as any resource",
             "LimitedRole: its permissions boundary has no effect",
-            f"Given: the role {by_hand}:role/made-by-hand is not in this template:"
-            " its calls are not checked",
-            "Imported: the role is not in this template: its calls are not checked",
-            f"Foreign: the managed policy {by_hand}:policy/made-by-hand is not known here:"
-            " its calls are not checked",
+            f"Given: {role} is not in this template: {unchecked}",
+            f"Imported: the role is not in this template: {unchecked}",
+            f"Foreign: {policy} is not known here: {unchecked}",
         )
     ]
 
