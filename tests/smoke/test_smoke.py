@@ -127,7 +127,7 @@ def of_send_file(text: str, variable: str, value: str) -> str:
 
 def test_function_that_fails_is_named(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:
     copied.write_text(of_send_file(copied.read_text(), "CONNECTIONS_TABLE", "missing"))
-    with local_runner(template=copied) as broken:
+    with local_runner(template=copied, expects_refusals=True) as broken:
         assert main([broken.url, *AT_ONCE]) == 1
     assert "Look at the log of 4-send-file" in capsys.readouterr().err
 
@@ -135,11 +135,14 @@ def test_function_that_fails_is_named(copied: Path, capsys: pytest.CaptureFixtur
 def test_refused_upload_fails_without_printing_the_link(
     copied: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    copied.write_text(of_send_file(copied.read_text(), "FILES_BUCKET", "missing"))
-    with local_runner(template=copied) as broken:
+    text = copied.read_text()
+    without_upload = text.replace("s3:PutObject, ", "")
+    assert without_upload != text
+    copied.write_text(without_upload)
+    with local_runner(template=copied, expects_refusals=True) as broken:
         assert main([broken.url, *AT_ONCE]) == 1
     error = capsys.readouterr().err
-    assert "status 404. The link has the rights of the role of 4-send-file" in error
+    assert "status 403. The link has the rights of the role of 4-send-file" in error
     assert "X-Amz-Signature" not in error
 
 
