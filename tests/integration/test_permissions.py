@@ -5,17 +5,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 from unittest.mock import patch
-from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pytest
 from botocore.awsrequest import AWSPreparedRequest
 from botocore.signers import RequestSigner
 
-from local.iam.call import Call
 from local.iam.calls import connection_call, permissions_for
 from local.iam.policies import Permission, Statement
 from local.template.model import Stack
 from tests.support.backend import Backend, Container
+from tests.support.calls import call_of
 from tests.support.flows import Flows
 from tests.support.network import Network
 
@@ -67,23 +66,7 @@ def permissions_of(service: str, request: AWSPreparedRequest, stack: Stack) -> l
     """Return what a request needs, as the local runner sees it."""
     if service == "apigatewaymanagementapi":
         return [connection_call(stack.api, request.method)]
-    url = urlsplit(request.url)
-    headers = {
-        name.lower(): value.decode() if isinstance(value, bytes) else value
-        for name, value in request.headers.items()
-    }
-    found = permissions_for(
-        Call(
-            service=service,
-            region=stack.region,
-            method=request.method,
-            host=url.netloc,
-            path=unquote(url.path),
-            query=dict(parse_qsl(url.query, keep_blank_values=True)),
-            headers=headers,
-            body=request.body if isinstance(request.body, bytes) else b"",
-        )
-    )
+    found = permissions_for(call_of(service, stack.region, request))
     assert found, f"local/iam does not know what {service} {request.url} needs"
     return found
 
