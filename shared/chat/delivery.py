@@ -34,6 +34,7 @@ class Delivery:
         Raises:
             NotFound: There is no such file.
             TooLarge: The file is larger than this deployment takes.
+            UnsupportedType: The file was uploaded with headers that are not taken.
             Unavailable: The message could not be stored; it was not pushed either.
         """
         began_at = time.monotonic()

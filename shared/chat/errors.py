@@ -56,7 +56,7 @@ class TooLarge(ChatError, code="too_large", status=413):
 
 
 class UnsupportedType(ChatError, code="unsupported_type", status=415):
-    """A content type that this deployment does not take."""
+    """A content type, or an encoding of a file, that this deployment does not take."""
 
 
 class Unavailable(ChatError, code="unavailable", status=503):

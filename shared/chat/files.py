@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from chat import aws
 from chat.chats import Chat, UserId
 from chat.client_frame import ClientFrame
-from chat.errors import InvalidRequest, NotFound, TooLarge
+from chat.errors import InvalidRequest, NotFound, TooLarge, UnsupportedType
 from chat.file_keys import File, key_in
 from chat.server_frames import Download, file_fields
 from chat.telemetry import count, logger
@@ -40,6 +40,9 @@ _SHOWN_IN_PLACE: Final = {
     "image/webp",
     "text/plain",
 }
+# Headers that a client may add to its PUT, though they are not signed, and S3 then adds to every
+# download: a small file could unpack to a large one. As head_object names them.
+_UPLOADERS_HEADERS: Final = {"ContentEncoding", "ContentLanguage", "ExpiresString"}
 # Without s3:ListBucket, which would let a function list every key there is, S3 does not say that a
 # key is missing, but that it may not be read:
 # https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
@@ -80,19 +83,12 @@ class Files:
         message refers to; in the other order, S3 could delete one that a message refers to.
 
         Raises:
-            NotFound: There is no such file, or it may be deleted at any time.
-            TooLarge: It is larger than this deployment takes.
-            Unavailable: S3 is overloaded or out of reach.
+            As `_sendable` does.
         """
-        file, uploaded_at = self._look_up(key)
-        if file.size > self._max_bytes:
-            raise TooLarge(f"A file may have at most {self._max_bytes} bytes.")
-        is_fresh = datetime.now(UTC) - uploaded_at < SENDABLE_FOR
+        file, is_fresh = self._sendable(key)
         if is_fresh:
             # It may be untagged already. To ask would cost as much as to do it again.
             self._s3.delete_object_tagging(Bucket=self._bucket, Key=key)
-        elif self._is_unsent(key):
-            raise NotFound("The file was uploaded over a day ago and never sent: upload again.")
         return file
 
     def download_link(self, frame: ClientFrame, *, user_id: UserId) -> Download:
@@ -101,15 +97,14 @@ class Files:
         Raises:
             InvalidRequest: A field is missing or not of the agreed form.
             Forbidden: The user is not in the chat, or the file is not the chat's.
-            NotFound: There is no such file.
-            Unavailable: S3 is overloaded or out of reach.
+            And as `_sendable` does.
         """
         chat = Chat.from_frame(frame)
         chat.partner_of(user_id)
         key = key_in(frame, chat)
         if frame.has("fileName"):
             raise InvalidRequest("Give `fileName` to upload, or `fileKey` to download, not both.")
-        file, _ = self._look_up(key)
+        file, _ = self._sendable(key)
         count("DownloadLinks")
         logger.info("download link made", content_type=file.content_type, size=file.size)
         return Download(
@@ -123,7 +118,8 @@ class Files:
     def link(self, file: File) -> str:
         """Sign a link to GET a file with. That needs no call to S3.
 
-        The link sets the disposition and the content type, whatever headers were stored.
+        The link sets the disposition, the content type and the caching, whatever was stored. Not
+        refused as others are, because browsers add ``Cache-Control`` to a PUT by themselves.
         """
         in_place = self._shows_in_place and file.content_type in _SHOWN_IN_PLACE
         disposition_of = inline if in_place else attachment
@@ -134,20 +130,36 @@ class Files:
                 "Key": file.key,
                 "ResponseContentDisposition": disposition_of(file.name),
                 "ResponseContentType": file.content_type,
+                "ResponseCacheControl": "private",
             },
             ExpiresIn=LINK_LIFETIME_S,
         )
 
     @aws.overload_as_unavailable()
-    def _look_up(self, key: str) -> tuple[File, datetime]:
-        """Return a file, and when it was uploaded."""
+    def _sendable(self, key: str) -> tuple[File, bool]:
+        """Look up a file that can be sent; return it, and whether it was uploaded within a day.
+
+        Raises:
+            NotFound: There is no such file, or it was never sent and may be deleted at any time.
+            TooLarge: It is larger than this deployment takes.
+            UnsupportedType: It was uploaded with headers that would reach those who download it.
+            Unavailable: S3 is overloaded or out of reach.
+        """
         try:
             found = self._s3.head_object(Bucket=self._bucket, Key=key)
         except ClientError as error:
             if error.response["ResponseMetadata"]["HTTPStatusCode"] not in _NO_SUCH_FILE:
                 raise
             raise NotFound("There is no such file. Upload it first.") from error
-        return File(key, found["ContentType"], found["ContentLength"]), found["LastModified"]
+        if found.keys() & _UPLOADERS_HEADERS:
+            raise UnsupportedType("Upload the file again, with no headers but those of `upload`.")
+        file = File(key, found["ContentType"], found["ContentLength"])
+        if file.size > self._max_bytes:
+            raise TooLarge(f"A file may have at most {self._max_bytes} bytes.")
+        is_fresh = datetime.now(UTC) - found["LastModified"] < SENDABLE_FOR
+        if not is_fresh and self._is_unsent(key):
+            raise NotFound("The file was uploaded over a day ago and never sent: upload again.")
+        return file, is_fresh
 
     def _is_unsent(self, key: str) -> bool:
         answer = self._s3.get_object_tagging(Bucket=self._bucket, Key=key)

@@ -92,6 +92,19 @@ def test_downloaded_file_equals_the_uploaded_file(target: Target, pair: Pair, si
             assert answer.headers["content-disposition"] == 'attachment; filename="image.jpg"'
 
 
+def test_cache_control_of_the_uploader_does_not_reach_those_who_download(
+    target: Target, pair: Pair
+) -> None:
+    """Browsers add it to a PUT while their cache is off, so the file is not refused for it."""
+    with device(target.url, userId=pair.first) as sender:
+        link = ask_to_upload(sender, pair)
+        forever = {"Cache-Control": "public, max-age=31536000"}
+        assert put(target, link, b"a picture", **forever) == 200
+        assert send(sender, pair, link["fileKey"])["type"] == "ack"
+        found = ask_to_download(sender, pair.chat_id, link["fileKey"])
+        assert get(target, found["fileUrl"]).headers["cache-control"] == "private"
+
+
 def test_catch_up_delivers_a_file(target: Target, pair: Pair) -> None:
     with device(target.url, userId=pair.first) as sender:
         assert send(sender, pair, upload(target, sender, pair, b"a picture"))["delivered"] == 0

@@ -1,6 +1,8 @@
 import os
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from functools import cache
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -121,6 +123,25 @@ def test_download_link_while_s3_is_overloaded_is_unavailable(
     assert answer == (503, "unavailable")
 
 
+def test_file_over_the_maximum_size_gets_no_download_link(backend: Backend) -> None:
+    sender = backend.connect("user123")
+    file_key = backend.upload(sender, UPLOAD, bytes(26_214_401))
+    assert refused(backend, sender, sendfile_frame(file_key)) == (413, "too_large")
+
+
+def test_file_that_was_not_sent_within_a_day_gets_no_download_link(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sender = backend.connect("user123")
+    sent, unsent = backend.upload(sender, UPLOAD), backend.upload(sender, UPLOAD)
+    backend.send(sender, {"action": "sendmessage", "chatId": CHAT, "fileKey": sent})
+    module = backend.send_file.modules["chat.files"]
+    clock = SimpleNamespace(now=lambda zone: datetime.now(zone) + timedelta(days=1))
+    monkeypatch.setattr(module, "datetime", clock)
+    assert refused(backend, sender, sendfile_frame(unsent)) == (404, "not_found")
+    assert backend.send(sender, sendfile_frame(sent))["type"] == "download"
+
+
 def test_download_with_a_malformed_file_key_is_refused(backend: Backend) -> None:
     frame = sendfile_frame("x" * 1025)
     assert refused(backend, backend.connect("user123"), frame) == (400, "invalid_request")
@@ -146,6 +167,7 @@ def test_download_link_is_signed_with_version_4_for_15_minutes_on_the_regional_h
     assert unquote(urlsplit(url).path) == f"/{file_key}"
     assert query["X-Amz-Algorithm"] == "AWS4-HMAC-SHA256"
     assert query["X-Amz-Expires"] == "900"
+    assert query["response-cache-control"] == "private"
     assert "/us-east-1/s3/" in query["X-Amz-Credential"]
     assert signed_headers(url) == ["host"]
     assert s3_takes("GET", url, {}, secret="testing")

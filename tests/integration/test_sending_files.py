@@ -2,10 +2,9 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -358,14 +357,56 @@ def test_sent_file_logs_no_file_key_name_or_link(
         assert secret not in logged
 
 
-def test_longest_file_name_and_text_fit_into_a_frame(backend: Backend) -> None:
+@pytest.mark.parametrize("longest", ["😀" * 157, "写" * 209, "é" * 255, "x" * 255])
+def test_longest_file_name_and_text_fit_into_a_frame(backend: Backend, longest: str) -> None:
     sender, recipient = backend.connect("user123"), backend.connect("user456")
-    file_key = backend.upload(sender, UPLOAD | {"fileName": "😀" * 242})
+    file_key = backend.upload(sender, UPLOAD | {"fileName": longest})
     backend.send(sender, sendmessage_frame(file_key, text="😀" * 4096, clientMessageId="x" * 128))
     (received,) = backend.api.received(recipient)
     # An encoded session token of a role has some 1,300 characters; that of moto is short.
     token = 1_300
     assert len(json.dumps(received, ensure_ascii=False).encode()) + token < 32_768
-    # S3 accepts 8 KB of headers and query (RequestHeaderSectionTooLarge); browsers add 1 KB:
+    # S3 accepts 8 KB of headers, the link included; browsers add 1 KB:
     # https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
-    assert len(urlsplit(received["fileUrl"]).query) + token + 1_000 < 8_192
+    assert len(received["fileUrl"]) + token + 1_000 < 8_192
+
+
+@pytest.mark.parametrize("name", ["😀" * 162, "写" * 216, "😀" * 242])
+def test_file_name_whose_link_would_be_too_long_is_refused_before_the_upload(
+    backend: Backend, name: str
+) -> None:
+    error = backend.send(backend.connect("user123"), UPLOAD | {"fileName": name})
+    assert (error["code"], error["message"]) == (
+        "invalid_request",
+        "`fileName` is too long to store. Shorten it.",
+    )
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"ContentEncoding": "gzip"},
+        {"ContentEncoding": "br, gzip"},
+        {"ContentLanguage": "de"},
+        {"Expires": datetime(2030, 1, 1, tzinfo=UTC)},
+    ],
+)
+def test_file_that_was_uploaded_with_headers_for_the_reader_is_refused(
+    backend: Backend, header: dict[str, Any]
+) -> None:
+    sender = backend.connect("user123")
+    upload = backend.send(sender, UPLOAD)
+    backend.put(upload, **header)
+    file_key = upload["fileKey"]
+    assert refused(backend, sender, sendmessage_frame(file_key)) == (415, "unsupported_type")
+    frame = {"action": "sendfile", "chatId": CHAT, "fileKey": file_key}
+    assert backend.send(sender, frame)["code"] == "unsupported_type"
+    assert backend.tags_of(file_key) == {"state": "unsent"}
+
+
+def test_file_that_a_browser_uploaded_without_its_cache_can_be_sent(backend: Backend) -> None:
+    """Its link has another Cache-Control: see tests/e2e."""
+    sender = backend.connect("user123")
+    upload = backend.send(sender, UPLOAD)
+    backend.put(upload, CacheControl="no-cache")
+    assert backend.send(sender, sendmessage_frame(upload["fileKey"]))["type"] == "ack"

@@ -161,8 +161,8 @@ class Backend:
         assert ack["type"] == "ack", ack
         return ack
 
-    def put(self, upload: Mapping[str, Any], content: bytes = b"a picture") -> None:
-        """Do what an ``upload`` frame says, as a client would."""
+    def put(self, upload: Mapping[str, Any], content: bytes = b"a picture", **more: Any) -> None:
+        """Do what an ``upload`` frame says, as a client would; `more` headers may go with it."""
         self.s3.put_object(
             Bucket=self.bucket,
             Key=upload["fileKey"],
@@ -170,6 +170,7 @@ class Backend:
             ContentType=upload["headers"]["Content-Type"],
             IfNoneMatch=upload["headers"]["If-None-Match"],
             Tagging=upload["headers"]["x-amz-tagging"],
+            **more,
         )
 
     def upload(self, connection_id: str, frame: object, content: bytes = b"a picture") -> str:

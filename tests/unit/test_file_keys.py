@@ -23,7 +23,7 @@ def parse(key: object) -> str:
     [
         "a",
         pytest.param("x" * 255, id="255 characters"),
-        pytest.param("😀" * 182, id="182 emojis"),
+        pytest.param("😀" * 157, id="157 emojis"),
         "naïve café.txt",
         "שלום\u200f.pdf",
         "می\u200cخواهم.pdf",
@@ -80,11 +80,20 @@ def test_file_name_of_wrong_type_or_length_is_refused(name: object) -> None:
 
 
 def test_file_name_whose_key_is_too_long_for_s3_is_refused() -> None:
-    longest = "😀" * 242 + "x" * 3
-    chat = Chat((UserId("a"), UserId("b")))
-    assert len(new_key(ClientFrame({"fileName": longest}), chat).encode()) == 1012
-    with pytest.raises(InvalidRequest, match="Shorten it"):
-        new_key(ClientFrame({"fileName": "😀" * 255}), chat)
+    for user_ids in (("a", "b"), ("a" * 128, "b" * 128)):
+        chat = Chat((UserId(user_ids[0]), UserId(user_ids[1])))
+        lengths = [length for length in range(256) if fits("😀" * length, chat)]
+        assert len(new_key(ClientFrame({"fileName": "😀" * lengths[-1]}), chat).encode()) < 1024
+        assert lengths == list(range(1, lengths[-1] + 1))
+        assert lengths[-1] < 162
+    assert fits("x" * 255, chat)
+
+
+def fits(name: str, chat: Chat) -> bool:
+    try:
+        return bool(new_key(ClientFrame({"fileName": name}), chat))
+    except InvalidRequest:
+        return False
 
 
 @pytest.mark.parametrize(
