@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from math import inf
 from typing import Final, Literal
@@ -12,16 +13,31 @@ from chat.errors import InvalidRequest
 MAX_TIMESTAMP: Final = 10**16 - 1
 """The year 318857. Python's and DynamoDB's numbers reach further."""
 
+# White space, controls, what Unicode calls default ignorable (joiners, variation selectors, tags,
+# fillers of Hangul), and the empty pattern of Braille:
+# https://www.unicode.org/reports/tr44/#Default_Ignorable_Code_Point
+_BLANK = re.compile(
+    r"[\s\0-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
+    r"\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8"
+    r"\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]*"
+)
+
+
+def is_blank(text: str) -> bool:
+    """Return whether a text shows nothing. Emoji show, with whatever joiners and selectors."""
+    return _BLANK.fullmatch(text) is not None
+
 
 class ClientFrame:
     """One JSON object that a client sent.
 
-    Fields that the protocol does not know are left alone, so that clients can be newer. Reading one
-    that is not of the form that the method says raises `InvalidRequest`.
+    Fields that the protocol does not know are left alone, so that clients can be newer. A field
+    that is null is absent: serializers write null for what is not set. Reading one that is not of
+    the form that the method says raises `InvalidRequest`.
     """
 
     def __init__(self, fields: Mapping[str, object]) -> None:
-        self._fields = fields
+        self._fields = {name: value for name, value in fields.items() if value is not None}
 
     @classmethod
     def parse(cls, body: str) -> ClientFrame:
@@ -74,8 +90,13 @@ class ClientFrame:
         return self.string(field, max_length=max_length) if field in self._fields else None
 
     def whole_number(self, field: str, *, minimum: int = 0, maximum: float = inf) -> int:
-        """Read a whole number from `minimum` to `maximum` that must be there."""
+        """Read a whole number from `minimum` to `maximum` that must be there.
+
+        It may be written 1.0: some languages have no other numbers.
+        """
         value = self._fields.get(field)
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
         # JSON's true is Python's True, which is an int.
         if not isinstance(value, int) or isinstance(value, bool) or not minimum <= value <= maximum:
             upper = "or more" if maximum == inf else f"to {maximum}"

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from chat import aws
 from chat.chats import Chat, UserId
-from chat.client_frame import MAX_TIMESTAMP, ClientFrame
+from chat.client_frame import MAX_TIMESTAMP, ClientFrame, is_blank
 from chat.errors import InvalidRequest, Unavailable
 from chat.file_keys import File, key_in
 from chat.retry import attempts
@@ -93,7 +93,7 @@ class NewMessage:
         file_key = key_in(frame, chat) if frame.has("fileKey") else None
         if text is None and file_key is None:
             raise InvalidRequest("A message needs `text`, `fileKey`, or both.")
-        if text is not None and not text.strip():
+        if text is not None and is_blank(text):
             raise InvalidRequest("`text` must not be blank.")
         return cls(
             chat_id=chat.id,

@@ -16,6 +16,20 @@ from chat.server_frames import Upload
 from chat.telemetry import count, logger
 
 _MAX_CONTENT_TYPE_LENGTH = 255
+# What browsers and phones call these types.
+_ALIASES = {
+    "application/csv": "text/csv",
+    "application/ogg": "audio/ogg",
+    "application/x-pdf": "application/pdf",
+    "application/x-zip": "application/zip",
+    "application/x-zip-compressed": "application/zip",
+    "audio/m4a": "audio/mp4",
+    "audio/mp3": "audio/mpeg",
+    "audio/x-m4a": "audio/mp4",
+    "image/jpg": "image/jpeg",
+    "image/pjpeg": "image/jpeg",
+    "video/x-m4v": "video/mp4",
+}
 
 
 class Uploads:
@@ -36,7 +50,7 @@ class Uploads:
             aws.s3(),
             os.environ["FILES_BUCKET"],
             allowed_types=frozenset(
-                os.environ["ALLOWED_CONTENT_TYPES"].lower().replace(" ", "").split(",")
+                _canonical(each.strip()) for each in os.environ["ALLOWED_CONTENT_TYPES"].split(",")
             ),
             max_bytes=int(os.environ["MAX_FILE_BYTES"]),
         )
@@ -70,7 +84,7 @@ class Uploads:
         )
 
     def _content_type_in(self, frame: ClientFrame) -> str:
-        content_type = frame.string("contentType", max_length=_MAX_CONTENT_TYPE_LENGTH).lower()
+        content_type = _canonical(frame.string("contentType", max_length=_MAX_CONTENT_TYPE_LENGTH))
         if content_type not in self._allowed_types:
             allowed = ", ".join(sorted(self._allowed_types))
             raise UnsupportedType(f"`contentType` must be one of: {allowed}.")
@@ -106,3 +120,9 @@ class Uploads:
         # Content-Length is not here: HTTP clients add it, and browsers refuse it from a page.
         headers = {"Content-Type": content_type, "If-None-Match": "*", "x-amz-tagging": tags}
         return url, headers
+
+
+def _canonical(content_type: str) -> str:
+    """Return a type in lower case, without parameters (``; charset=utf-8``), by its usual name."""
+    name = content_type.partition(";")[0].rstrip(" \t").lower()
+    return _ALIASES.get(name, name)

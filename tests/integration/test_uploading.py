@@ -150,7 +150,63 @@ def test_content_type_in_capitals_is_signed_in_lower_case(backend: Backend) -> N
     assert frame["headers"]["Content-Type"] == "image/jpeg"
 
 
-@pytest.mark.parametrize("content_type", ["text/html", "image/jpeg "])
+@pytest.mark.parametrize(
+    ("content_type", "signed"),
+    [
+        ("text/plain; charset=utf-8", "text/plain"),
+        ("text/plain ;charset=utf-8", "text/plain"),
+        ("audio/webm;codecs=opus", "audio/webm"),
+        ("image/jpg", "image/jpeg"),
+        ("application/x-zip-compressed", "application/zip"),
+        ("audio/x-m4a", "audio/mp4"),
+        ("application/csv;header=present", "text/csv"),
+    ],
+)
+def test_content_type_is_signed_by_its_usual_name_and_without_parameters(
+    backend: Backend, content_type: str, signed: str
+) -> None:
+    sender = backend.connect("user123")
+    upload = backend.send(sender, UPLOAD | {"contentType": content_type})
+    assert upload["headers"]["Content-Type"] == signed
+    backend.put(upload)
+    frame = {"action": "sendfile", "chatId": CHAT, "fileKey": upload["fileKey"]}
+    assert backend.send(sender, frame)["contentType"] == signed
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        *("image/heic", "image/heif", "video/quicktime", "audio/mp4", "audio/ogg", "video/webm"),
+        *("audio/webm", "text/csv"),
+        *(
+            f"application/vnd.openxmlformats-officedocument.{kind}"
+            for kind in (
+                "wordprocessingml.document",
+                "spreadsheetml.sheet",
+                "presentationml.presentation",
+            )
+        ),
+    ],
+)
+def test_what_phones_and_offices_produce_is_allowed_by_default(
+    backend: Backend, content_type: str
+) -> None:
+    sender = backend.connect("user123")
+    assert backend.send(sender, UPLOAD | {"contentType": content_type})["type"] == "upload"
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    ["image/svg+xml", "text/xml", "application/xhtml+xml", "text/javascript", "application/wasm"],
+)
+def test_what_a_browser_executes_is_not_allowed_by_default(
+    backend: Backend, content_type: str
+) -> None:
+    for variant in (content_type, f"{content_type};charset=utf-8", content_type.upper()):
+        assert refused(backend, contentType=variant)["code"] == "unsupported_type"
+
+
+@pytest.mark.parametrize("content_type", ["text/html", "image/jpeg\n", "image/jpeg,text/html"])
 def test_content_type_that_is_not_allowed_is_refused(backend: Backend, content_type: str) -> None:
     error = refused(backend, contentType=content_type)
     assert (error["statusCode"], error["code"]) == (415, "unsupported_type")

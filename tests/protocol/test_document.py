@@ -180,10 +180,18 @@ def test_address_equals_the_output_of_the_stack() -> None:
     assert url == output
 
 
-def test_blank_characters_are_those_that_python_strips() -> None:
+def test_blank_characters_are_those_of_the_code() -> None:
+    """The pattern reaches to U+FFFF, the description of the document further."""
     (blank,) = (
         each["pattern"] for each in SCHEMAS["Text"]["allOf"] if "blank" in each["description"]
     )
+    said = DOCUMENT["info"]["description"].partition("the others are")[2].partition(".")[0]
+    ends = [int(each, 16) for each in re.findall(r"[0-9A-F]{5}", said)]
+    further = [range(first, last + 1) for first, last in zip(ends[::2], ends[1::2], strict=True)]
     for code_point in range(sys.maxunicode + 1):
         character = chr(code_point)
-        assert bool(re.search(blank, character)) is bool(character.strip())
+        is_blank = client_frame.is_blank(character)
+        if code_point <= 0xFFFF:
+            assert bool(re.search(blank, character)) is not is_blank
+        else:
+            assert is_blank is any(code_point in each for each in further)

@@ -57,7 +57,7 @@ def allows(text: str) -> bool:
     """Say whether a client may send this, by the document.
 
     That is its schemas, and what it says of JSON that no schema can: that no object holds a field
-    twice, and texts are valid Unicode.
+    twice, that texts are valid Unicode, and that null is absent.
     """
     try:
         text.encode()
@@ -65,6 +65,8 @@ def allows(text: str) -> bool:
         json.dumps(frame, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         return False
+    if isinstance(frame, dict):
+        frame = {name: value for name, value in frame.items() if value is not None}
     return _CLIENT_FRAME.is_valid(frame)
 
 
