@@ -19,6 +19,7 @@ from chat.files import Files
 from chat.history import History
 from chat.messages import Messages, NewMessage
 from chat.push import Push
+from chat.rate_limit import RateLimit
 from chat.receipts import Receipts
 from chat.server_frames import Ack, Answer, SignalAck
 from chat.signals import Signals, is_signal
@@ -32,6 +33,7 @@ connections = Connections.from_environment()
 messages = Messages.from_environment()
 files = Files.from_environment()
 push = Push.from_environment()
+rate_limit = RateLimit.from_environment()
 receipts = Receipts.from_environment()
 fan_out = FanOut(connections, push)
 delivery = Delivery(messages, files, fan_out)
@@ -50,6 +52,7 @@ def lambda_handler(event: Event, context: LambdaContext) -> Reply | None:
 @handler
 def answer(request: Request) -> Answer:
     """Answer with an ``ack``, with a page of a chat, or, after a catch-up, with ``synced``."""
+    rate_limit.admit(request.connection_id)
     user_id = connections.user_of(request.connection_id)
     frame = request.frame()
     if request.action != "getmessages":

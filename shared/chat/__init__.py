@@ -13,6 +13,7 @@ module              what it does
 `issuer`            fetches the issuer's keys
 `connection_limit`  limits connections per user
 `chats`             checks user ids, reads a chat id, and knows its two members
+`rate_limit`        limits frames per connection
 `connections`       the table ``ChatConnections``
 `messages`          the table ``ChatMessages``
 `push`              pushes a frame to a connection, or closes it

@@ -15,6 +15,7 @@ from websockets.sync.client import connect
 
 from tests.attacks.attacked import AttackedBackend, Users
 from tests.support.device import TIMEOUT_S, Device, device
+from tests.support.runner import local_runner
 
 MAX_CONNECTIONS = 20
 """As the template has it."""
@@ -63,6 +64,56 @@ def test_flood_of_chats_disturbs_nobody(attacked: AttackedBackend, users: Users)
         answers = [mallory.receive() for _ in range(200)]
         assert sum(answer["type"] == "ack" for answer in answers) == 100
         assert sum(answer.get("code") == "invalid_request" for answer in answers) == 100
+
+
+def test_flood_of_frames_refuses_no_handshake(users: Users) -> None:
+    """Frames use up the stage's throttle, and every connection is still accepted."""
+    with local_runner(*_throttled(ThrottlingRateLimit=1, ThrottlingBurstLimit=20)) as runner:
+        backend = AttackedBackend(runner.url, None)
+        with backend.device(users.mallory) as mallory:
+            for _ in range(15):
+                while mallory.ask({"action": "sendfile"}).get("message") != "Too Many Requests":
+                    pass
+                with backend.device(users.alice):
+                    pass
+
+
+def test_flooding_connection_is_closed_and_disturbs_nobody(users: Users) -> None:
+    """Per container 20 frames at once are answered and 20 refused; then it is closed."""
+    with local_runner(*_throttled(MaxFramesPerSecond=1)) as runner:
+        backend = AttackedBackend(runner.url, None)
+        with (
+            backend.device(users.mallory) as mallory,
+            ThreadPoolExecutor(1) as flood,
+            backend.device(users.alice) as alice,
+            backend.device(users.bob) as bob,
+        ):
+
+            def send_until_closed() -> list[dict[str, object]]:
+                answers: list[dict[str, object]] = []
+                with contextlib.suppress(ConnectionClosed):
+                    for _ in range(1_000):
+                        for _ in range(4):
+                            mallory.send({"action": "getmessages"})
+                        answers += [mallory.receive() for _ in range(4)]
+                return answers
+
+            flooding = flood.submit(send_until_closed)
+            for number in range(10):
+                assert alice.say(users.chat_id, str(number))["delivered"] >= 1
+                assert bob.receive()["text"] == str(number)
+                with backend.device(users.alice):
+                    pass
+            answers = flooding.result()
+            assert len(answers) < 4_000
+            assert {each["code"] for each in answers} == {"invalid_request", "unavailable"}
+            # The flood was one connection's: the user can come back.
+            with backend.device(users.mallory) as again:
+                assert again.ask({"action": "getmessages"})["code"] == "invalid_request"
+
+
+def _throttled(**parameters: int) -> list[str]:
+    return ["--parameter-overrides", *(f"{name}={value}" for name, value in parameters.items())]
 
 
 @contextlib.contextmanager

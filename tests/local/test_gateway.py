@@ -297,6 +297,18 @@ async def test_throttle_of_a_route_does_not_limit_other_routes() -> None:
     assert await gateway.message(connection, frame("chat")) is None
 
 
+async def test_frames_do_not_use_up_the_throttle_of_the_handshake() -> None:
+    routes = (Route("$connect", "f", throttle=Throttle(0.001, 2)), Route("chat", "f"))
+    gateway = Gateway(api(*routes, throttle=Throttle(0.001, 1)), FakeFunctions(f=OK).invoke)
+    connection = await opened(gateway)
+    assert await gateway.message(connection, frame("chat")) is None
+    assert message_of(await gateway.message(connection, frame("chat"))) == "Too Many Requests"
+    assert isinstance(await gateway.connect(HANDSHAKE), Accepted)
+    decision = await gateway.connect(HANDSHAKE)
+    assert isinstance(decision, Refused)
+    assert decision.status == 429
+
+
 # --- ends -----------------------------------------------------------------------------------------
 
 

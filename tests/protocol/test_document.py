@@ -140,6 +140,7 @@ def test_limits_equal_those_of_the_code_and_the_template() -> None:
         "idleSeconds": lifetimes.idle_timeout_s,
         "connectionSeconds": lifetimes.max_duration_s,
         "connectionsPerUser": parameters["MaxConnectionsPerUser"]["Default"],
+        "framesPerSecond": parameters["MaxFramesPerSecond"]["Default"],
         "fileBytes": parameters["MaxFileBytes"]["Default"],
         "fileKeyBytes": file_keys._MAX_KEY_BYTES,
         "linkSeconds": files.LINK_LIFETIME_S,

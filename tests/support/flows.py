@@ -35,6 +35,7 @@ class Flows:
         self.catch_up()
         self.signal()
         self.be_refused()
+        self.flood()
         self.leave()
 
     def connect_one_too_many(self) -> None:
@@ -97,6 +98,16 @@ class Flows:
                 function(events.message(events.new_id(), frame))
         for query in ({}, {"userId": TEXT}, {"userId": "user123", "since": TEXT, "token": TEXT}):
             self.backend.on_connect(events.connect(events.new_id(), query))
+
+    def flood(self) -> None:
+        limit = self.backend.send_message.module.rate_limit
+        usual, limit._frames_per_s = limit._frames_per_s, 1
+        try:
+            flooding = self.backend.connect("user123")
+            while flooding not in self.backend.api.closed:
+                self.backend.send(flooding, {"action": "getmessages"})
+        finally:
+            limit._frames_per_s = usual
 
     def leave(self) -> None:
         for connection_id in self.backend.connections():

@@ -204,6 +204,10 @@ def permissions(resources: Resources, role: str) -> set[tuple[str, str]]:
                     "execute-api:ManageConnections",
                     f"{EXECUTE_API}:${{ChatApi}}/prod/POST/@connections/*",
                 ),
+                (
+                    "execute-api:ManageConnections",
+                    f"{EXECUTE_API}:${{ChatApi}}/prod/DELETE/@connections/*",
+                ),
             },
         ),
         (
@@ -213,6 +217,7 @@ def permissions(resources: Resources, role: str) -> set[tuple[str, str]]:
                 ("s3:PutObject", "${FilesBucket.Arn}/*"),
                 ("s3:PutObjectTagging", "${FilesBucket.Arn}/*"),
                 ("s3:GetObject", "${FilesBucket.Arn}/*"),
+                ("s3:GetObjectTagging", "${FilesBucket.Arn}/*"),
             },
         ),
     ],
@@ -263,6 +268,7 @@ def test_template_grants_nothing_outside_the_four_roles(resources: Resources) ->
             {
                 "CONNECTIONS_TABLE",
                 "MESSAGES_TABLE",
+                "MAX_FRAMES_PER_SECOND",
                 "FILES_BUCKET",
                 "MAX_FILE_BYTES",
                 "SHOW_FILES_IN_PLACE",
@@ -413,6 +419,31 @@ def test_throttle_of_the_stage_comes_from_parameters(resources: Resources) -> No
         "ThrottlingRateLimit": {"Ref": "ThrottlingRateLimit"},
         "ThrottlingBurstLimit": {"Ref": "ThrottlingBurstLimit"},
     }
+
+
+def test_handshakes_have_a_throttle_apart_from_frames(resources: Resources) -> None:
+    (stage_id,) = of_kind(resources, "AWS::ApiGatewayV2::Stage")
+    stage = resources[stage_id]
+    assert stage["Properties"]["RouteSettings"] == {
+        "$connect": {
+            "ThrottlingRateLimit": {"Ref": "ConnectRateLimit"},
+            "ThrottlingBurstLimit": {"Ref": "ConnectBurstLimit"},
+        }
+    }
+    # Otherwise API Gateway may not know the route yet, and the deployment fails: "Unable to find
+    # Route by key $connect within the provided RouteSettings".
+    assert "ChatApiConnectRoute" in stage["DependsOn"]
+
+
+@pytest.mark.parametrize("function", ["OnConnect", "SendMessage"])
+def test_concurrency_is_reserved_by_parameter(resources: Resources, function: str) -> None:
+    none = {"Ref": "AWS::NoValue"}
+    parameter = f"{function}Concurrency"
+    assert SOURCE["Parameters"][parameter]["Default"] == 0
+    reserved = resources[f"{function}Function"]["Properties"]["ReservedConcurrentExecutions"]
+    assert reserved == {"Fn::If": [f"Reserves{function}", {"Ref": parameter}, none]}
+    condition = SOURCE["Conditions"][f"Reserves{function}"]
+    assert condition == {"Fn::Not": [{"Fn::Equals": [{"Ref": parameter}, 0]}]}
 
 
 def test_each_parameter_and_output_has_a_description() -> None:
