@@ -53,6 +53,7 @@ def run(*, quick: bool) -> Section:
         for function in stack.functions.values():
             environment = environment_of(function, stack.region) | {
                 "AWS_ENDPOINT_URL": target.aws_endpoint,
+                "MAX_FRAMES_PER_SECOND": "1000000",
                 "AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI": target.url.replace("ws:", "http:"),
             }
             with patch.dict("os.environ", environment):

@@ -26,7 +26,9 @@ def lambda_handler(request: Request) -> None:
     connection_limit.admit(connection)
     if since is not None:
         catch_up_queue.put(
-            CatchUpRequest(request.connection_id, user_id, since, request.connected_at)
+            CatchUpRequest(
+                request.connection_id, user_id, request.request_id, since, request.connected_at
+            )
         )
     count("Connects")
     logger.info("connected", user_id=user_id, catches_up=since is not None)

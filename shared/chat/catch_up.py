@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from itertools import islice
+from contextlib import nullcontext
+from itertools import chain, islice
 from math import inf
 from typing import Final
 
@@ -36,16 +37,12 @@ _PUSH_TIMEOUT_S: Final = 6.0
 _RETRY_TIMEOUT_S: Final = 14.0
 
 
-class _Left(Exception):
-    """The connection is gone."""
-
-
 class CatchUp:
     """Pushes missed messages to connections that ask for them.
 
     They come oldest first, and one frame after the other, because API Gateway keeps no order
-    between pushes that are under way together. A message may come twice: it may be pushed live too,
-    and a run may be repeated.
+    between pushes that are under way together. So at most one run replays to a connection at a
+    time. A message may come twice: it may be pushed live too, and a run may be repeated.
 
     Args:
         max_messages: How many messages one run pushes before ``synced``.
@@ -82,7 +79,7 @@ class CatchUp:
             Unavailable: It could not be done to the end; Lambda runs it again. The client does not
                 believe that it has everything, or gets the rest then.
         """
-        run = _Run(self._push, request, self._push_timeout_s)
+        run = _Run(self._connections, self._push, request, self._push_timeout_s)
         try:
             end = self._push_missed(request, run)
             run.push(end)
@@ -90,7 +87,7 @@ class CatchUp:
                 # Otherwise the client asks again, from the last message on.
                 self._look_again(request, run)
             self._report(run, end)
-        except _Left:
+        except Unauthorized:
             self._connections.remove(request.connection_id, request.user_id)
             logger.info("left while catching up", replayed=len(run.pushed))
         except Unavailable as error:
@@ -104,14 +101,15 @@ class CatchUp:
 
         Raises:
             Unauthorized: The connection is gone.
-            Unavailable: It could not be done to the end.
+            Unavailable: It could not be done to the end, or another one of the connection runs.
         """
-        run = _Run(self._push, request, self._push_timeout_s, opened_at=time.monotonic())
+        run = _Run(self._connections, self._push, request, self._push_timeout_s)
+        run.opened_at = time.monotonic()
         try:
             end = self._push_missed(request, run)
-        except _Left:
+        except Unauthorized:
             self._connections.remove(request.connection_id, request.user_id)
-            raise Unauthorized("This connection is closed. Connect again.") from None
+            raise
         self._report(run, end)
         return end
 
@@ -121,14 +119,19 @@ class CatchUp:
         deadline = began_at + self._timeout_s
         reached = request.since - OVERLAP_MS
         missed = self._messages.sent_to(request.user_id, since=reached)
-        for batch in batches(islice(missed, self._max_messages), self._files.link, request.user_id):
-            if is_over(deadline):
-                complete = False
-                break
-            run.push_messages(batch)
-            reached = batch[-1]["timestamp"]
-        else:
-            complete = next(missed, None) is None
+        first = list(islice(missed, 1))
+        found = islice(chain(first, missed), self._max_messages)
+        mark = self._connections.catching_up(request.connection_id, str(request.request_id))
+        # Most `getmessages` find nothing, and then the mark would cost more than the rest.
+        with mark if first else nullcontext():
+            for batch in batches(found, self._files.link, request.user_id):
+                if is_over(deadline):
+                    complete = False
+                    break
+                run.push_messages(batch)
+                reached = batch[-1]["timestamp"]
+            else:
+                complete = next(missed, None) is None
         record("CatchUpDuration", (time.monotonic() - began_at) * 1000, "Milliseconds")
         record("MessagesReplayed", len(run.pushed), "Count")
         return Synced(
@@ -171,14 +174,15 @@ class _Run:
     """
 
     def __init__(
-        self, push: Push, request: CatchUpRequest, timeout_s: float, *, opened_at: float = inf
+        self, connections: Connections, push: Push, request: CatchUpRequest, timeout_s: float
     ) -> None:
+        self._connections = connections
         self._push = push
         self._connection_id = request.connection_id
         self._timeout_s = timeout_s
         self._retry_deadline = deadline_in(_RETRY_TIMEOUT_S)
         self.pushed: set[str] = set()
-        self.opened_at = opened_at
+        self.opened_at = inf
 
     def push_messages(self, batch: list[MessageFields]) -> None:
         """Push messages in one frame, as `push` does."""
@@ -189,7 +193,7 @@ class _Run:
         """Push one frame; wait for the handshake to end, and for a client that reads slowly.
 
         Raises:
-            _Left: The connection is gone.
+            Unauthorized: The connection is gone.
             Unavailable: It did not take the frame in time.
         """
         data = to_json(frame).encode()
@@ -198,10 +202,13 @@ class _Run:
             if outcome is Outcome.OK:
                 self.opened_at = min(self.opened_at, time.monotonic())
                 return
-            if outcome is Outcome.GONE and self.opened_at < inf:
-                break
+            if outcome is Outcome.GONE:
+                if self.opened_at < inf:
+                    break
+                # Its handshake may go on; but not if it was closed, and lost its row.
+                self._connections.read_user_of(self._connection_id)
         if outcome is Outcome.GONE:
-            raise _Left
+            raise Unauthorized("This connection is closed. Connect again.")
         raise Unavailable("The connection took no message in time.")
 
 

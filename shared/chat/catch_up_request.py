@@ -32,6 +32,7 @@ class CatchUpRequest:
     """A connection asks for the messages that its user missed.
 
     Attributes:
+        request_id: API Gateway's id of the handshake or the frame.
         since: From when on, in milliseconds since 1970; at most `asked_at`. What is later counts as
             `asked_at`: a client whose clock is ahead would otherwise skip every message until then.
         asked_at: When API Gateway received the handshake or the frame, in milliseconds since 1970.
@@ -39,6 +40,7 @@ class CatchUpRequest:
 
     connection_id: ConnectionId
     user_id: UserId
+    request_id: str | None
     since: int
     asked_at: int
 
@@ -65,7 +67,7 @@ class CatchUpRequest:
         since = frame.optional_whole_number("since", maximum=MAX_TIMESTAMP)
         if since is None:
             return None
-        return cls(request.connection_id, user_id, since, request.received_at)
+        return cls(request.connection_id, user_id, request.request_id, since, request.received_at)
 
 
 _FIELDS = {field.name for field in fields(CatchUpRequest)}

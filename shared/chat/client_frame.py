@@ -50,8 +50,6 @@ class ClientFrame:
             fields = json.loads(
                 body, parse_constant=_refuse_constant, object_pairs_hook=_refuse_repetition
             )
-        except _Repetition as error:
-            raise InvalidRequest("The frame must not hold a field twice.") from error
         except (ValueError, RecursionError) as error:
             raise InvalidRequest("The frame must be JSON.") from error
         if not isinstance(fields, dict):
@@ -79,7 +77,8 @@ class ClientFrame:
         if "\0" in value:
             # A program that takes it for a string's end would read less than was checked here.
             raise InvalidRequest(f"`{field}` must not hold the character NUL.")
-        if not _is_unicode(value):
+        # JSON can spell half of a surrogate pair ("\ud800"); UTF-8, and so DynamoDB, cannot.
+        if any("\ud800" <= char <= "\udfff" for char in value):
             raise InvalidRequest(
                 f"`{field}` must be valid Unicode: half of a surrogate pair is missing."
             )
@@ -123,23 +122,10 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(name)
 
 
-class _Repetition(ValueError):
-    """An object has a field twice."""
-
-
 def _refuse_repetition(pairs: list[tuple[str, object]]) -> dict[str, object]:
     # JSON does not say which of the two counts, so a check and a use of a frame may differ:
     # https://www.rfc-editor.org/rfc/rfc8259#section-4
     fields = dict(pairs)
     if len(fields) != len(pairs):
-        raise _Repetition
+        raise InvalidRequest("The frame must not hold a field twice.")
     return fields
-
-
-def _is_unicode(value: str) -> bool:
-    # JSON can spell half of a surrogate pair ("\ud800"); UTF-8, and so DynamoDB, cannot.
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

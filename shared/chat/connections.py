@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any, NewType, Self
@@ -29,6 +30,8 @@ _MAX_CACHED = 1024
 _LOOKUP_TIMEOUT_S = 0.5
 # No connection id holds a `#`, so no connection has the key of a user.
 _USER_KEY = "user#"
+# No run of send_message lasts longer: its `Timeout` in the template.
+_MAX_CATCH_UP_S = 28
 # Of a user's row, the attributes that are not connections. No connection id looks like these.
 _KEY_AND_TTL = {"connectionId", "ttl"}
 
@@ -69,7 +72,7 @@ class Connections:
         self._table = table
         # A connection keeps its user, so that a warm container need not ask again. Bounded, because
         # a container outlives its connections. A refusal is an exception and is not cached.
-        self._cached_user_of = lru_cache(_MAX_CACHED)(self._read_user_of)
+        self._cached_user_of = lru_cache(_MAX_CACHED)(self.read_user_of)
 
     @classmethod
     def from_environment(cls) -> Self:
@@ -112,7 +115,8 @@ class Connections:
             self._remove_from_user(user_id, [Connection(connection_id, user_id, 0)])
 
     @aws.overload_as_unavailable()
-    def _read_user_of(self, connection_id: ConnectionId) -> UserId:
+    def read_user_of(self, connection_id: ConnectionId) -> UserId:
+        """Return the user of a connection that is registered now, as `user_of` does."""
         answer = self._dynamodb.get_item(
             TableName=self._table,
             Key={"connectionId": {"S": connection_id}},
@@ -131,6 +135,49 @@ class Connections:
             Unauthorized: The connection is not registered.
         """
         return self._cached_user_of(connection_id)
+
+    @contextmanager
+    def catching_up(self, connection_id: ConnectionId, request_id: str) -> Iterator[None]:
+        """Mark a connection as catching up, until the block ends, or no run of it can go on.
+
+        The same request may mark it again: an earlier attempt may have ended without a word.
+
+        Raises:
+            Unauthorized: The connection is not registered.
+            Unavailable: Another request of the connection is catching up.
+        """
+        now, id_value = int(time.time()), {":id": {"S": request_id}}
+        try:
+            self._update_mark(
+                connection_id,
+                "SET catchUpId = :id, catchUpUntil = :until",
+                "attribute_exists(connectionId) AND "
+                "(attribute_not_exists(catchUpId) OR catchUpId = :id OR catchUpUntil < :now)",
+                {":now": {"N": str(now)}, ":until": {"N": str(now + _MAX_CATCH_UP_S)}, **id_value},
+            )
+        except self._dynamodb.exceptions.ConditionalCheckFailedException as refused:
+            if "Item" not in refused.response:
+                raise Unauthorized("This connection was closed. Connect again.") from None
+            raise Unavailable("A catch-up of this connection is running: wait for it.") from None
+        try:
+            yield
+        finally:
+            with suppress(Unavailable, self._dynamodb.exceptions.ConditionalCheckFailedException):
+                remove = "REMOVE catchUpId, catchUpUntil"
+                self._update_mark(connection_id, remove, "catchUpId = :id", id_value)
+
+    @aws.overload_as_unavailable()
+    def _update_mark(
+        self, connection_id: ConnectionId, update: str, condition: str, values: aws.Row
+    ) -> None:
+        self._dynamodb.update_item(
+            TableName=self._table,
+            Key={"connectionId": {"S": connection_id}},
+            UpdateExpression=update,
+            ConditionExpression=condition,
+            ExpressionAttributeValues=values,
+            ReturnValuesOnConditionCheckFailure="ALL_OLD",
+        )
 
     def of(self, *user_ids: UserId) -> Iterator[Connection]:
         """Read the connections of users, without the expired ones.
@@ -183,7 +230,7 @@ class Connections:
 
     def _remove_from_user(self, user_id: UserId, connections: list[Connection]) -> None:
         names = {f"#id{n}": each.connection_id for n, each in enumerate(connections)}
-        try:
+        with suppress(self._dynamodb.exceptions.ConditionalCheckFailedException):
             self._dynamodb.update_item(
                 TableName=self._table,
                 Key=_user_key(user_id),
@@ -192,8 +239,6 @@ class Connections:
                 ConditionExpression="attribute_exists(connectionId)",
                 ExpressionAttributeNames=names,
             )
-        except self._dynamodb.exceptions.ConditionalCheckFailedException:
-            return
 
 
 def _user_key(user_id: UserId) -> aws.Row:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime, timedelta
-from typing import Final, Self
+from typing import Final, Literal, Self
 from urllib.parse import quote
 
 from botocore.exceptions import ClientError
@@ -122,13 +122,14 @@ class Files:
         refused as others are, because browsers add ``Cache-Control`` to a PUT by themselves.
         """
         in_place = self._shows_in_place and file.content_type in _SHOWN_IN_PLACE
-        disposition_of = inline if in_place else attachment
         return self._s3.generate_presigned_url(
             "get_object",
             Params={
                 "Bucket": self._bucket,
                 "Key": file.key,
-                "ResponseContentDisposition": disposition_of(file.name),
+                "ResponseContentDisposition": disposition(
+                    "inline" if in_place else "attachment", file.name
+                ),
                 "ResponseContentType": file.content_type,
                 "ResponseCacheControl": "private",
             },
@@ -166,27 +167,17 @@ class Files:
         return UNSENT in {(tag["Key"], tag["Value"]) for tag in answer["TagSet"]}
 
 
-def attachment(name: str) -> str:
-    """Return the ``Content-Disposition`` with which a browser saves a file under its name."""
-    return f"attachment; {_name_parameters(name)}"
+def disposition(kind: Literal["attachment", "inline"], name: str) -> str:
+    """Return the ``Content-Disposition`` with which a browser saves a file, or shows it in place.
 
-
-def inline(name: str) -> str:
-    """Return the ``Content-Disposition`` with which a browser shows a file in place."""
-    return f"inline; {_name_parameters(name)}"
-
-
-def _name_parameters(name: str) -> str:
-    """Write the name in ASCII, for new clients and old ones.
-
-    Clients that know ``filename*`` (RFC 8187) prefer it, so that ``filename`` may be an
-    approximation (RFC 6266, section 4.3 and appendix D). It holds no quotes, backslashes and
-    percent signs, which clients read in different ways.
+    It is in ASCII, for new clients and old ones. Clients that know ``filename*`` (RFC 8187) prefer
+    it, so that ``filename`` may be an approximation (RFC 6266, section 4.3 and appendix D). It
+    holds no quotes, backslashes and percent signs, which clients read in different ways.
     """
     safe = "".join(char if _is_safe(char) else "_" for char in name)
     if safe == name:
-        return f'filename="{name}"'
-    return f"filename=\"{safe}\"; filename*=UTF-8''{quote(name, safe=_UNESCAPED)}"
+        return f'{kind}; filename="{name}"'
+    return f"{kind}; filename=\"{safe}\"; filename*=UTF-8''{quote(name, safe=_UNESCAPED)}"
 
 
 def _is_safe(char: str) -> bool:

@@ -67,8 +67,13 @@ class Uploads:
         chat = Chat.from_frame(frame)
         chat.partner_of(user_id)
         key = new_key(frame, chat)
-        content_type = self._content_type_in(frame)
-        size = self._size_in(frame)
+        content_type = _canonical(frame.string("contentType", max_length=_MAX_CONTENT_TYPE_LENGTH))
+        if content_type not in self._allowed_types:
+            allowed = ", ".join(sorted(self._allowed_types))
+            raise UnsupportedType(f"`contentType` must be one of: {allowed}.")
+        size = frame.optional_whole_number("size")
+        if size is not None and size > self._max_bytes:
+            raise TooLarge(f"A file may have at most {self._max_bytes} bytes.")
         url, headers = self._presign(key, content_type, size)
         count("UploadLinks")
         logger.info("upload link made", content_type=content_type, size=size)
@@ -82,19 +87,6 @@ class Uploads:
             headers=headers,
             expiresIn=LINK_LIFETIME_S,
         )
-
-    def _content_type_in(self, frame: ClientFrame) -> str:
-        content_type = _canonical(frame.string("contentType", max_length=_MAX_CONTENT_TYPE_LENGTH))
-        if content_type not in self._allowed_types:
-            allowed = ", ".join(sorted(self._allowed_types))
-            raise UnsupportedType(f"`contentType` must be one of: {allowed}.")
-        return content_type
-
-    def _size_in(self, frame: ClientFrame) -> int | None:
-        size = frame.optional_whole_number("size")
-        if size is not None and size > self._max_bytes:
-            raise TooLarge(f"A file may have at most {self._max_bytes} bytes.")
-        return size
 
     def _presign(self, key: str, content_type: str, size: int | None) -> tuple[str, dict[str, str]]:
         """Sign a link to PUT a file with; return it and the headers that must go with the bytes.

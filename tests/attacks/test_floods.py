@@ -112,6 +112,36 @@ def test_flooding_connection_is_closed_and_disturbs_nobody(users: Users) -> None
                 assert again.ask({"action": "getmessages"})["code"] == "invalid_request"
 
 
+def test_flood_of_catch_ups_replays_one_at_a_time(
+    open_backend: AttackedBackend, users: Users
+) -> None:
+    """30 frames at once ask for 40 messages, which take several frames; several containers run."""
+    with (
+        open_backend.device(users.alice) as alice,
+        open_backend.device(users.bob) as bob,
+        open_backend.device(users.mallory) as mallory,
+    ):
+        chat_id = f"{users.alice}#{users.mallory}"
+        sent = [alice.say(chat_id, "😀" * 2_000)["messageId"] for _ in range(40)]
+        for _ in sent:
+            mallory.receive()
+        for _ in range(30):
+            mallory.send({"action": "getmessages", "since": 0})
+        replayed: list[str] = []
+        ends: list[str] = []
+        while len(ends) < 30:
+            frame = mallory.receive()
+            if frame["type"] == "messages":
+                replayed += [message["messageId"] for message in frame["messages"]]
+            else:
+                ends.append(frame.get("code", frame["type"]))
+        assert set(ends) == {"synced", "unavailable"}
+        # Two at a time would have mixed their messages.
+        assert replayed == sent * ends.count("synced")
+        assert alice.say(users.chat_id, "still here")["delivered"] == 1
+        assert bob.receive()["text"] == "still here"
+
+
 def _throttled(**parameters: int) -> list[str]:
     return ["--parameter-overrides", *(f"{name}={value}" for name, value in parameters.items())]
 

@@ -1,11 +1,21 @@
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from tests.support import events
 from tests.support.backend import Backend, Logs
-from tests.support.network import Fault, Network, failing, index_behind, lost_on_its_way, throttled
+from tests.support.network import (
+    Fault,
+    Network,
+    failing,
+    index_behind,
+    killed_before,
+    lost_on_its_way,
+    throttled,
+)
+from tests.support.stack import container
 
 CHAT = "user123#user456"
 THEN = 1764000000000
@@ -343,3 +353,163 @@ def test_connection_that_leaves_before_the_second_look_loses_its_rows(
         backend.run_queue()
     assert not backend.knows(back)
     assert backend.listed("user456") == set()
+
+
+# --- one replay of a connection at a time ---------------------------------------------------------
+
+
+@pytest.fixture
+def missed(backend: Backend) -> list[str]:
+    """Three messages to user456, in a frame each."""
+    sender = backend.connect("user123")
+    for number in range(3):
+        backend.say(sender, CHAT, str(number) + FILLS_A_FRAME, at=THEN + number)
+    return ["0", "1", "2"]
+
+
+def mark_of(backend: Backend, connection_id: str) -> dict[str, Any]:
+    (row,) = (
+        each for each in backend.rows("ChatConnections") if each["connectionId"] == connection_id
+    )
+    return {name: value for name, value in row.items() if name.startswith("catchUp")}
+
+
+def begin_elsewhere(backend: Backend, connection_id: str, *, until: int) -> None:
+    """Mark a connection, as a run in another container does."""
+    backend.dynamodb.update_item(
+        TableName="ChatConnections",
+        Key={"connectionId": {"S": connection_id}},
+        UpdateExpression="SET catchUpId = :id, catchUpUntil = :until",
+        ExpressionAttributeValues={":id": {"S": "another"}, ":until": {"N": str(until)}},
+    )
+
+
+GET_MESSAGES = {"action": "getmessages", "since": 0}
+
+
+def test_second_catch_up_of_a_connection_is_unavailable_until_the_first_has_ended(
+    backend: Backend, missed: list[str], stack: Any
+) -> None:
+    """The second is in another container."""
+    back = backend.connect("user456")
+    (function,) = (each for each in stack.functions.values() if each.code.name == "send_message")
+    other = container(function, stack, backend.api)
+    gate = threading.Event()
+    backend.api.gates[back] = gate
+    with ThreadPoolExecutor(1) as first:
+        synced = first.submit(backend.send, back, GET_MESSAGES)
+        while not backend.api.attempts[back]:
+            assert not synced.done()
+        reply = other(events.message(back, GET_MESSAGES))
+        gate.set()
+        assert synced.result()["count"] == 3
+    error = backend.frame_of(reply)
+    assert (reply["statusCode"], error["code"], error["retryAfterMs"]) == (503, "unavailable", 1000)
+    assert texts(backend, back) == missed
+    assert mark_of(backend, back) == {}
+    assert backend.frame_of(other(events.message(back, GET_MESSAGES)))["count"] == 3
+
+
+def test_catch_up_of_another_connection_of_the_user_is_not_refused(
+    backend: Backend, missed: list[str]
+) -> None:
+    busy, back = backend.connect("user456"), backend.connect("user456")
+    begin_elsewhere(backend, busy, until=events.now() // 1000 + 20)
+    assert backend.send(back, GET_MESSAGES)["count"] == len(missed)
+
+
+def test_mark_of_a_run_that_ended_without_a_word_expires(
+    backend: Backend, missed: list[str]
+) -> None:
+    back = backend.connect("user456")
+    begin_elsewhere(backend, back, until=events.now() // 1000 + 20)
+    assert backend.send(back, GET_MESSAGES)["code"] == "unavailable"
+    begin_elsewhere(backend, back, until=events.now() // 1000 - 1)
+    assert backend.send(back, GET_MESSAGES)["count"] == len(missed)
+
+
+def test_catch_up_of_a_handshake_waits_for_another_and_is_run_again(
+    backend: Backend, missed: list[str]
+) -> None:
+    back = backend.connect("user456", since="0")
+    begin_elsewhere(backend, back, until=events.now() // 1000 + 20)
+    (event,) = backend.wire.queue
+    with pytest.raises(Exception, match="is running"):
+        backend.send_message(event)
+    assert backend.api.received(back) == []
+    begin_elsewhere(backend, back, until=events.now() // 1000 - 1)
+    backend.run_queue()
+    assert texts(backend, back) == missed
+
+
+def test_request_whose_run_was_killed_runs_again_at_once(
+    backend: Backend, missed: list[str], wire: Network
+) -> None:
+    back = backend.connect("user456", since="0")
+    with wire.broken(Fault("apigatewaymanagementapi.PostToConnection", killed_before, times=1)):
+        backend.run_queue()
+    assert texts(backend, back) == missed
+    assert mark_of(backend, back) == {}
+
+
+def test_failed_catch_up_leaves_no_mark(backend: Backend, missed: list[str]) -> None:
+    limit_catch_up(backend, push_timeout_s=0)
+    back = backend.connect("user456")
+    backend.api.broken[back] = 500
+    assert backend.send(back, GET_MESSAGES)["code"] == "unavailable"
+    del backend.api.broken[back]
+    assert backend.send(back, GET_MESSAGES)["count"] == len(missed)
+
+
+def test_mark_that_cannot_be_removed_does_not_fail_the_catch_up(
+    backend: Backend, missed: list[str], wire: Network
+) -> None:
+    back = backend.connect("user456")
+    with wire.broken(Fault("dynamodb.UpdateItem", throttled, after=1)):
+        assert backend.send(back, GET_MESSAGES)["count"] == len(missed)
+    assert mark_of(backend, back).keys() == {"catchUpId", "catchUpUntil"}
+
+
+def test_catch_up_that_finds_nothing_makes_no_write(backend: Backend, wire: Network) -> None:
+    back = backend.connect("user456")
+    backend.send(back, GET_MESSAGES)
+    wire.calls.clear()
+    backend.send(back, GET_MESSAGES)
+    assert wire.calls == ["dynamodb.Query"]
+
+
+@pytest.mark.usefixtures("missed")
+def test_catch_up_that_finds_something_makes_two_writes(backend: Backend, wire: Network) -> None:
+    back = backend.connect("user456")
+    wire.calls.clear()
+    backend.send(back, GET_MESSAGES)
+    assert wire.calls.count("dynamodb.UpdateItem") == 2
+
+
+@pytest.mark.usefixtures("missed")
+def test_catch_up_of_a_connection_that_was_closed_before_pushes_nothing(backend: Backend) -> None:
+    """The connection limit closed it, and removed its rows, while its catch-up was queued."""
+    limit = backend.on_connect.module.connection_limit
+    usual, limit._max_connections = limit._max_connections, 1
+    back = backend.connect("user456", connected_at=events.now() - 60_000, since="0")
+    backend.connect("user456")
+    limit._max_connections = usual
+    assert backend.api.closed == [back]
+    backend.run_queue()
+    assert backend.api.attempts[back] == 0
+    assert not backend.knows(back)
+    assert back not in backend.listed("user456")
+
+
+def test_catch_up_of_a_connection_that_is_closed_before_its_first_push_ends_at_once(
+    backend: Backend, logs: Logs
+) -> None:
+    """Nothing was missed, so that the first push is that of `synced`."""
+    back = backend.connect("user456", since="0")
+    backend.api.open.remove(back)
+    backend.on_disconnect(events.disconnect(back))
+    backend.run_queue()
+    assert backend.api.attempts[back] == 1
+    assert any(line.get("message") == "left while catching up" for line in logs())
+    assert not backend.knows(back)
+    assert back not in backend.listed("user456")

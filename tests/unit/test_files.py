@@ -4,7 +4,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from chat.files import attachment, inline
+from chat.files import disposition
 
 NAMES = [
     "a.jpg",
@@ -34,14 +34,14 @@ def parse(header: str) -> tuple[str, str]:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_header_has_the_file_name_unchanged(name: str) -> None:
-    assert parse(attachment(name)) == ("attachment", name)
-    assert parse(inline(name)) == ("inline", name)
+    assert parse(disposition("attachment", name)) == ("attachment", name)
+    assert parse(disposition("inline", name)) == ("inline", name)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_parser_of_the_email_package_reads_the_file_name(name: str) -> None:
     message = EmailMessage()
-    message["Content-Disposition"] = attachment(name)
+    message["Content-Disposition"] = disposition("attachment", name)
     fallback = re.sub(r"[^ !#-$&-\[\]-~]", "_", name)
     assert message["Content-Disposition"].content_disposition == "attachment"
     assert message.get_filename() in {name, fallback}
@@ -49,15 +49,15 @@ def test_parser_of_the_email_package_reads_the_file_name(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_header_is_printable_ascii_in_one_line(name: str) -> None:
-    assert re.fullmatch(r"[ -~]+", attachment(name))
+    assert re.fullmatch(r"[ -~]+", disposition("attachment", name))
 
 
 def test_plain_file_name_needs_no_extended_parameter() -> None:
-    assert attachment("a b.jpg") == 'attachment; filename="a b.jpg"'
+    assert disposition("attachment", "a b.jpg") == 'attachment; filename="a b.jpg"'
 
 
 def test_fallback_file_name_replaces_special_characters() -> None:
     expected = (
         "attachment; filename=\"na_ve _100__.txt\"; filename*=UTF-8''na%C3%AFve%20%22100%25%22.txt"
     )
-    assert attachment('naïve "100%".txt') == expected
+    assert disposition("attachment", 'naïve "100%".txt') == expected
