@@ -12,8 +12,13 @@ export SAM_CLI_TELEMETRY = 0
 # sam build looks for python3.13 on the PATH.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
+COMPILE := $(BIN)/pip-compile --quiet --strip-extras --no-emit-index-url --no-emit-find-links
+# What ships has hashes, and the versions that it is tested with.
+COMPILE_SHIPPED := CUSTOM_COMPILE_COMMAND="make lock" $(COMPILE) --generate-hashes --no-annotate \
+	--constraint requirements-dev.txt
+
 .DEFAULT_GOAL := help
-.PHONY: help run test deploy-test smoke soak bench screenshot lint types build format lock audit clean
+.PHONY: help run test deploy-test smoke soak bench screenshot lint types venv build format lock audit clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +57,8 @@ lint: $(STAMP) $(NODE_STAMP) ## ruff, ESLint, tsc, sam validate --lint, and the 
 types: $(STAMP) ## mypy, strict
 	$(BIN)/mypy
 
+venv: $(STAMP) ## set up .venv only
+
 build: $(STAMP) ## sam build, as for a deployment
 	$(BIN)/sam build
 
@@ -60,16 +67,16 @@ format: $(STAMP) $(NODE_STAMP) ## let ruff and ESLint rewrite what they can
 	$(BIN)/ruff format .
 	node_modules/.bin/eslint --fix .
 
-lock: $(STAMP) ## pin the newest versions in requirements-*.txt, and those of package.json
-	$(BIN)/pip-compile --quiet --upgrade --extra dev --strip-extras --no-header \
-		--no-emit-index-url --no-emit-find-links --output-file requirements-dev.txt pyproject.toml
-	$(BIN)/pip-compile --quiet --upgrade --strip-extras --no-header \
-		--no-emit-index-url --no-emit-find-links --output-file requirements-deploy.txt requirements-deploy.in
+lock: $(STAMP) ## pin the newest versions in all requirements*.txt, and those of package.json
+	$(COMPILE) --upgrade --no-header --extra dev --output-file requirements-dev.txt pyproject.toml
+	$(COMPILE) --upgrade --no-header --output-file requirements-deploy.txt requirements-deploy.in
+	$(COMPILE_SHIPPED) --output-file shared/requirements.txt pyproject.toml
+	echo 'pyjwt[crypto]' | $(COMPILE_SHIPPED) --output-file on_connect/requirements.txt -
 	npm install --package-lock-only --silent
 	node -e 'const fs = require("fs"), lock = JSON.parse(fs.readFileSync("package-lock.json")); for (const each of Object.values(lock.packages)) { delete each.funding; delete each.resolved; } fs.writeFileSync("package-lock.json", JSON.stringify(lock, null, 2) + "\n");'
 
 audit: ## look for known vulnerabilities in what is pinned (needs pipx and the internet)
-	pipx run pip-audit --no-deps --disable-pip -r shared/requirements.txt \
+	pipx run pip-audit --strict --no-deps --disable-pip -r shared/requirements.txt \
 		-r on_connect/requirements.txt -r requirements-dev.txt -r requirements-deploy.txt
 
 clean: ## remove everything that these targets made

@@ -525,8 +525,20 @@ def test_default_deploy_uses_the_built_template() -> None:
 
 
 def pins(path: Path) -> dict[str, str]:
-    lines = [line.partition("#")[0].strip() for line in path.read_text().splitlines()]
-    return dict(line.lower().split("==") for line in lines if line)
+    lines = [line.partition("#")[0].strip(" \\") for line in path.read_text().splitlines()]
+    lines = [line for line in lines if line and not line.startswith("--hash=")]
+    return dict(line.lower().split("==") for line in lines)
+
+
+@pytest.mark.parametrize("folder", ["shared", "on_connect"])
+def test_everything_that_ships_has_hashes(folder: str) -> None:
+    """So pip installs nothing else: one hash in a file makes it require one of each package."""
+    path = ROOT / folder / "requirements.txt"
+    blocks = path.read_text().replace(" \\\n", " ").splitlines()
+    shipped = [block for block in blocks if not block.startswith("#")]
+    assert len(shipped) == len(pins(path)) > 3
+    for block in shipped:
+        assert re.fullmatch(r"[\w.-]+==\S+( +--hash=sha256:[0-9a-f]{64})+", block)
 
 
 def test_shipped_packages_have_the_tested_versions() -> None:

@@ -90,15 +90,55 @@ def test_deploy_workflow_is_started_by_hand_and_has_no_keys() -> None:
     (deploy,) = (path for path in WORKFLOWS if path.stem == "deploy")
     workflow = loaded(deploy)
     assert workflow["on"].keys() == {"workflow_dispatch"}
-    (job,) = workflow["jobs"].values()
+    job = workflow["jobs"]["deploy"]
     assert job["permissions"] == {"contents": "read", "id-token": "write"}
     assert job["environment"] == "${{ inputs.config }}"
     assert "secrets." not in deploy.read_text()
-    done = [str(step.get("run") or step["uses"]) for step in steps(deploy)]
+    done = done_by(job)
     (assumes_role,) = (place for place, each in enumerate(done) if "credentials@" in each)
-    assert done.index("make build") < assumes_role < len(done) - 2
+    assert assumes_role == len(done) - 3
     assert done[-2].startswith(".venv/bin/sam deploy --config-env")
     assert done[-1].startswith("make smoke URL=")
+
+
+def done_by(job: dict[str, Any]) -> list[str]:
+    return [str(step.get("run") or step["uses"]) for step in job["steps"]]
+
+
+def test_deploy_workflow_builds_in_a_job_that_can_get_no_credentials() -> None:
+    (path,) = (path for path in WORKFLOWS if path.stem == "deploy")
+    build, deploy = loaded(path)["jobs"]["build"], loaded(path)["jobs"]["deploy"]
+    assert "permissions" not in build  # those of the workflow: to read
+    assert "environment" not in build
+    assert done_by(build)[-3:-1] == ["make lint", "make build"]
+    assert deploy["needs"] == "build"
+    assert not {"make lint", "make build"} & set(done_by(deploy))
+    upload, download = build["steps"][-1], deploy["steps"][2]
+    assert upload["uses"].startswith("actions/upload-artifact@")
+    assert download["uses"].startswith("actions/download-artifact@")
+    for name in ("name", "path"):
+        assert upload["with"][name] == download["with"][name]
+    assert upload["with"]["path"] == ".aws-sam/build"
+    # Otherwise the artifact is empty: the folder's name begins with a dot.
+    assert upload["with"]["include-hidden-files"] is True
+
+
+def test_build_for_a_deployment_has_the_architecture_of_the_functions() -> None:
+    """SAM downloads machine code for another architecture again, and without hashes."""
+    (path,) = (path for path in WORKFLOWS if path.stem == "deploy")
+    assert read(ROOT / "template-python.yaml")["Parameters"]["Architecture"]["Default"] == "arm64"
+    assert loaded(path)["jobs"]["build"]["runs-on"].endswith("-arm")
+
+
+def test_updates_wait_for_a_week() -> None:
+    updates = yaml.safe_load((ROOT / ".github" / "dependabot.yml").read_text())["updates"]
+    assert {each["package-ecosystem"] for each in updates} == {"pip", "npm", "github-actions"}
+    assert all(each["cooldown"] == {"default-days": 7} for each in updates)
+
+
+def test_audit_fails_where_a_package_cannot_be_audited() -> None:
+    (line,) = re.findall(r"pip-audit .*", (ROOT / "Makefile").read_text())
+    assert "--strict" in line
 
 
 def test_deploy_workflow_offers_the_configurations_of_samconfig() -> None:
@@ -176,7 +216,14 @@ def test_links_between_documents_lead_to_existing_headings(document: str) -> Non
 
 
 @pytest.mark.parametrize(
-    "name", ["package-lock.json", "requirements-deploy.txt", "requirements-dev.txt"]
+    "name",
+    [
+        "package-lock.json",
+        "requirements-deploy.txt",
+        "requirements-dev.txt",
+        "shared/requirements.txt",
+        "on_connect/requirements.txt",
+    ],
 )
 def test_lock_file_names_no_host(name: str) -> None:
     """The index of packages is configured on each machine; `make lock` leaves it out."""
