@@ -44,11 +44,8 @@ class CatchUp:
     between pushes that are under way together. So at most one run replays to a connection at a
     time. A message may come twice: it may be pushed live too, and a run may be repeated.
 
-    Args:
-        max_messages: How many messages one run pushes before ``synced``.
-        timeout_s: After how many seconds a run begins no other frame.
-        push_timeout_s: How many seconds a run waits for a handshake to end, and for a connection
-            that cannot take any more.
+    A run pushes `max_messages` before ``synced``, begins no frame after `timeout_s`, and waits for
+    `push_timeout_s` for a handshake to end, and for a connection that cannot take any more.
     """
 
     def __init__(
@@ -165,12 +162,11 @@ class CatchUp:
 
 
 class _Run:
-    """The state of one run: its connection, and what has been pushed to it.
+    """The state of one run.
 
     Attributes:
         pushed: The ids of the messages that were pushed.
-        opened_at: When the connection was known to be open, on `time.monotonic`'s clock: when the
-            first push had succeeded; infinite before.
+        opened_at: When the first push had succeeded, on `time.monotonic`'s clock; infinite before.
     """
 
     def __init__(
@@ -185,17 +181,12 @@ class _Run:
         self.opened_at = inf
 
     def push_messages(self, batch: list[MessageFields]) -> None:
-        """Push messages in one frame, as `push` does."""
+        """Push messages in one frame."""
         self.push(MessagesFrame(type="messages", messages=batch))
         self.pushed.update(each["messageId"] for each in batch)
 
     def push(self, frame: Pushed) -> None:
-        """Push one frame; wait for the handshake to end, and for a client that reads slowly.
-
-        Raises:
-            Unauthorized: The connection is gone.
-            Unavailable: It did not take the frame in time.
-        """
+        """Push one frame; wait for the handshake to end, and for a client that reads slowly."""
         data = to_json(frame).encode()
         for _ in attempts(min(deadline_in(self._timeout_s), self._retry_deadline)):
             outcome = self._push.post(self._connection_id, data)

@@ -89,10 +89,7 @@ class ClientFrame:
         return self.string(field, max_length=max_length) if field in self._fields else None
 
     def whole_number(self, field: str, *, minimum: int = 0, maximum: float = inf) -> int:
-        """Read a whole number from `minimum` to `maximum` that must be there.
-
-        It may be written 1.0: some languages have no other numbers.
-        """
+        """Read a whole number that must be there. It may be written 1.0."""
         value = self._fields.get(field)
         if isinstance(value, float) and value.is_integer():
             value = int(value)

@@ -38,11 +38,7 @@ _KEY_AND_TTL = {"connectionId", "ttl"}
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """One open WebSocket of one user, as far as is known.
-
-    Attributes:
-        connected_at: When API Gateway saw the handshake, in milliseconds since 1970.
-    """
+    """One open WebSocket of one user; `connected_at` is in milliseconds since 1970."""
 
     connection_id: ConnectionId
     user_id: UserId
@@ -146,38 +142,35 @@ class Connections:
             Unauthorized: The connection is not registered.
             Unavailable: Another request of the connection is catching up.
         """
-        now, id_value = int(time.time()), {":id": {"S": request_id}}
+        update = partial(
+            aws.overload_as_unavailable()(self._dynamodb.update_item),
+            TableName=self._table,
+            Key={"connectionId": {"S": connection_id}},
+        )
+        refusal = self._dynamodb.exceptions.ConditionalCheckFailedException
+        now, own = int(time.time()), {":id": {"S": request_id}}
+        times = {":now": {"N": str(now)}, ":until": {"N": str(now + _MAX_CATCH_UP_S)}}
         try:
-            self._update_mark(
-                connection_id,
-                "SET catchUpId = :id, catchUpUntil = :until",
-                "attribute_exists(connectionId) AND "
+            update(
+                UpdateExpression="SET catchUpId = :id, catchUpUntil = :until",
+                ConditionExpression="attribute_exists(connectionId) AND "
                 "(attribute_not_exists(catchUpId) OR catchUpId = :id OR catchUpUntil < :now)",
-                {":now": {"N": str(now)}, ":until": {"N": str(now + _MAX_CATCH_UP_S)}, **id_value},
+                ExpressionAttributeValues=own | times,
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
-        except self._dynamodb.exceptions.ConditionalCheckFailedException as refused:
-            if "Item" not in refused.response:
+        except refusal as error:
+            if "Item" not in error.response:
                 raise Unauthorized("This connection was closed. Connect again.") from None
             raise Unavailable("A catch-up of this connection is running: wait for it.") from None
         try:
             yield
         finally:
-            with suppress(Unavailable, self._dynamodb.exceptions.ConditionalCheckFailedException):
-                remove = "REMOVE catchUpId, catchUpUntil"
-                self._update_mark(connection_id, remove, "catchUpId = :id", id_value)
-
-    @aws.overload_as_unavailable()
-    def _update_mark(
-        self, connection_id: ConnectionId, update: str, condition: str, values: aws.Row
-    ) -> None:
-        self._dynamodb.update_item(
-            TableName=self._table,
-            Key={"connectionId": {"S": connection_id}},
-            UpdateExpression=update,
-            ConditionExpression=condition,
-            ExpressionAttributeValues=values,
-            ReturnValuesOnConditionCheckFailure="ALL_OLD",
-        )
+            with suppress(Unavailable, refusal):
+                update(
+                    UpdateExpression="REMOVE catchUpId, catchUpUntil",
+                    ConditionExpression="catchUpId = :id",
+                    ExpressionAttributeValues=own,
+                )
 
     def of(self, *user_ids: UserId) -> Iterator[Connection]:
         """Read the connections of users, without the expired ones.

@@ -13,7 +13,8 @@ from chat.client_frame import ClientFrame
 from chat.errors import Forbidden, InvalidRequest, NotFound
 
 _MAX_NAME_LENGTH = 255
-# In UTF-8: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
+# In UTF-8; those that fit into a link have fewer:
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
 _MAX_KEY_BYTES = 1024
 # S3 takes 8,192 bytes of headers, the link included. Of these browsers need about 1,000, the
 # session token of a role 1,300, the rest of the link 530, and the name's form in ASCII 255:
@@ -102,6 +103,5 @@ def _is_name(name: str) -> bool:
 
 
 def _fits(key: str) -> bool:
-    """Return whether a download link has room for a key. A key that fits has under 1,024 bytes."""
     # The link has the key in its path, and the name, encoded twice, in its query.
     return len(quote(key)) + len(quote(quote(name_in(key)))) <= _MAX_BYTES_IN_LINK

@@ -52,12 +52,7 @@ _UNESCAPED: Final = "!#$&+-.^_`|~"
 
 
 class Files:
-    """The bucket of the files.
-
-    Args:
-        max_bytes: The maximum size of a file in a message.
-        shows_in_place: Whether browsers may show images, PDFs and plain text.
-    """
+    """The bucket of the files; `shows_in_place` lets browsers show images, PDFs and plain text."""
 
     def __init__(self, s3: aws.S3, bucket: str, *, max_bytes: int, shows_in_place: bool) -> None:
         self._s3 = s3
@@ -80,10 +75,8 @@ class Files:
         """Look up a file that a message is about to refer to, and keep S3 from deleting it.
 
         Call it before the message is stored. If the function dies in between, a file stays that no
-        message refers to; in the other order, S3 could delete one that a message refers to.
-
-        Raises:
-            As `_sendable` does.
+        message refers to; in the other order, S3 could delete one that a message refers to. It
+        raises what `_sendable` raises.
         """
         file, is_fresh = self._sendable(key)
         if is_fresh:
@@ -97,7 +90,7 @@ class Files:
         Raises:
             InvalidRequest: A field is missing or not of the agreed form.
             Forbidden: The user is not in the chat, or the file is not the chat's.
-            And as `_sendable` does.
+            ChatError: The file could not be sent: see `_sendable`.
         """
         chat = Chat.from_frame(frame)
         chat.partner_of(user_id)
@@ -118,8 +111,8 @@ class Files:
     def link(self, file: File) -> str:
         """Sign a link to GET a file with. That needs no call to S3.
 
-        The link sets the disposition, the content type and the caching, whatever was stored. Not
-        refused as others are, because browsers add ``Cache-Control`` to a PUT by themselves.
+        The link sets the disposition, the content type and the caching, whatever was stored:
+        browsers add ``Cache-Control`` to a PUT by themselves, so it is not refused.
         """
         in_place = self._shows_in_place and file.content_type in _SHOWN_IN_PLACE
         return self._s3.generate_presigned_url(
@@ -163,8 +156,8 @@ class Files:
         return file, is_fresh
 
     def _is_unsent(self, key: str) -> bool:
-        answer = self._s3.get_object_tagging(Bucket=self._bucket, Key=key)
-        return UNSENT in {(tag["Key"], tag["Value"]) for tag in answer["TagSet"]}
+        tags = self._s3.get_object_tagging(Bucket=self._bucket, Key=key)["TagSet"]
+        return UNSENT in {(tag["Key"], tag["Value"]) for tag in tags}
 
 
 def disposition(kind: Literal["attachment", "inline"], name: str) -> str:
@@ -174,11 +167,7 @@ def disposition(kind: Literal["attachment", "inline"], name: str) -> str:
     it, so that ``filename`` may be an approximation (RFC 6266, section 4.3 and appendix D). It
     holds no quotes, backslashes and percent signs, which clients read in different ways.
     """
-    safe = "".join(char if _is_safe(char) else "_" for char in name)
+    safe = "".join(char if " " <= char <= "~" and char not in '"\\%' else "_" for char in name)
     if safe == name:
         return f'{kind}; filename="{name}"'
     return f"{kind}; filename=\"{safe}\"; filename*=UTF-8''{quote(name, safe=_UNESCAPED)}"
-
-
-def _is_safe(char: str) -> bool:
-    return " " <= char <= "~" and char not in '"\\%'

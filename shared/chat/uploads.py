@@ -18,17 +18,11 @@ from chat.telemetry import count, logger
 _MAX_CONTENT_TYPE_LENGTH = 255
 # What browsers and phones call these types.
 _ALIASES = {
-    "application/csv": "text/csv",
-    "application/ogg": "audio/ogg",
-    "application/x-pdf": "application/pdf",
-    "application/x-zip": "application/zip",
     "application/x-zip-compressed": "application/zip",
     "audio/m4a": "audio/mp4",
     "audio/mp3": "audio/mpeg",
     "audio/x-m4a": "audio/mp4",
     "image/jpg": "image/jpeg",
-    "image/pjpeg": "image/jpeg",
-    "video/x-m4v": "video/mp4",
 }
 
 
