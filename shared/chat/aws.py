@@ -1,7 +1,6 @@
 """The AWS clients: one botocore session a container, and a client for each service in use.
 
-botocore and not boto3, because boto3 adds a tenth to the time a cold container needs, and
-nothing here would use what it adds.
+boto3 would add a tenth to the time a cold container needs.
 """
 
 from __future__ import annotations
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_s3 import S3Client
 
-# What the adapters in other modules take and write.
 type DynamoDB = DynamoDBClient
 type Lambda = LambdaClient
 type ManagementApi = ApiGatewayManagementApiClient
@@ -86,22 +84,17 @@ _OVERLOADED = {
 _SERVERS_FAULT = 500
 
 UNREACHABLE = (NoConnection, HTTPClientError)
-"""What botocore raises where a service did not answer.
-
-The first: no connection was made (in time). The second: it was made and broke, or brought no answer
-in time. The two classes are not related.
-"""
+"""What botocore raises where no connection was made, or it broke, or brought no answer in time."""
 
 
-# Threads start when they are first needed, and wait for the next invocation.
 _threads = ThreadPoolExecutor(PARALLEL_CALLS)
 
 
 def in_parallel[Result](calls: Sequence[Callable[[], Result]]) -> list[Result]:
     """Make calls in parallel; return their results, in order, or raise the first failure.
 
-    All of them have ended when this returns or raises. One that went on after the handler's answer
-    would be frozen together with the container, and thawed in the middle of another invocation.
+    All of them have ended when this returns or raises: one that went on would be frozen together
+    with the container, and thawed in the middle of another invocation.
     """
     others = [_threads.submit(call) for call in calls[1:]]
     try:
@@ -132,14 +125,9 @@ def s3() -> S3Client:
 
 @cache
 def management_api() -> ApiGatewayManagementApiClient:
-    """Return this container's API Gateway Management API client.
-
-    botocore takes the endpoint from ``AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI``.
-    """
-    return cast(
-        "ApiGatewayManagementApiClient",
-        session().create_client("apigatewaymanagementapi", config=_CONFIG),
-    )
+    """Return this container's client; ``AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI`` says where."""
+    client = session().create_client("apigatewaymanagementapi", config=_CONFIG)
+    return cast("ApiGatewayManagementApiClient", client)
 
 
 @cache
@@ -149,8 +137,6 @@ def lambda_api() -> LambdaClient:
 
 
 class _Lazy[Client]:
-    """A client that is created when it is first used."""
-
     def __init__(self, create: Callable[[], Client]) -> None:
         self._create = create
 

@@ -43,7 +43,6 @@ class CatchUp:
     They come oldest first, and one frame after the other, because API Gateway keeps no order
     between pushes that are under way together. So at most one run replays to a connection at a
     time. A message may come twice: it may be pushed live too, and a run may be repeated.
-
     A run pushes `max_messages` before ``synced``, begins no frame after `timeout_s`, and waits for
     `push_timeout_s` for a handshake to end, and for a connection that cannot take any more.
     """
@@ -68,9 +67,7 @@ class CatchUp:
         self._push_timeout_s = push_timeout_s
 
     def run(self, request: CatchUpRequest) -> None:
-        """Push what was stored after a handshake's `since`, then ``synced``.
-
-        Then look once more, when the index has had time to catch up.
+        """Push what was stored after a handshake's `since`, then ``synced``, then look once more.
 
         Raises:
             Unavailable: It could not be done to the end; Lambda runs it again. The client does not
@@ -83,7 +80,7 @@ class CatchUp:
             if end["complete"]:
                 # Otherwise the client asks again, from the last message on.
                 self._look_again(request, run)
-            self._report(run, end)
+            _report(run, end)
         except Unauthorized:
             self._connections.remove(request.connection_id, request.user_id)
             logger.info("left while catching up", replayed=len(run.pushed))
@@ -93,8 +90,6 @@ class CatchUp:
 
     def answer(self, request: CatchUpRequest) -> Synced:
         """Push what was stored after a frame's `since`, and return ``synced``.
-
-        It does not look once more: the client asks again, now and then.
 
         Raises:
             Unauthorized: The connection is gone.
@@ -107,7 +102,7 @@ class CatchUp:
         except Unauthorized:
             self._connections.remove(request.connection_id, request.user_id)
             raise
-        self._report(run, end)
+        _report(run, end)
         return end
 
     def _push_missed(self, request: CatchUpRequest, run: _Run) -> Synced:
@@ -156,9 +151,10 @@ class CatchUp:
             # One that was received later may have been pushed live as well: it was not late.
             count("FoundLate", sum(each["timestamp"] < request.asked_at for each in batch))
 
-    def _report(self, run: _Run, end: Synced) -> None:
-        count("CatchUps")
-        logger.info("caught up", replayed=len(run.pushed), complete=end["complete"])
+
+def _report(run: _Run, end: Synced) -> None:
+    count("CatchUps")
+    logger.info("caught up", replayed=len(run.pushed), complete=end["complete"])
 
 
 class _Run:
@@ -212,6 +208,6 @@ def _until(request: CatchUpRequest, reached: int, *, complete: bool) -> int:
     if complete:
         return request.asked_at
     # Looking back to the last message pushed is enough, unless messages may still come up before
-    # it. It is also necessary: otherwise a user who got more than a run's worth of messages within
-    # the overlap would be sent the same ones again and again.
+    # it. Further back, a user with more than a run's worth of messages within the overlap would be
+    # sent the same ones again and again.
     return min(request.asked_at, reached + OVERLAP_MS)

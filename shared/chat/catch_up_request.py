@@ -88,13 +88,10 @@ class CatchUpQueue:
 
     @aws.overload_as_unavailable()
     def put(self, request: CatchUpRequest) -> None:
-        """Queue a catch-up.
+        """Queue a catch-up, or raise `Unavailable`.
 
         Lambda runs the function again if it fails:
         https://docs.aws.amazon.com/lambda/latest/dg/invocation-async.html
-
-        Raises:
-            Unavailable: Lambda did not take it.
         """
         self._lambda_api.invoke(
             FunctionName=self._function,

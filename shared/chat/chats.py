@@ -11,7 +11,6 @@ from chat.errors import Forbidden, InvalidRequest
 
 UserId = NewType("UserId", str)
 
-# In words, for an error.
 USER_ID_CHARACTERS = "A-Z a-z 0-9 . _ @ + = : | - ' ~"
 _USER_ID = re.compile(r"[A-Za-z0-9._@+=:|'~-]{1,128}")
 _MAX_ID_LENGTH = 128 + 1 + 128

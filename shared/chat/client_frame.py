@@ -31,9 +31,8 @@ def is_blank(text: str) -> bool:
 class ClientFrame:
     """One JSON object that a client sent.
 
-    Fields that the protocol does not know are left alone, so that clients can be newer. A field
-    that is null is absent: serializers write null for what is not set. Reading one that is not of
-    the form that the method says raises `InvalidRequest`.
+    Fields that the protocol does not know are left alone, and null means absent. Reading one that
+    is not of the form that the method says raises `InvalidRequest`.
     """
 
     def __init__(self, fields: Mapping[str, object]) -> None:

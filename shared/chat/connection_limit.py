@@ -12,8 +12,7 @@ from chat.push import Outcome, Push
 from chat.retry import deadline_in, is_over
 from chat.telemetry import count, logger
 
-# A new connection closes more than one where many come at once, where an earlier close failed, or
-# where the limit was lowered. What it cannot close in this time is left to the next handshake.
+# To close more than one, if need be. The rest is left to the next handshake.
 _TIMEOUT_S: Final = 4.0
 
 
@@ -39,8 +38,7 @@ class ConnectionLimit:
     def admit(self, newest: Connection) -> None:
         """Register a connection, and close its user's oldest ones beyond the limit.
 
-        A close that fails is left to the next handshake: refusing the client for it would do more
-        harm than one connection too many.
+        A close that fails is left to the next handshake: it must not refuse the client.
 
         Raises:
             Unavailable: The connection could not be registered; then no other was closed.
@@ -50,8 +48,7 @@ class ConnectionLimit:
         if not self._max_connections:
             return
         others = [each for each in registered if each.connection_id != newest.connection_id]
-        excess = max(0, len(registered) - self._max_connections)
-        for oldest in others[:excess]:
+        for oldest in others[: max(0, len(registered) - self._max_connections)]:
             if is_over(deadline) or not self._close(oldest, now=newest.connected_at):
                 break
 
@@ -59,12 +56,10 @@ class ConnectionLimit:
         """Close a connection and forget it; return whether to go on with the next."""
         outcome = self._push.close(oldest.connection_id)
         if outcome is Outcome.FAILED:
-            # Without its row it would be open and get nothing. And the others would fail as well,
-            # while the client waits.
+            # Without its row it would be open and get nothing.
             return False
         if outcome is Outcome.GONE and oldest.may_be_opening(now):
-            # It cannot be closed before its handshake is over, and without its rows it would get
-            # nothing then. The next handshake closes it.
+            # It cannot be closed before its handshake is over. The next handshake closes it.
             return True
         try:
             # $disconnect would remove it, but is best effort, and does not come for the dead.

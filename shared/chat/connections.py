@@ -45,10 +45,7 @@ class Connection:
     connected_at: int
 
     def may_be_opening(self, now: int) -> bool:
-        """Return whether its handshake may still go on: until its end, API Gateway answers 410.
-
-        `now` is in milliseconds since 1970, by API Gateway's clock: our own may differ.
-        """
+        """Return whether its handshake may still go on, by API Gateway's clock: `now`, in ms."""
         return now - self.connected_at < _MAX_HANDSHAKE_MS
 
     @property
@@ -79,8 +76,7 @@ class Connections:
     def add(self, connection: Connection) -> list[Connection]:
         """Register a connection for 24 hours; return its user's connections, oldest first.
 
-        The list holds the new connection too. As DynamoDB applies one update of a row after
-        another, of two connections registered at once the second sees the first.
+        Of two connections that are registered at once the second sees the first.
         """
         *_, row = aws.in_parallel(
             [partial(self._put_row, connection), partial(self._add_to_user, connection)]
@@ -97,14 +93,10 @@ class Connections:
     def remove(self, connection_id: ConnectionId, user_id: UserId | None = None) -> None:
         """Forget a connection. One that is not there is forgotten already.
 
-        Without `user_id` the connection's row names the user. But an earlier attempt may have
-        removed that row, and ended before it removed the rest.
+        Without `user_id` its row names the user, if no earlier attempt removed that row.
         """
-        answer = self._dynamodb.delete_item(
-            TableName=self._table,
-            Key={"connectionId": {"S": connection_id}},
-            ReturnValues="ALL_OLD",
-        )
+        key: aws.Row = {"connectionId": {"S": connection_id}}
+        answer = self._dynamodb.delete_item(TableName=self._table, Key=key, ReturnValues="ALL_OLD")
         if user_id is None and "Attributes" in answer:
             user_id = UserId(answer["Attributes"]["userId"]["S"])
         if user_id is not None:

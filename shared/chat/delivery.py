@@ -42,15 +42,12 @@ class Delivery:
         stored = self._messages.store(message, began_at=began_at)
         count("Resends" if stored.duplicate else "MessagesStored")
 
-        pushed = self._fan_out.push(
-            {
-                reader_id: message_frame(stored.message, self._files.link, reader_id)
-                for reader_id in (message.recipient_id, message.sender_id)
-            },
-            came_from=came_from,
-            now=new.received_at,
-            began_at=began_at,
-        )
+        frames = {
+            reader_id: message_frame(stored.message, self._files.link, reader_id)
+            for reader_id in (message.recipient_id, message.sender_id)
+        }
+        now = new.received_at
+        pushed = self._fan_out.push(frames, came_from=came_from, now=now, began_at=began_at)
         outcomes = [outcome for each in pushed.values() for outcome in each]
         delivered = pushed[message.recipient_id].count(Outcome.OK)
         count("MessagesPushed", outcomes.count(Outcome.OK))

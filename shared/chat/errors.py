@@ -19,9 +19,7 @@ from typing import ClassVar
 
 
 class ChatError(Exception):
-    """A refusal that is sent to the client.
-
-    The exception's only argument is a sentence for a person that says what to change.
+    """A refusal that is sent to the client: a sentence for a person that says what to change.
 
     Attributes:
         retry_after_ms: How long the client should wait, in milliseconds, if waiting may help.

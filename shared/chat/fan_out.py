@@ -33,13 +33,9 @@ class FanOut:
     ) -> dict[UserId, list[Outcome]]:
         """Push to all connections of the users but one; return what became of each push.
 
-        It never raises: what could not be pushed, or to whom, costs the users time.
-
-        Args:
-            frames: Which frame goes to which user.
-            came_from: The connection whose frame caused this. It is answered instead.
-            now: In milliseconds since 1970, by API Gateway's clock.
-            began_at: When the work began, on `time.monotonic`'s clock.
+        It never raises: what could not be pushed, or to whom, costs the users time. `came_from`,
+        whose frame caused this, is answered instead. `now` is in milliseconds since 1970, by API
+        Gateway's clock; the work began at `began_at`, on `time.monotonic`'s clock.
         """
         data = {user_id: to_json(frame).encode() for user_id, frame in frames.items()}
         devices = [each for each in self._devices_of(*data) if each.connection_id != came_from]

@@ -23,8 +23,7 @@ _MAX_BYTES_IN_LINK = 5_100
 
 # Controls, and the separators of lines and paragraphs.
 _NOT_IN_A_LINE = {"Cc", "Zl", "Zp"}
-# Characters that make "gpj.exe" look like "exe.jpg": overrides, embeddings and isolates of
-# direction. Marks (LRM, RLM, ALM) are allowed: Arabic and Hebrew names need them.
+# Those that make "gpj.exe" look like "exe.jpg". Marks (LRM, RLM, ALM) are not: names need them.
 # https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters
 _TURNS_DIRECTION = {"LRO", "RLO", "LRE", "RLE", "PDF", "LRI", "RLI", "FSI", "PDI"}
 
@@ -33,12 +32,7 @@ _FOLDER_AND_NAME = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/(.+)
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file that was uploaded.
-
-    Attributes:
-        content_type: As it was signed for the upload, in lower case.
-        size: Its length in bytes.
-    """
+    """A file that was uploaded: its type in lower case, as it was signed, and its size in bytes."""
 
     key: str
     content_type: str
@@ -46,8 +40,8 @@ class File:
 
     @property
     def name(self) -> str:
-        """The name that its uploader gave it."""
-        return name_in(self.key)
+        """The name that its uploader gave it: the last part of its key."""
+        return self.key.rpartition("/")[2]
 
 
 def new_key(frame: ClientFrame, chat: Chat) -> str:
@@ -88,11 +82,6 @@ def key_in(frame: ClientFrame, chat: Chat) -> str:
     return key
 
 
-def name_in(key: str) -> str:
-    """Return the file's name, which is the last part of its key."""
-    return key.rpartition("/")[2]
-
-
 def _is_name(name: str) -> bool:
     return name not in {".", ".."} and not any(
         char in "/\\"
@@ -104,4 +93,4 @@ def _is_name(name: str) -> bool:
 
 def _fits(key: str) -> bool:
     # The link has the key in its path, and the name, encoded twice, in its query.
-    return len(quote(key)) + len(quote(quote(name_in(key)))) <= _MAX_BYTES_IN_LINK
+    return len(quote(key)) + len(quote(quote(key.rpartition("/")[2]))) <= _MAX_BYTES_IN_LINK

@@ -18,9 +18,7 @@ from chat.server_frames import Download, file_fields
 from chat.telemetry import count, logger
 
 LINK_LIFETIME_S: Final = 900
-"""For how long a link can be used, in seconds.
-
-Or until the session of the function's role ends, which a link cannot outlive:
+"""For how long a link can be used, in seconds, or until the session of the function's role ends:
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-presigned-url.html
 """
 

@@ -29,8 +29,6 @@ class History:
     def page(self, frame: ClientFrame, *, user_id: UserId) -> HistoryFrame:
         """Answer a ``getmessages`` frame with ``chatId``, with the ``history`` frame.
 
-        The read is strongly consistent: every message that was stored before is in the pages.
-
         Raises:
             InvalidRequest: A field is missing or not of the agreed form.
             Forbidden: The user is not in the chat.
@@ -38,8 +36,9 @@ class History:
         """
         chat = Chat.from_frame(frame)
         chat.partner_of(user_id)
-        limit = frame.optional_whole_number("limit", minimum=1, maximum=_MAX_LIMIT)
-        limit = _DEFAULT_LIMIT if limit is None else limit
+        limit = (
+            frame.optional_whole_number("limit", minimum=1, maximum=_MAX_LIMIT) or _DEFAULT_LIMIT
+        )
         before = frame.optional_whole_number("before", maximum=MAX_TIMESTAMP)
         found: list[Any] = aws.in_parallel(
             [

@@ -17,12 +17,11 @@ class Outcome(Enum):
     """The result of a push, or of a close."""
 
     OK = auto()
+    # 410: there is no such connection, or $connect has not returned yet:
+    # https://repost.aws/knowledge-center/410-gone-api-gateway
     GONE = auto()
-    """410: there is no such connection, or $connect has not returned yet:
-    https://repost.aws/knowledge-center/410-gone-api-gateway
-    """
+    # Anything else, after botocore tried again.
     FAILED = auto()
-    """Anything else, after botocore tried again."""
 
 
 class Push:

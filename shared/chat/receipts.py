@@ -35,8 +35,6 @@ class Receipts:
         What was read was received too. A condition keeps a receipt from moving back, whichever of
         two devices is first.
         """
-        # `read` is a reserved word of DynamoDB's.
-        names = {"#kind": kind, "#read": "read"}
         try:
             answer = self._dynamodb.update_item(
                 TableName=self._table,
@@ -46,7 +44,8 @@ class Receipts:
                     "(attribute_not_exists(#kind) OR #kind < :time)"
                     " AND (attribute_not_exists(#read) OR #read < :time)"
                 ),
-                ExpressionAttributeNames=names,
+                # `read` is a reserved word of DynamoDB's.
+                ExpressionAttributeNames={"#kind": kind, "#read": "read"},
                 ExpressionAttributeValues={":time": {"N": str(time)}},
                 ReturnValues="ALL_NEW",
             )

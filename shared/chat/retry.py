@@ -24,12 +24,7 @@ def attempts(deadline: float) -> Iterator[None]:
 
     The pauses are 0.05 s at most, then up to twice as long each. Each is shortened by a random part
     (jitter), because callers that collided once would otherwise collide again. There is no attempt
-    after a pause that would pass the deadline, so that the caller gives up at once:
-
-        for _ in attempts(deadline_in(2.0)):
-            if call():
-                return
-        raise Unavailable(...)
+    after a pause that would pass the deadline, so that the caller gives up at once.
     """
     yield
     max_pause_s = _FIRST_PAUSE_S

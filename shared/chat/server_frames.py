@@ -18,7 +18,6 @@ MAX_BATCH_BYTES: Final = 28 * 1024
 """The size of a frame of several messages, in bytes. One of over 32 KB is billed as two:
 https://aws.amazon.com/api-gateway/pricing/
 """
-# What goes around the messages takes less.
 _ENVELOPE_BYTES: Final = 1024
 
 

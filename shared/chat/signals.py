@@ -40,8 +40,8 @@ class Signals:
     ) -> SignalAck:
         """Store a receipt; push a signal; return the ``ack``.
 
-        A receipt that changes nothing is not pushed. One whose push fails is read with the history.
-        `came_from`, which sent the frame, gets no push either. `received_at` is in milliseconds.
+        A receipt that changes nothing is not pushed, and nothing is pushed to `came_from`, which
+        sent the frame. `received_at` is in milliseconds since 1970.
 
         Raises:
             InvalidRequest: It is more than one thing, or not of the agreed form.
@@ -65,12 +65,8 @@ class Signals:
             ack[kind] = frame.whole_number(kind, maximum=MAX_TIMESTAMP)
             push = self._store(chat, user_id, kind, ack[kind], received_at)
         if push:
-            self._fan_out.push(
-                {partner_id: push, user_id: push},
-                came_from=came_from,
-                now=received_at,
-                began_at=began_at,
-            )
+            frames = {partner_id: push, user_id: push}
+            self._fan_out.push(frames, came_from=came_from, now=received_at, began_at=began_at)
         count("Signals")
         logger.info("signal sent", is_receipt="typing" not in ack, is_pushed=push is not None)
         return ack
@@ -81,8 +77,7 @@ class Signals:
         """Store a receipt; return the frame to push, or none if it changes nothing.
 
         It reaches to the newest message and not further: otherwise it would hold for a message that
-        is stored later, under a time before it. And that message may have a time later than now,
-        where many came at once, or where the clocks of API Gateway differ.
+        is stored later, under a time before it. The newest message may have a time later than now.
         """
         newest = self._newest_in(chat)
         if timestamp > max(received_at, newest):

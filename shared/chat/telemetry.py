@@ -24,7 +24,6 @@ from chat.errors import ChatError
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-# Without the place in the code: messages are constant, and can be searched for.
 logger = Logger(location=None)
 metrics = Metrics()
 # Pushes run in parallel, and Powertools' metrics are not thread-safe.
@@ -57,10 +56,7 @@ class Unexpected(Exception):
 
 
 def log_unexpected(error: Exception) -> None:
-    """Log an exception's class and traceback, but not its message.
-
-    botocore, for one, quotes the value that it did not send.
-    """
+    """Log an exception's class and traceback, but not its message, which may quote a value."""
     logger.error("unexpected error", exception="\n".join(_describe(error)))
 
 

@@ -100,9 +100,8 @@ class Uploads:
         }
         if size is not None:
             signed["ContentLength"] = size
-        url = self._s3.generate_presigned_url(
-            "put_object", Params=signed, ExpiresIn=LINK_LIFETIME_S
-        )
+        sign = self._s3.generate_presigned_url
+        url = sign("put_object", Params=signed, ExpiresIn=LINK_LIFETIME_S)
         # Content-Length is not here: HTTP clients add it, and browsers refuse it from a page.
         headers = {"Content-Type": content_type, "If-None-Match": "*", "x-amz-tagging": tags}
         return url, headers
