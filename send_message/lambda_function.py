@@ -17,7 +17,7 @@ from chat.delivery import Delivery
 from chat.fan_out import FanOut
 from chat.files import Files
 from chat.history import History
-from chat.messages import Messages, NewMessage
+from chat.messages import Messages
 from chat.push import Push
 from chat.rate_limit import RateLimit
 from chat.receipts import Receipts
@@ -64,11 +64,12 @@ def answer(request: Request) -> Answer:
 
 def send(request: Request, frame: ClientFrame, user_id: UserId) -> Ack | SignalAck:
     """Send a message, or a signal."""
-    came_from, received_at = request.connection_id, request.received_at
-    if is_signal(frame):
-        return signals.send(frame, user_id=user_id, came_from=came_from, received_at=received_at)
-    message = NewMessage.from_frame(frame, sender_id=user_id, received_at=received_at)
-    return delivery.send(message, came_from=came_from)
+    return (signals if is_signal(frame) else delivery).send(
+        frame,
+        user_id=user_id,
+        came_from=request.connection_id,
+        received_at=request.received_at,
+    )
 
 
 @instrumented

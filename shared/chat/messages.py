@@ -59,28 +59,18 @@ class Message:
     file: File | None = None
     client_message_id: str | None = None
 
-
-@dataclass(frozen=True, slots=True)
-class NewMessage:
-    """A message that a client sent, checked, and not stored yet.
-
-    Attributes:
-        received_at: When API Gateway received it, in milliseconds since 1970.
-        file_key: The key of the file that goes with it, if one does; whether there is such a file
-            is not known yet.
-    """
-
-    chat_id: str
-    sender_id: UserId
-    recipient_id: UserId
-    received_at: int
-    text: str | None
-    file_key: str | None
-    client_message_id: str | None
-
     @classmethod
-    def from_frame(cls, frame: ClientFrame, *, sender_id: UserId, received_at: int) -> Self:
+    def from_frame(
+        cls,
+        frame: ClientFrame,
+        *,
+        sender_id: UserId,
+        received_at: int,
+        retain: Callable[[str], File],
+    ) -> Self:
         """Read a ``sendmessage`` frame. It has no say in who the sender is.
+
+        `retain` is called last: it finds the file with a key, as `Files.retain` does.
 
         Raises:
             InvalidRequest: A field is missing or not of the agreed form.
@@ -95,27 +85,16 @@ class NewMessage:
             raise InvalidRequest("A message needs `text`, `fileKey`, or both.")
         if text is not None and is_blank(text):
             raise InvalidRequest("`text` must not be blank.")
+        client_message_id = frame.client_message_id
         return cls(
+            message_id=str(uuid4()),
             chat_id=chat.id,
             sender_id=sender_id,
             recipient_id=recipient_id,
-            received_at=received_at,
+            timestamp=received_at,
             text=text,
-            file_key=file_key,
-            client_message_id=frame.client_message_id,
-        )
-
-    def to_message(self, retain: Callable[[str], File]) -> Message:
-        """Return the message to store, with a new id, and its file, which `Files.retain` finds."""
-        return Message(
-            message_id=str(uuid4()),
-            chat_id=self.chat_id,
-            sender_id=self.sender_id,
-            recipient_id=self.recipient_id,
-            timestamp=self.received_at,
-            text=self.text,
-            file=retain(self.file_key) if self.file_key is not None else None,
-            client_message_id=self.client_message_id,
+            file=retain(file_key) if file_key is not None else None,
+            client_message_id=client_message_id,
         )
 
 

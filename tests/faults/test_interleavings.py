@@ -35,13 +35,13 @@ from chat import (
 from chat.catch_up import INDEX_LAG_S, CatchUp
 from chat.catch_up_request import CatchUpQueue, CatchUpRequest
 from chat.chats import UserId
+from chat.client_frame import ClientFrame
 from chat.connection_limit import ConnectionLimit
 from chat.connections import Connection, ConnectionId, Connections
 from chat.delivery import Delivery
 from chat.fan_out import FanOut
-from chat.file_keys import File
 from chat.files import Files
-from chat.messages import Message, Messages, NewMessage
+from chat.messages import Message, Messages
 from chat.push import Push
 from chat.retry import deadline_in
 from chat.server_frames import Ack
@@ -74,15 +74,8 @@ def message(message_id: str, *, at: int, client_message_id: str | None = None) -
 MISSED = message("missed", at=NOW - HOUR_MS)
 
 
-class Sent(NewMessage):
-    """A message whose id does not differ each time that its sending is run again."""
-
-    def to_message(self, retain: Callable[[str], File]) -> Message:
-        return replace(super().to_message(retain), message_id="sent")
-
-
-SENT = Sent(f"{A}#{B}", A, B, NOW + 1, "hello", None, None)
-SENT_WITH_ID = Sent(f"{A}#{B}", A, B, NOW + 1, "hello", None, "c-1")
+SENT = ClientFrame({"chatId": f"{A}#{B}", "text": "hello"})
+SENT_WITH_ID = ClientFrame({"chatId": f"{A}#{B}", "text": "hello", "clientMessageId": "c-1"})
 
 
 class Refused(ClientError):
@@ -350,7 +343,7 @@ class Actors:
         delivery_class: type[Delivery] = Delivery,
         catch_up_class: type[CatchUp] = CatchUp,
         missed: tuple[Message, ...] = (),
-        sent: NewMessage = SENT,
+        sent: ClientFrame = SENT,
     ) -> None:
         self.explorer = Explorer[Aws]()
         self.clients = clients = cast("Any", _Clients(self.explorer))
@@ -372,7 +365,13 @@ class Actors:
         return self.explorer.explore(
             self._before(),
             {
-                "send": partial(self.delivery.send, self.sent, came_from=SENDER),
+                "send": partial(
+                    self.delivery.send,
+                    self.sent,
+                    user_id=A,
+                    came_from=SENDER,
+                    received_at=NOW + 1,
+                ),
                 "connect": self._connect,
                 "catch-up": self._catch_up,
                 "disconnect": self._disconnect,
@@ -449,6 +448,8 @@ def _patch(monkeypatch: pytest.MonkeyPatch, explorer: Explorer[Aws], clients: An
     monkeypatch.setattr(aws, "lambda_api", lambda: clients)
     monkeypatch.setattr(retry, "random", SimpleNamespace(uniform=lambda _, longest: longest))
     monkeypatch.setattr(fan_out, "_OPENING_TIMEOUT_S", OPENING_TIMEOUT_S)
+    # An id that is the same each time that the sending is run again.
+    monkeypatch.setattr(messages, "uuid4", lambda: "sent")
     fakes = {
         "time": _Clock(explorer),
         "logger": SimpleNamespace(info=_nothing, warning=_nothing),
@@ -537,10 +538,10 @@ def test_search_finds_the_connection_that_a_lookup_before_the_write_misses(
             return self.found
 
     class LooksUpFirst(Delivery):
-        def send(self, new: NewMessage, *, came_from: ConnectionId) -> Ack:
+        def send(self, frame: ClientFrame, **more: Any) -> Ack:
             assert isinstance(self._fan_out, PushesToWhatWasFound)
-            self._fan_out.look_up(new.recipient_id, new.sender_id)
-            return super().send(new, came_from=came_from)
+            self._fan_out.look_up(B, A)
+            return super().send(frame, **more)
 
     with pytest.raises(Violation, match="bob-new never received sent") as found:
         Actors(

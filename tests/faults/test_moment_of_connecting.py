@@ -42,10 +42,9 @@ def test_no_message_around_the_moment_of_connecting_is_missed(
 
         def send() -> Any:
             time.sleep(max(0, -connecting))
-            message = modules["chat.messages"].NewMessage.from_frame(
-                frame, sender_id="sender", received_at=events.now()
+            return module.delivery.send(
+                frame, user_id="sender", came_from=sender, received_at=events.now()
             )
-            return module.delivery.send(message, came_from=sender)
 
         def connect() -> str:
             time.sleep(max(0, connecting))

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -6,27 +7,27 @@ from chat.chats import UserId
 from chat.client_frame import ClientFrame
 from chat.errors import Forbidden, InvalidRequest
 from chat.file_keys import File
-from chat.messages import Message, NewMessage
+from chat.messages import Message
 from chat.server_frames import message_fields
 
 KEY = "user123#user456/0ed1a8c2-9d5f-4a43-8a8e-000000000001/a.jpg"
-
-
-def new_message(*, sender_id: str = "user123", **fields: Any) -> NewMessage:
-    frame = ClientFrame({"chatId": "user456#user123", **fields})
-    return NewMessage.from_frame(frame, sender_id=UserId(sender_id), received_at=1764000000123)
 
 
 def no_file(_: object) -> Any:
     raise AssertionError("the message has no file")
 
 
-def message_of(new: NewMessage) -> Message:
-    return new.to_message(no_file)
+def new_message(
+    *, sender_id: str = "user123", retain: Callable[[str], File] = no_file, **fields: Any
+) -> Message:
+    frame = ClientFrame({"chatId": "user456#user123", **fields})
+    return Message.from_frame(
+        frame, sender_id=UserId(sender_id), received_at=1764000000123, retain=retain
+    )
 
 
 def test_text_message_has_the_fields_of_the_protocol() -> None:
-    message = message_of(new_message(text="Hello!"))
+    message = new_message(text="Hello!")
     assert message_fields(message, no_file, UserId("user456")) == {
         "messageId": message.message_id,
         "chatId": "user123#user456",
@@ -38,7 +39,7 @@ def test_text_message_has_the_fields_of_the_protocol() -> None:
 
 
 def test_file_without_text_becomes_a_message_frame() -> None:
-    message = new_message(fileKey=KEY).to_message(lambda key: File(key, "image/jpeg", 48213))
+    message = new_message(fileKey=KEY, retain=lambda key: File(key, "image/jpeg", 48213))
     fields = message_fields(
         message, lambda file: f"https://files.example.com/{file.name}", UserId("user456")
     )
@@ -56,8 +57,7 @@ def test_file_without_text_becomes_a_message_frame() -> None:
 
 
 def test_each_message_gets_a_different_id() -> None:
-    new = new_message(text="a")
-    assert message_of(new).message_id != message_of(new).message_id
+    assert new_message(text="a").message_id != new_message(text="a").message_id
 
 
 def test_sender_and_recipient_in_the_frame_are_ignored() -> None:
