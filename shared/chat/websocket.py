@@ -82,8 +82,9 @@ class Request:
 
     @property
     def close_reason(self) -> str | None:
-        """The close reason, when the client has disconnected."""
-        return self._context.get("disconnectReason")
+        """The close reason, when the client has disconnected. The client chooses it: in ASCII."""
+        reason = _text(self._context.get("disconnectReason"))
+        return reason and reason.encode("ascii", "backslashreplace").decode()
 
     def require_lifecycle_event(self) -> None:
         """Require an event that says that a connection opens or has ended, not a client's frame.

@@ -1,5 +1,6 @@
 import json
 import time
+from typing import Any
 
 import pytest
 
@@ -108,6 +109,19 @@ def test_close_code_and_reason_are_logged(backend: Backend, logs: Logs) -> None:
     backend.on_disconnect(events.disconnect(phone, code=1001, reason="Going away"))
     (line,) = (line for line in logs() if line.get("message") == "disconnected")
     assert (line["close_code"], line["close_reason"]) == (1001, "Going away")
+
+
+@pytest.mark.parametrize(
+    ("reason", "logged"),
+    [("\u202eabc", "\\u202eabc"), ("é\U0001f600", "\\xe9\\U0001f600"), ("a\nb", "a\nb"), (7, None)],
+    ids=ascii,
+)
+def test_close_reason_is_logged_in_ascii(
+    backend: Backend, logs: Logs, reason: Any, logged: str | None
+) -> None:
+    backend.on_disconnect(events.disconnect(events.new_id(), reason=reason))
+    (line,) = (line for line in logs() if line.get("message") == "disconnected")
+    assert line.get("close_reason") == logged
 
 
 def test_expired_connection_gets_no_push(backend: Backend) -> None:
