@@ -3,14 +3,22 @@
 The client is connected once this returns; any status but 2xx refuses the handshake.
 """
 
-from chat.authentication import Authentication
+from chat.authentication import Authentication, Verify
 from chat.catch_up_request import CatchUpQueue, CatchUpRequest, since_in
 from chat.connection_limit import ConnectionLimit
 from chat.connections import Connection
 from chat.telemetry import count, logger
 from chat.websocket import Request, handler
 
-authentication = Authentication.from_environment()
+
+def import_verify() -> Verify:
+    """Import what verifies tokens."""
+    from tokens import Tokens  # noqa: PLC0415 -- the open mode does not pay for it
+
+    return Tokens.from_environment().user_of
+
+
+authentication = Authentication.from_environment(import_verify)
 connection_limit = ConnectionLimit.from_environment()
 catch_up_queue = CatchUpQueue.from_environment()
 

@@ -9,8 +9,6 @@ module              what it does
 `client_frame`      reads the fields of a frame that a client sent
 `server_frames`     builds the frames that clients receive
 `authentication`    finds out which user opens a connection
-`tokens`            verifies an issuer's tokens, where a deployment has an issuer
-`issuer`            fetches the issuer's keys
 `connection_limit`  limits connections per user
 `chats`             checks user ids, reads a chat id, and knows its two members
 `rate_limit`        limits frames per connection

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 from chat.chats import USER_ID_CHARACTERS, UserId, is_user_id
 from chat.errors import Forbidden, InvalidRequest, Unauthorized
 
 if TYPE_CHECKING:
-    from chat.tokens import Tokens
     from chat.websocket import Request
+
+type Verify = Callable[[str], UserId]
+"""Returns the user that a token names: `tokens.Tokens.user_of`."""
 
 
 class Authentication:
@@ -21,17 +23,13 @@ class Authentication:
     URL. `userId` alone counts only in the open mode: without an authorizer and without an issuer.
     """
 
-    def __init__(self, tokens: Tokens | None) -> None:
-        self._tokens = tokens
+    def __init__(self, verify: Verify | None) -> None:
+        self._verify = verify
 
     @classmethod
-    def from_environment(cls) -> Self:
-        """Use the deployment's issuer, if it has one."""
-        if not os.environ["JWT_ISSUER"]:
-            return cls(None)
-        from chat.tokens import Tokens  # noqa: PLC0415 -- the open mode does not pay for it
-
-        return cls(Tokens.from_environment())
+    def from_environment(cls, import_verify: Callable[[], Verify]) -> Self:
+        """Use the deployment's issuer, if it has one; the open mode does not pay for the import."""
+        return cls(import_verify() if os.environ["JWT_ISSUER"] else None)
 
     def authenticate(self, request: Request) -> UserId:
         """Return the user that opens a connection.
@@ -52,8 +50,8 @@ class Authentication:
     def _proven_user(self, request: Request) -> UserId | None:
         if request.authorizer:
             return _user_of_authorizer(request.authorizer)
-        if self._tokens:
-            return self._tokens.user_of(_token_in(request))
+        if self._verify:
+            return self._verify(_token_in(request))
         return None
 
 

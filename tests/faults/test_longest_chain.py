@@ -262,7 +262,7 @@ def test_on_disconnect_ends_before_its_timeout(
 def test_on_connect_ends_before_its_timeout(
     backend: Backend, stack: Stack, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from chat import issuer  # noqa: PLC0415 -- on_connect imports it only where there is an issuer
+    import issuer  # noqa: PLC0415 -- on_connect imports it only where there is an issuer
 
     monkeypatch.setattr(backend.on_connect.module.connection_limit, "_max_connections", 1)
     # Open mode asks no issuer. With one, two fetches come before.

@@ -22,6 +22,8 @@ from tests.support.network import Killed, Network
 type Logs = Callable[[], list[dict[str, Any]]]
 
 ROOT = Path(__file__).parents[2]
+# The layer, and the modules of on_connect next to its handler.
+_OF_A_CONTAINER = {"chat", "tokens", "issuer"}
 
 
 class Context(LambdaContext):
@@ -84,7 +86,7 @@ def _layer_imported_anew() -> Iterator[dict[str, ModuleType]]:
 
 
 def _take_layer() -> dict[str, ModuleType]:
-    names = [name for name in sys.modules if name.partition(".")[0] == "chat"]
+    names = [name for name in sys.modules if name.partition(".")[0] in _OF_A_CONTAINER]
     return {name: sys.modules.pop(name) for name in names}
 
 

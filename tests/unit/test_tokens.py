@@ -15,13 +15,13 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chat import issuer as issuer_module
+import issuer as issuer_module
 from chat.errors import Unauthorized
-from chat.issuer import MAX_KEY_AGE_S, MIN_REFETCH_S, IssuerUnreachable
-from chat.issuer import Issuer as IssuerClient
-from chat.tokens import Tokens
+from issuer import MAX_KEY_AGE_S, MIN_REFETCH_S, IssuerUnreachable
+from issuer import Issuer as IssuerClient
 from tests.support.backend import ROOT
 from tests.support.issuer import AUDIENCE, CONFIGURATION, KEYS, Issuer, Key, ec_key, issuer, rsa_key
+from tokens import Tokens
 
 
 @pytest.fixture(scope="module")
@@ -457,7 +457,7 @@ def test_open_mode_does_not_import_the_token_modules() -> None:
 import sys
 sys.path[:0] = ["on_connect", "shared"]
 import lambda_function
-assert not {"jwt", "chat.tokens", "chat.issuer"} & sys.modules.keys()
+assert not {"jwt", "tokens", "issuer"} & sys.modules.keys()
 """
     environment = {
         "AWS_DEFAULT_REGION": "us-east-1",

@@ -1,7 +1,7 @@
 """Verify JSON Web Tokens, with which an issuer proves who a user is.
 
-Imported only where a deployment has an issuer. PyJWT and cryptography, which this needs, ship with
-on_connect alone, and take longer to import than all the rest of it.
+Imported only where a deployment has an issuer. It is not in the layer, because PyJWT and
+cryptography, which it needs, ship with on_connect alone.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import jwt
 
 from chat.chats import UserId, is_user_id
 from chat.errors import Unauthorized
-from chat.issuer import Issuer
+from issuer import Issuer
 
 # Clocks differ.
 _LEEWAY_S: Final = 30

@@ -1,6 +1,6 @@
 """An OpenID Connect issuer: the keys that it signs tokens with.
 
-Imported only where a deployment has an issuer, like `chat.tokens`.
+Imported only where a deployment has an issuer, like `tokens`.
 """
 
 from __future__ import annotations
