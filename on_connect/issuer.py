@@ -6,12 +6,17 @@ Imported only where a deployment has an issuer, like `tokens`.
 from __future__ import annotations
 
 import json
+import socket
+import ssl
 import time
-from collections.abc import Mapping
-from typing import Any, Final, NoReturn
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from threading import Timer
+from typing import Any, Final, NamedTuple, NoReturn
+from urllib.parse import urlsplit
 
 import jwt
-import urllib3
 
 from chat.telemetry import logger
 
@@ -21,11 +26,20 @@ MIN_REFETCH_S: Final = 10.0
 MAX_KEY_AGE_S: Final = 3600.0
 """For how long a fetched key is used, in seconds: an issuer revokes one by not listing it."""
 
-# Keys of other algorithms are ignored. A token does not choose its algorithm: https://www.rfc-editor.org/rfc/rfc8725#section-3.1
-_ALGORITHM_OF_TYPE: Final = {"RSA": "RS256", "EC": "ES256"}
+FETCH_TIMEOUT_S: Final = 4.0
+"""For how long a fetch lasts, in seconds, both of its requests together."""
 
-# Of each of the two fetches.
-_TIMEOUT: Final = urllib3.Timeout(connect=1.0, read=1.0)
+MAX_ANSWER_BYTES: Final = 1024 * 1024
+
+# By a key's curve, or type. A token does not choose: https://www.rfc-editor.org/rfc/rfc8725#section-3.1
+_ALGORITHMS: Final = {
+    "RSA": ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"],
+    "P-256": ["ES256"],
+    "P-384": ["ES384"],
+    "P-521": ["ES512"],
+    "Ed25519": ["EdDSA"],
+    "Ed448": ["EdDSA"],
+}
 
 
 class IssuerUnreachable(Exception):
@@ -33,6 +47,14 @@ class IssuerUnreachable(Exception):
 
     The exception's only argument is the reason.
     """
+
+
+class Key(NamedTuple):
+    """A public key of an issuer, and the algorithms that it verifies."""
+
+    id: str | None
+    public: Any
+    algorithms: Sequence[str]
 
 
 class Issuer:
@@ -46,12 +68,11 @@ class Issuer:
     def __init__(self, url: str, jwks_url: str = "") -> None:
         self.url = url
         self._jwks_url = jwks_url
-        self._http = urllib3.PoolManager(timeout=_TIMEOUT, retries=False)
-        self._keys: dict[str | None, jwt.PyJWK] | None = None
+        self._keys: dict[str | None, Key] | None = None
         self._expire_at = 0.0
         self._refetch_at = 0.0
 
-    def key(self, key_id: str | None) -> jwt.PyJWK | None:
+    def key(self, key_id: str | None) -> Key | None:
         """Return the key that a token names, or the only one for a token that names none.
 
         An unknown key may be new, so the keys are fetched again, but at most once in
@@ -71,10 +92,11 @@ class Issuer:
             _raise_unreachable("it did not answer a moment ago")
         return self._keys.get(key_id)
 
-    def _fetch(self) -> dict[str | None, jwt.PyJWK]:
-        listed = self._get(self._jwks_url or self._discover()).get("keys")
+    def _fetch(self) -> dict[str | None, Key]:
+        deadline = time.monotonic() + FETCH_TIMEOUT_S
+        listed = _get(self._jwks_url or self._discover(deadline), deadline).get("keys")
         keys = {
-            key.key_id: key
+            key.id: key
             for each in (listed if isinstance(listed, list) else [])
             if (key := _usable(each))
         }
@@ -85,9 +107,9 @@ class Issuer:
             return {**keys, None: next(iter(keys.values()))}
         return {key_id: key for key_id, key in keys.items() if key_id is not None}
 
-    def _discover(self) -> str:
+    def _discover(self, deadline: float) -> str:
         # https://openid.net/specs/openid-connect-discovery-1_0.html#ProviderConfig
-        found = self._get(f"{self.url.rstrip('/')}/.well-known/openid-configuration")
+        found = _get(f"{self.url.rstrip('/')}/.well-known/openid-configuration", deadline)
         jwks_url = found.get("jwks_uri")
         if found.get("issuer") != self.url:
             _raise_unreachable("its configuration names another issuer")
@@ -97,32 +119,72 @@ class Issuer:
             _raise_unreachable("its keys are not served over HTTPS")
         return jwks_url
 
-    def _get(self, url: str) -> Mapping[str, Any]:
-        try:
-            # A redirect is not followed: it could lead to a host that the operator did not choose.
-            answer = self._http.request("GET", url, redirect=False)
-        except urllib3.exceptions.HTTPError as error:
-            _raise_unreachable(type(error).__name__)
-        if answer.status != 200:
-            _raise_unreachable(f"it answered {answer.status}")
-        try:
-            found = json.loads(answer.data)
-        except (ValueError, RecursionError):
-            found = None
-        if not isinstance(found, dict):
-            _raise_unreachable("what it answered is no JSON object")
-        return found
+
+def _get(url: str, deadline: float) -> Mapping[str, Any]:
+    try:
+        status, body = _request(url, deadline)
+    except (OSError, HTTPException, ValueError) as error:
+        _raise_unreachable("Timeout" if time.monotonic() >= deadline else type(error).__name__)
+    if status != 200:
+        _raise_unreachable(f"it answered {status}")
+    if len(body) > MAX_ANSWER_BYTES:
+        _raise_unreachable("its answer is too large")
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        _raise_unreachable("what it answered is no JSON object")
+    return found
 
 
-def _usable(listed: object) -> jwt.PyJWK | None:
+def _request(url: str, deadline: float) -> tuple[int, bytes]:
+    """GET a URL; return the status, and the answer up to one byte more than it may have.
+
+    A redirect is not followed: it could lead to a host that the operator did not choose.
+    """
+    parts = urlsplit(url)
+    is_https = parts.scheme == "https"
+    http = (HTTPSConnection if is_https else HTTPConnection)(parts.hostname or "", parts.port)
+    timeout_s = max(0.001, deadline - time.monotonic())
+    with socket.create_connection((http.host, http.port), timeout_s) as plain, plain.dup() as same:
+        # The timeout of a socket begins again with each byte that comes.
+        timer = Timer(timeout_s, _shut_down, [same])
+        timer.start()
+        try:
+            http.sock = plain
+            if is_https:
+                context = ssl.create_default_context()
+                http.sock = context.wrap_socket(plain, server_hostname=http.host)
+            target = parts._replace(scheme="", netloc="", fragment="").geturl() or "/"
+            http.request("GET", target, headers={"User-Agent": "serverless-chat-backend"})
+            answer = http.getresponse()
+            return answer.status, answer.read(MAX_ANSWER_BYTES + 1)
+        finally:
+            timer.cancel()
+            timer.join()
+            http.close()
+
+
+def _shut_down(connection: socket.socket) -> None:
+    with suppress(OSError):  # the issuer was first
+        connection.shutdown(socket.SHUT_RDWR)
+
+
+def _usable(listed: object) -> Key | None:
     """Read a key from an issuer's list; none if it cannot be used here."""
-    if not isinstance(listed, dict) or listed.get("use", "sig") != "sig":
+    if not isinstance(listed, dict) or listed.get("use") not in (None, "sig"):
         return None
-    algorithm = _ALGORITHM_OF_TYPE.get(str(listed.get("kty")))
-    if algorithm is None or listed.get("alg", algorithm) != algorithm:
+    key_id, operations = listed.get("kid"), listed.get("key_ops") or ["verify"]
+    if not isinstance(key_id, str | None) or not isinstance(operations, list):
+        return None
+    kind = listed.get("kty") if listed.get("kty") == "RSA" else listed.get("crv")
+    named = listed.get("alg")
+    algorithms = [each for each in _ALGORITHMS.get(str(kind), []) if named in (None, each)]
+    if "verify" not in operations or not algorithms:
         return None
     try:
-        return jwt.PyJWK(listed, algorithm)
+        return Key(key_id, jwt.PyJWK(listed, algorithms[0]).key, algorithms)
     except jwt.PyJWTError:
         return None
 

@@ -20,15 +20,32 @@ from issuer import Issuer
 _LEEWAY_S: Final = 30
 
 
-class Tokens:
-    """Verifies an issuer's tokens: made for `audience`, with the user's id in `user_claim`."""
+class EmailNotVerified(Exception):
+    """An address that the issuer has not verified may be another user's."""
 
-    def __init__(self, issuer: Issuer, *, audience: str, user_claim: str) -> None:
+
+class Tokens:
+    """Verifies an issuer's tokens.
+
+    Args:
+        audience: Who they must be made for, by their `audience_claim`.
+        user_claim: The claim that holds the user's id.
+    """
+
+    def __init__(
+        self,
+        issuer: Issuer,
+        *,
+        audience: str,
+        audience_claim: str,
+        user_claim: str,
+    ) -> None:
         if not audience:
             # An issuer serves many applications. Without this a token for any would do.
             raise ValueError("With an issuer there must be an audience: set JwtAudience.")
         self._issuer = issuer
         self._audience = audience
+        self._audience_claim = audience_claim
         self._user_claim = user_claim
 
     @classmethod
@@ -37,6 +54,7 @@ class Tokens:
         return cls(
             Issuer(os.environ["JWT_ISSUER"], os.environ["JWKS_URL"]),
             audience=os.environ["JWT_AUDIENCE"],
+            audience_claim=os.environ["JWT_AUDIENCE_CLAIM"],
             user_claim=os.environ["JWT_USER_CLAIM"],
         )
 
@@ -45,31 +63,37 @@ class Tokens:
 
         Raises:
             Unauthorized: It is not the issuer's, not for this audience, not valid now, or has no
-                valid user id.
+                valid user id. The cause, which is logged, says which.
             IssuerUnreachable: It cannot be verified at the moment.
         """
         claims = self._verify(token)
         if not self._is_meant_for_us(claims):
-            raise Unauthorized("The token is not meant for this chat. Log in again.")
+            message = "The token is not meant for this chat. Log in again."
+            raise Unauthorized(message) from jwt.InvalidAudienceError()
         user_id = claims.get(self._user_claim)
         if not isinstance(user_id, str) or not is_user_id(user_id):
-            raise Unauthorized(f"The token's `{self._user_claim}` is not a user id of this chat.")
+            message = f"The token's `{self._user_claim}` is not a user id of this chat."
+            raise Unauthorized(message) from jwt.exceptions.InvalidSubjectError()
+        # Some issuers write it as a string.
+        if self._user_claim == "email" and claims.get("email_verified") not in (True, "true"):
+            raise Unauthorized("Verify your email address first.") from EmailNotVerified()
         return UserId(user_id)
 
     def _verify(self, token: str) -> Mapping[str, Any]:
         try:
             key = self._issuer.key(jwt.get_unverified_header(token).get("kid"))
             if key is None:
-                raise Unauthorized("The token is not signed by this chat's issuer. Log in again.")
+                message = "The token is not signed by this chat's issuer. Log in again."
+                raise Unauthorized(message) from jwt.InvalidKeyError()
             claims: Mapping[str, Any] = jwt.decode(
                 token,
-                key,
-                algorithms=[key.algorithm_name],
+                key.public,
+                algorithms=key.algorithms,
                 issuer=self._issuer.url,
                 leeway=_LEEWAY_S,
                 options={
                     "require": ["exp", "iss"],
-                    "verify_aud": False,  # below, because Cognito has two ways to say it
+                    "verify_aud": False,  # below, because issuers have several ways to say it
                     "enforce_minimum_key_length": True,
                 },
             )
@@ -80,8 +104,9 @@ class Tokens:
         return claims
 
     def _is_meant_for_us(self, claims: Mapping[str, Any]) -> bool:
-        audience = claims.get("aud")
-        if audience is None and claims.get("token_use") == "access":
+        audience = claims.get(self._audience_claim)
+        is_default = self._audience_claim == "aud"
+        if audience is None and is_default and claims.get("token_use") == "access":
             # Cognito's access tokens have no `aud`, but the id of the app that they are for. In
             # other tokens `client_id` means something else, so it counts in these alone:
             # https://docs.aws.amazon.com/cognito/latest/developerguide/amazon-cognito-user-pools-using-the-access-token.html

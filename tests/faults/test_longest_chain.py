@@ -17,6 +17,7 @@ import pytest
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
 
+from issuer import FETCH_TIMEOUT_S
 from local.template.model import Stack
 from tests.support import events
 from tests.support.backend import Backend, Container
@@ -262,12 +263,7 @@ def test_on_disconnect_ends_before_its_timeout(
 def test_on_connect_ends_before_its_timeout(
     backend: Backend, stack: Stack, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import issuer  # noqa: PLC0415 -- on_connect imports it only where there is an issuer
-
     monkeypatch.setattr(backend.on_connect.module.connection_limit, "_max_connections", 1)
-    # Open mode asks no issuer. With one, two fetches come before.
-    timeout: Any = issuer._TIMEOUT
-    issuer_s: float = 2 * (timeout.connect_timeout + timeout.read_timeout)
 
     def run(choices: Choices) -> float:
         user_id, now = f"a-{uuid4().hex}", events.now()
@@ -277,7 +273,8 @@ def test_on_connect_ends_before_its_timeout(
             backend.connect(user_id, connected_at=connected_at)
         monkeypatch.setattr(backend.on_connect.module.connection_limit, "_max_connections", 1)
         event = events.connect(events.new_id(), {"userId": user_id, "since": "0"})
-        return issuer_s + duration(backend, clock, choices, backend.on_connect, event)
+        # The open mode asks no issuer. With one, a fetch comes before.
+        return FETCH_TIMEOUT_S + duration(backend, clock, choices, backend.on_connect, event)
 
     seconds = longest(run)
     print(f"longest chain of on_connect: {seconds:.2f} s")

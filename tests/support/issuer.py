@@ -11,18 +11,30 @@ from typing import Any
 from uuid import uuid4
 
 import jwt
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from jwt.algorithms import ECAlgorithm, RSAAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
+from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
-type PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
+type PrivateKey = (
+    rsa.RSAPrivateKey
+    | ec.EllipticCurvePrivateKey
+    | ed25519.Ed25519PrivateKey
+    | ed448.Ed448PrivateKey
+)
 
 AUDIENCE = "chat"
 CONFIGURATION = "/.well-known/openid-configuration"
 KEYS = "/keys"
 
+_ALGORITHM_OF_CURVE = {
+    "secp256r1": "ES256",
+    "secp384r1": "ES384",
+    "secp521r1": "ES512",
+    "secp256k1": "ES256K",
+}
+
 
 class Key:
-    """A key of an issuer, and what the issuer says of it."""
+    """A key of an issuer, and what the issuer says of it; a field that is None is left out."""
 
     def __init__(self, private: PrivateKey, **more: Any) -> None:
         self.private = private
@@ -30,10 +42,14 @@ class Key:
         if isinstance(private, rsa.RSAPrivateKey):
             self.algorithm = "RS256"
             public = RSAAlgorithm.to_jwk(private.public_key(), as_dict=True)
+        elif isinstance(private, ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey):
+            self.algorithm = "EdDSA"
+            public = OKPAlgorithm.to_jwk(private.public_key(), as_dict=True)
         else:
-            self.algorithm = "ES256"
+            self.algorithm = _ALGORITHM_OF_CURVE[private.curve.name]
             public = ECAlgorithm.to_jwk(private.public_key(), as_dict=True)
-        self.listed = {**public, "kid": self.id, "use": "sig", "alg": self.algorithm, **more}
+        listed = {**public, "kid": self.id, "use": "sig", "alg": self.algorithm, **more}
+        self.listed = {name: value for name, value in listed.items() if value is not None}
 
     def sign(self, claims: dict[str, Any], **headers: Any) -> str:
         return jwt.encode(claims, self.private, self.algorithm, {"kid": self.id, **headers})
@@ -43,8 +59,12 @@ def rsa_key(**more: Any) -> Key:
     return Key(rsa.generate_private_key(public_exponent=65537, key_size=2048), **more)
 
 
-def ec_key(**more: Any) -> Key:
-    return Key(ec.generate_private_key(ec.SECP256R1()), **more)
+def ec_key(curve: type[ec.EllipticCurve] = ec.SECP256R1, **more: Any) -> Key:
+    return Key(ec.generate_private_key(curve()), **more)
+
+
+def ed_key(**more: Any) -> Key:
+    return Key(ed25519.Ed25519PrivateKey.generate(), **more)
 
 
 class Issuer:

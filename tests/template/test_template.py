@@ -257,6 +257,7 @@ def test_template_grants_nothing_outside_the_four_roles(resources: Resources) ->
                 "MAX_CONNECTIONS",
                 "JWT_ISSUER",
                 "JWT_AUDIENCE",
+                "JWT_AUDIENCE_CLAIM",
                 "JWT_USER_CLAIM",
                 "JWKS_URL",
                 "AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI",
