@@ -191,7 +191,7 @@
  * @property {Iterable<OutboxItem>} [outbox] the items that you stored
  * @property {Partial<Record<SignalName, boolean>>} [signals] which are sent; all by default. It is
  *   read before each signal, so it may change
- * @property {new (url: string) => WebSocket} [WebSocket]
+ * @property {new (url: string, protocols: string[]) => WebSocket} [WebSocket]
  */
 
 /**
@@ -566,8 +566,9 @@ export class ChatClient extends ChatEventTarget {
     const number = this.#connectionNumber;
     this.#setState({ name: "connecting" });
     try {
-      const address = await this.#address();
-      if (number === this.#connectionNumber) this.#listenTo(new this.#WebSocket(address));
+      const { address, protocols } = await this.#address();
+      if (number !== this.#connectionNumber) return;
+      this.#listenTo(new this.#WebSocket(address, protocols));
     } catch (error) {
       if (number === this.#connectionNumber) this.#connectFailed(error);
     }
@@ -595,6 +596,7 @@ export class ChatClient extends ChatEventTarget {
     this.#setState({ name: "offline", error: reason });
   }
 
+  /** Return the address, and the sub-protocols, which hold the token: addresses are logged. */
   async #address() {
     const url = new URL(this.#url);
     const token = await this.#currentToken();
@@ -606,7 +608,6 @@ export class ChatClient extends ChatEventTarget {
       if (typeof claims.exp === "number" && claims.exp * 1000 + MAX_CLOCK_SKEW_MS < Date.now()) {
         throw new ChatError("token_expired", "The token has expired: get a new one.");
       }
-      url.searchParams.set("token", token);
     }
     // Also with a token: the backend refuses a userId that is not the token's, so the outbox of one
     // user is never sent as another's.
@@ -621,7 +622,7 @@ export class ChatClient extends ChatEventTarget {
       url.searchParams.set("userId", userId);
     }
     url.searchParams.set("since", String(this.#since));
-    return url.href;
+    return { address: url.href, protocols: token ? ["bearer", token] : [] };
   }
 
   async #currentToken() {
@@ -840,7 +841,7 @@ export class ChatClient extends ChatEventTarget {
   #onError(frame) {
     const error = errorIn(frame);
     if (error.code === "unauthorized") {
-      this.#reconnectLater(); // the backend does not know the connection any more
+      this.#reconnectLater(); // the token has expired, or the connection is not known any more
       return;
     }
     if (String(frame.clientMessageId).startsWith(SIGNAL_ID)) {

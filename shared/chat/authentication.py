@@ -86,12 +86,16 @@ def _user_of_authorizer(authorizer: Mapping[str, Any]) -> UserId:
 
 
 def _token_in(request: Request) -> str:
-    # Browsers cannot send headers with a handshake, so the URL comes first.
     if token := request.query.get("token"):
         return token
+    # Browsers can send no other header: https://www.rfc-editor.org/rfc/rfc6455#section-1.9
+    match request.subprotocols:
+        case ["bearer", token, *_]:
+            return token
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise Unauthorized(
-            "Say who you are: add ?token=<jwt> to the URL, or send `Authorization: Bearer <jwt>`."
+            "Say who you are: offer the sub-protocols `bearer, <jwt>`, add ?token=<jwt> to the URL,"
+            " or send `Authorization: Bearer <jwt>`."
         )
     return token.strip()

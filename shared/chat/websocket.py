@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from typing import TYPE_CHECKING, Any, cast
 
@@ -71,6 +71,12 @@ class Request:
         return {name.lower(): value for name, value in _mapping(self._event.get("headers")).items()}
 
     @property
+    def subprotocols(self) -> list[str]:
+        """The sub-protocols that the handshake offers: browsers can send a token as one of them."""
+        offered = self.headers.get("sec-websocket-protocol", "").split(",")
+        return [name for each in offered if (name := each.strip())]
+
+    @property
     def authorizer(self) -> Mapping[str, Any]:
         """The authorizer's context; empty where there is no authorizer."""
         return _mapping(self._context.get("authorizer"))
@@ -114,6 +120,19 @@ class Request:
         except ChatError:
             return None
 
+    def error(self, code: str, message: str, retry_after_ms: int | None = None) -> Error:
+        """Return the ``error`` frame that answers the request."""
+        fields = {
+            "type": "error",
+            "action": self.action,
+            "code": code,
+            "message": message,
+            "retryAfterMs": retry_after_ms,
+            "requestId": self.request_id,
+            "clientMessageId": self.client_message_id,
+        }
+        return cast("Error", {name: value for name, value in fields.items() if value is not None})
+
 
 def handler(answer: Callable[[Request], Answer | None]) -> Callable[[Event, LambdaContext], Reply]:
     """Make a Lambda handler out of a function that answers a request.
@@ -128,18 +147,19 @@ def handler(answer: Callable[[Request], Answer | None]) -> Callable[[Event, Lamb
         request = Request(_mapping(event))
         try:
             logger.append_keys(connection_id=request.connection_id, request_id=request.request_id)
-            return _reply(200, answer(request))
+            return _reply(200, answer(request), request.subprotocols)
         except ChatError as refusal:
             code = refusal.code
             logger.info("refused", code=code, action=request.action, cause=cause_of(refusal))
             count_refusal(code)
-            return _error(request, refusal.status, code, str(refusal), refusal.retry_after_ms)
+            error = request.error(code, str(refusal), refusal.retry_after_ms)
+            return _reply(refusal.status, error)
         except Exception as unexpected:  # noqa: BLE001 -- see the comment
             # Without this API Gateway would answer with an error in another format, which does not
             # name the client's request.
             log_unexpected(unexpected)
             count("InternalErrors")  # Lambda does not see it
-            return _error(request, 500, "internal", _OUR_FAULT)
+            return _reply(500, request.error("internal", _OUR_FAULT))
 
     return lambda_handler
 
@@ -154,25 +174,13 @@ def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _reply(status: int, frame: Answer | Error | None) -> Reply:
+def _reply(status: int, frame: Answer | Error | None, subprotocols: Sequence[str] = ()) -> Reply:
     # Exactly these keys: others make API Gateway answer "Internal server error".
     reply: Reply = {"statusCode": status}
     if frame is not None:
         reply["body"] = to_json(frame)
+    if subprotocols:
+        # Browsers fail a connection for which none is chosen of those that they offered.
+        chosen = "bearer" if "bearer" in subprotocols else subprotocols[0]
+        reply["headers"] = {"Sec-WebSocket-Protocol": chosen}
     return reply
-
-
-def _error(
-    request: Request, status: int, code: str, message: str, retry_after_ms: int | None = None
-) -> Reply:
-    fields = {
-        "type": "error",
-        "action": request.action,
-        "code": code,
-        "message": message,
-        "retryAfterMs": retry_after_ms,
-        "requestId": request.request_id,
-        "clientMessageId": request.client_message_id,
-    }
-    frame = {name: value for name, value in fields.items() if value is not None}
-    return _reply(status, cast("Error", frame))

@@ -619,17 +619,24 @@ async def module_page(page: Page, target: Target, backend: ScriptedBackend) -> P
 async def test_token_function_is_called_again_after_it_throws(
     module_page: Page, target: Target, pair: Pair, backend: ScriptedBackend
 ) -> None:
-    states = await module_page.evaluate(
+    states, offered = await module_page.evaluate(
         """async ([url, userId]) => {
           const { ChatClient } = await import("/protocol.js");
           const states = [];
+          const offered = [];
+          class Recording extends WebSocket {
+            constructor(address, protocols) {
+              super(address, protocols);
+              offered.push(protocols);
+            }
+          }
           let asked = 0;
           const token = async () => {
             asked += 1;
             if (asked === 1) throw new TypeError("Failed to fetch");
             return "e30.e30.e30";
           };
-          const client = new ChatClient({ url, userId, token });
+          const client = new ChatClient({ url, userId, token, WebSocket: Recording });
           await new Promise((resolve) => {
             client.addEventListener("state", ({ detail: { name, error } }) => {
               states.push(error ? `${name}: ${error.code}` : name);
@@ -637,13 +644,14 @@ async def test_token_function_is_called_again_after_it_throws(
             });
             client.connect();
           });
-          return states;
+          return [states, offered];
         }""",
         [target.url, pair.first],
     )
     assert states == ["connecting", "waiting: no_token", "connecting", "catching-up", "connected"]
+    assert offered == [["bearer", "e30.e30.e30"]]
     # With both, the backend refuses a token that is not this user's.
-    assert backend.queries == [{"token": ["e30.e30.e30"], "userId": [pair.first], "since": ["0"]}]
+    assert backend.queries == [{"userId": [pair.first], "since": ["0"]}]
 
 
 async def test_handshake_without_an_answer_times_out(

@@ -9,10 +9,12 @@ from moto import mock_aws
 
 from local.template.model import Stack
 from tests.support import events
-from tests.support.backend import Backend, Container
+from tests.support.backend import Backend, Container, Logs
 from tests.support.issuer import AUDIENCE, KEYS, Issuer, issuer
 from tests.support.management_api import ManagementApi
 from tests.support.stack import container, loaded
+
+PROTOCOL = "Sec-WebSocket-Protocol"
 
 pytestmark = pytest.mark.usefixtures("backend")
 
@@ -51,6 +53,16 @@ def handshake(function: Container, **event: Any) -> tuple[int, str]:
     return reply["statusCode"], code
 
 
+def protocol_chosen(function: Container, offered: str, **event: Any) -> str:
+    """Return the sub-protocol with which a handshake is accepted."""
+    query = event.pop("query", {})
+    reply = function(events.connect(events.new_id(), query, headers={PROTOCOL: offered}, **event))
+    assert reply["statusCode"] == 200
+    assert reply["headers"].keys() == {PROTOCOL}
+    chosen: str = reply["headers"][PROTOCOL]
+    return chosen
+
+
 def test_valid_token_opens_a_connection(
     backend: Backend, with_issuer: Container, served: Issuer
 ) -> None:
@@ -66,6 +78,96 @@ def test_token_in_the_authorization_header_opens_a_connection(
     headers = {name: f"{scheme} {served.token('user123')}"}
     assert handshake(with_issuer, headers=headers) == (200, "")
     assert list(backend.connections().values()) == ["user123"]
+
+
+def test_token_in_the_sub_protocols_opens_a_connection(
+    backend: Backend, with_issuer: Container, served: Issuer
+) -> None:
+    assert protocol_chosen(with_issuer, f"bearer, {served.token('user123')}") == "bearer"
+    assert list(backend.connections().values()) == ["user123"]
+
+
+@pytest.mark.parametrize(
+    "offered",
+    [
+        "",
+        "bearer",
+        "bearer,",
+        "bearer, ",
+        "bearer, x",
+        "{token}",
+        "{token}, bearer",
+        "Bearer, {token}",
+    ],
+)
+def test_sub_protocols_without_a_valid_token_are_unauthorized(
+    backend: Backend, with_issuer: Container, served: Issuer, offered: str
+) -> None:
+    headers = {PROTOCOL: offered.format(token=served.token("user123"))}
+    assert handshake(with_issuer, headers=headers) == (401, "unauthorized")
+    assert backend.connections() == {}
+
+
+def test_refused_handshake_chooses_no_sub_protocol(with_issuer: Container) -> None:
+    reply = with_issuer(events.connect(events.new_id(), {}, headers={PROTOCOL: "bearer, x"}))
+    assert reply.keys() == {"statusCode", "body"}
+
+
+def test_other_sub_protocols_are_answered_where_the_token_is_in_the_url(
+    with_issuer: Container, served: Issuer
+) -> None:
+    query = {"token": served.token("user123")}
+    assert protocol_chosen(with_issuer, "chat.v1, chat.v2", query=query) == "chat.v1"
+
+
+@pytest.mark.parametrize(
+    ("offered", "chosen"),
+    [
+        ("bearer, e30.e30.e30", "bearer"),
+        ("chat.v1, bearer, e30.e30.e30", "bearer"),
+        ("chat.v2,chat.v1", "chat.v2"),
+        (" chat.v1 ", "chat.v1"),
+    ],
+)
+def test_open_mode_chooses_one_of_the_offered_sub_protocols(
+    backend: Backend, offered: str, chosen: str
+) -> None:
+    """Browsers fail a connection for which none is chosen."""
+    query = {"userId": "user123"}
+    assert protocol_chosen(backend.on_connect, offered, query=query) == chosen
+
+
+@pytest.mark.parametrize("offered", ["", " ", ",", " , "])
+def test_header_that_offers_no_sub_protocol_is_not_answered(backend: Backend, offered: str) -> None:
+    event = events.connect(events.new_id(), {"userId": "user123"}, headers={PROTOCOL: offered})
+    assert backend.on_connect(event) == {"statusCode": 200}
+
+
+@pytest.mark.parametrize(
+    ("changes", "cause"),
+    [
+        ({"exp": 1}, "ExpiredSignatureError"),
+        ({"aud": "other"}, "InvalidAudienceError"),
+        ({"sub": "the secret user"}, "InvalidSubjectError"),
+    ],
+    ids=str,
+)
+def test_refused_token_is_logged_with_the_check_that_failed(
+    backend: Backend,
+    logs: Logs,
+    with_issuer: Container,
+    served: Issuer,
+    changes: dict[str, Any],
+    cause: str,
+) -> None:
+    token = served.token("user123", **changes)
+    assert handshake(with_issuer, query={"token": token}) == (401, "unauthorized")
+    lines = logs()
+    (line,) = (each for each in lines if each.get("message") == "refused")
+    assert line["cause"] == cause
+    for secret in (*token.split("."), "user123", "other", "secret"):
+        assert secret not in str(lines)
+    assert backend.connections() == {}
 
 
 @pytest.mark.parametrize("user_id", ["user123", ""])

@@ -97,7 +97,8 @@ class Flows:
                 function(events.message(stranger, frame))
                 function(events.message(events.new_id(), frame))
         for query in ({}, {"userId": TEXT}, {"userId": "user123", "since": TEXT, "token": TEXT}):
-            self.backend.on_connect(events.connect(events.new_id(), query))
+            headers = {"Sec-WebSocket-Protocol": f"bearer, {TEXT}"}
+            self.backend.on_connect(events.connect(events.new_id(), query, headers=headers))
 
     def flood(self) -> None:
         limit = self.backend.send_message.module.rate_limit
