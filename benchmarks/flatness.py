@@ -119,7 +119,7 @@ class _Tables:
         self._in_use["ChatConnections"].put_item(
             {
                 "connectionId": {"S": f"user#{user_id}"},
-                connection_id: {"N": str(now)},
+                connection_id: {"M": {"connectedAt": {"N": str(now)}}},
                 "ttl": ttl,
             }
         )

@@ -6,7 +6,6 @@ The client is connected once this returns; any status but 2xx refuses the handsh
 from chat.authentication import Authentication, Verify
 from chat.catch_up_request import CatchUpQueue, CatchUpRequest, since_in
 from chat.connection_limit import ConnectionLimit
-from chat.connections import Connection
 from chat.telemetry import count, logger
 from chat.websocket import Request, handler
 
@@ -27,16 +26,20 @@ catch_up_queue = CatchUpQueue.from_environment()
 def lambda_handler(request: Request) -> None:
     """Open a connection."""
     request.require_lifecycle_event()
-    user_id = authentication.authenticate(request)
+    connection = authentication.authenticate(request)
     since = since_in(request)
-    connection = Connection(request.connection_id, user_id, request.connected_at)
     # Registering comes first: what is stored from now on is pushed, and the catch-up has the rest.
     connection_limit.admit(connection)
     if since is not None:
         catch_up_queue.put(
             CatchUpRequest(
-                request.connection_id, user_id, request.request_id, since, request.connected_at
+                connection.connection_id,
+                connection.user_id,
+                request.request_id,
+                since,
+                asked_at=connection.connected_at,
+                expires_at=connection.expires_at,
             )
         )
     count("Connects")
-    logger.info("connected", user_id=user_id, catches_up=since is not None)
+    logger.info("connected", user_id=connection.user_id, catches_up=since is not None)

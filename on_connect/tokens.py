@@ -7,16 +7,18 @@ cryptography, which it needs, ship with on_connect alone.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping
 from typing import Any, Final, Self
 
 import jwt
 
 from chat.chats import UserId, is_user_id
+from chat.client_frame import MAX_TIMESTAMP
 from chat.errors import Unauthorized
 from issuer import Issuer
 
-# Clocks differ.
+# Clocks differ. Not for `exp`, because a connection that outlives its token would end at once.
 _LEEWAY_S: Final = 30
 
 
@@ -30,6 +32,7 @@ class Tokens:
     Args:
         audience: Who they must be made for, by their `audience_claim`.
         user_claim: The claim that holds the user's id.
+        ends_connection: Whether a connection ends when its token expires.
     """
 
     def __init__(
@@ -39,6 +42,7 @@ class Tokens:
         audience: str,
         audience_claim: str,
         user_claim: str,
+        ends_connection: bool,
     ) -> None:
         if not audience:
             # An issuer serves many applications. Without this a token for any would do.
@@ -46,6 +50,7 @@ class Tokens:
         self._issuer = issuer
         self._audience = audience
         self._audience_claim = audience_claim
+        self._ends_connection = ends_connection
         self._user_claim = user_claim
 
     @classmethod
@@ -55,11 +60,14 @@ class Tokens:
             Issuer(os.environ["JWT_ISSUER"], os.environ["JWKS_URL"]),
             audience=os.environ["JWT_AUDIENCE"],
             audience_claim=os.environ["JWT_AUDIENCE_CLAIM"],
+            ends_connection=os.environ["CLOSE_EXPIRED_CONNECTIONS"] == "true",
             user_claim=os.environ["JWT_USER_CLAIM"],
         )
 
-    def user_of(self, token: str) -> UserId:
-        """Return the user that a token names.
+    def user_of(self, token: str) -> tuple[UserId, int | None]:
+        """Return the user that a token names, and when the connection ends, if its token ends it.
+
+        The time is in seconds since 1970.
 
         Raises:
             Unauthorized: It is not the issuer's, not for this audience, not valid now, or has no
@@ -77,7 +85,8 @@ class Tokens:
         # Some issuers write it as a string.
         if self._user_claim == "email" and claims.get("email_verified") not in (True, "true"):
             raise Unauthorized("Verify your email address first.") from EmailNotVerified()
-        return UserId(user_id)
+        expires_at = min(int(claims["exp"]), MAX_TIMESTAMP)
+        return UserId(user_id), expires_at if self._ends_connection else None
 
     def _verify(self, token: str) -> Mapping[str, Any]:
         try:
@@ -97,6 +106,7 @@ class Tokens:
                     "enforce_minimum_key_length": True,
                 },
             )
+            _require_unexpired(claims)
         except jwt.ExpiredSignatureError as error:
             raise Unauthorized("The token has expired. Log in again.") from error
         except (jwt.PyJWTError, UnicodeEncodeError) as error:
@@ -112,3 +122,8 @@ class Tokens:
             # https://docs.aws.amazon.com/cognito/latest/developerguide/amazon-cognito-user-pools-using-the-access-token.html
             audience = claims.get("client_id")
         return self._audience in (audience if isinstance(audience, list) else [audience])
+
+
+def _require_unexpired(claims: Mapping[str, Any]) -> None:
+    if int(claims["exp"]) <= time.time():
+        raise jwt.ExpiredSignatureError

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from chat.authentication import FrameAuthentication
 from chat.catch_up import CatchUp
 from chat.catch_up_request import CatchUpRequest
 from chat.chats import UserId
@@ -35,6 +36,7 @@ files = Files.from_environment()
 push = Push.from_environment()
 rate_limit = RateLimit.from_environment()
 receipts = Receipts.from_environment()
+authentication = FrameAuthentication(connections, push)
 fan_out = FanOut(connections, push)
 delivery = Delivery(messages, files, fan_out)
 signals = Signals(messages, receipts, fan_out)
@@ -53,13 +55,13 @@ def lambda_handler(event: Event, context: LambdaContext) -> Reply | None:
 def answer(request: Request) -> Answer:
     """Answer with an ``ack``, with a page of a chat, or, after a catch-up, with ``synced``."""
     rate_limit.admit(request.connection_id)
-    user_id = connections.user_of(request.connection_id)
+    connection = authentication.authenticate(request)
     frame = request.frame()
     if request.action != "getmessages":
-        return send(request, frame, user_id)
-    if catch_up_request := CatchUpRequest.in_frame(frame, request, user_id):
-        return catch_up.answer(catch_up_request)
-    return history.page(frame, user_id=user_id)
+        return send(request, frame, connection.user_id)
+    if wanted := CatchUpRequest.in_frame(frame, request, connection):
+        return catch_up.answer(wanted)
+    return history.page(frame, user_id=connection.user_id)
 
 
 def send(request: Request, frame: ClientFrame, user_id: UserId) -> Ack | SignalAck:

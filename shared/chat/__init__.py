@@ -8,7 +8,7 @@ module              what it does
 `websocket`         turns API Gateway's event into a request, and frames into replies
 `client_frame`      reads the fields of a frame that a client sent
 `server_frames`     builds the frames that clients receive
-`authentication`    finds out which user opens a connection
+`authentication`    finds out which user opens a connection, or sends a frame
 `connection_limit`  limits connections per user
 `chats`             checks user ids, reads a chat id, and knows its two members
 `rate_limit`        limits frames per connection

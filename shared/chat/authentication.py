@@ -7,13 +7,16 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 from chat.chats import USER_ID_CHARACTERS, UserId, is_user_id
+from chat.connections import Connection, Connections
 from chat.errors import Forbidden, InvalidRequest, Unauthorized
+from chat.push import Push
+from chat.server_frames import to_json
 
 if TYPE_CHECKING:
     from chat.websocket import Request
 
-type Verify = Callable[[str], UserId]
-"""Returns the user that a token names: `tokens.Tokens.user_of`."""
+type Verify = Callable[[str], tuple[UserId, int | None]]
+"""Returns the user that a token names, and when the connection ends: `tokens.Tokens.user_of`."""
 
 
 class Authentication:
@@ -31,8 +34,8 @@ class Authentication:
         """Use the deployment's issuer, if it has one; the open mode does not pay for the import."""
         return cls(import_verify() if os.environ["JWT_ISSUER"] else None)
 
-    def authenticate(self, request: Request) -> UserId:
-        """Return the user that opens a connection.
+    def authenticate(self, request: Request) -> Connection:
+        """Return the connection that a handshake opens, with its user.
 
         Raises:
             Unauthorized: No user is named, or the proof is missing or not valid.
@@ -40,19 +43,38 @@ class Authentication:
             Forbidden: `userId` differs from the user that is proven.
             IssuerUnreachable: A token cannot be verified at the moment.
         """
-        user_id = self._proven_user(request)
-        if user_id is None:
-            return user_id_in(request.query)
+        expires_at = None
+        if request.authorizer:
+            user_id = _user_of_authorizer(request.authorizer)
+        elif self._verify:
+            user_id, expires_at = self._verify(_token_in(request))
+        else:
+            user_id = user_id_in(request.query)
         if _claimed_user_id(request.query) not in {"", user_id}:
             raise Forbidden("You are somebody else than `userId` says. Leave it out of the URL.")
-        return user_id
+        return Connection(request.connection_id, user_id, request.connected_at, expires_at)
 
-    def _proven_user(self, request: Request) -> UserId | None:
-        if request.authorizer:
-            return _user_of_authorizer(request.authorizer)
-        if self._verify:
-            return self._verify(_token_in(request))
-        return None
+
+class FrameAuthentication:
+    """Authenticates frames, by the connections they come on."""
+
+    def __init__(self, connections: Connections, push: Push) -> None:
+        self._connections = connections
+        self._push = push
+
+    def authenticate(self, request: Request) -> Connection:
+        """Return the connection of a frame; close one that may send none.
+
+        Raises:
+            Unauthorized: It is not registered, or its token has expired.
+        """
+        try:
+            return self._connections.get(request.connection_id)
+        except Unauthorized as refusal:
+            # What a handler returns is sent after it has ended: too late on a closed connection.
+            error = request.error(refusal.code, str(refusal))
+            self._push.close(request.connection_id, to_json(error).encode())
+            raise
 
 
 def user_id_in(query: Mapping[str, str]) -> UserId:

@@ -9,7 +9,7 @@ from math import inf
 from typing import Final
 
 from chat.catch_up_request import CatchUpRequest
-from chat.connections import Connections
+from chat.connections import Connection, Connections
 from chat.errors import Unauthorized, Unavailable
 from chat.files import Files
 from chat.messages import Messages
@@ -170,7 +170,9 @@ class _Run:
     ) -> None:
         self._connections = connections
         self._push = push
-        self._connection_id = request.connection_id
+        self._connection = Connection(
+            request.connection_id, request.user_id, request.asked_at, request.expires_at
+        )
         self._timeout_s = timeout_s
         self._retry_deadline = deadline_in(_RETRY_TIMEOUT_S)
         self.pushed: set[str] = set()
@@ -185,7 +187,7 @@ class _Run:
         """Push one frame; wait for the handshake to end, and for a client that reads slowly."""
         data = to_json(frame).encode()
         for _ in attempts(min(deadline_in(self._timeout_s), self._retry_deadline)):
-            outcome = self._push.post(self._connection_id, data)
+            outcome = self._push.post(self._connection, data)
             if outcome is Outcome.OK:
                 self.opened_at = min(self.opened_at, time.monotonic())
                 return
@@ -193,7 +195,7 @@ class _Run:
                 if self.opened_at < inf:
                     break
                 # Its handshake may go on; but not if it was closed, and lost its row.
-                self._connections.read_user_of(self._connection_id)
+                self._connections.read(self._connection_id)
         if outcome is Outcome.GONE:
             raise Unauthorized("This connection is closed. Connect again.")
         raise Unavailable("The connection took no message in time.")

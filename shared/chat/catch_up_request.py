@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Self
 from chat import aws
 from chat.chats import UserId
 from chat.client_frame import MAX_TIMESTAMP
-from chat.connections import ConnectionId
+from chat.connections import Connection, ConnectionId
 from chat.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ class CatchUpRequest:
         since: From when on, in milliseconds since 1970; at most `asked_at`. What is later counts as
             `asked_at`: a client whose clock is ahead would otherwise skip every message until then.
         asked_at: When API Gateway received the handshake or the frame, in milliseconds since 1970.
+        expires_at: As in `Connection`.
     """
 
     connection_id: ConnectionId
@@ -43,6 +44,7 @@ class CatchUpRequest:
     request_id: str | None
     since: int
     asked_at: int
+    expires_at: int | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "since", min(self.since, self.asked_at))
@@ -56,7 +58,7 @@ class CatchUpRequest:
         return cls(**fields_sent)
 
     @classmethod
-    def in_frame(cls, frame: ClientFrame, request: Request, user_id: UserId) -> Self | None:
+    def in_frame(cls, frame: ClientFrame, request: Request, connection: Connection) -> Self | None:
         """Read a ``getmessages`` frame with ``since``; none if it asks for a page of a chat.
 
         Raises:
@@ -67,7 +69,14 @@ class CatchUpRequest:
         since = frame.optional_whole_number("since", maximum=MAX_TIMESTAMP)
         if since is None:
             return None
-        return cls(request.connection_id, user_id, request.request_id, since, request.received_at)
+        return cls(
+            connection.connection_id,
+            connection.user_id,
+            request.request_id,
+            since,
+            request.received_at,
+            connection.expires_at,
+        )
 
 
 _FIELDS = {field.name for field in fields(CatchUpRequest)}

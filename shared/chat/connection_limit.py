@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from typing import Final, Self
 
-from chat import aws
 from chat.connections import Connection, Connections
 from chat.errors import Unavailable
 from chat.push import Outcome, Push
@@ -31,8 +30,7 @@ class ConnectionLimit:
     @classmethod
     def from_environment(cls) -> Self:
         """Use the deployed table and API, and the deployment's limit."""
-        # Most containers never close a connection.
-        push = Push(aws.lazily(aws.management_api))
+        push = Push.from_environment(lazily=True)
         return cls(Connections.from_environment(), push, int(os.environ["MAX_CONNECTIONS"]))
 
     def admit(self, newest: Connection) -> None:

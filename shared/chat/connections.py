@@ -38,18 +38,28 @@ _KEY_AND_TTL = {"connectionId", "ttl"}
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """One open WebSocket of one user; `connected_at` is in milliseconds since 1970."""
+    """One open WebSocket of one user, as far as is known.
+
+    Attributes:
+        connected_at: When API Gateway saw the handshake, in milliseconds since 1970.
+        expires_at: When its token expires, in seconds since 1970, if it ends with a token.
+    """
 
     connection_id: ConnectionId
     user_id: UserId
     connected_at: int
+    expires_at: int | None = None
+
+    def has_expired(self) -> bool:
+        """Return whether its token has expired: it then gets nothing, and has to be closed."""
+        return self.expires_at is not None and self.expires_at <= time.time()
 
     def may_be_opening(self, now: int) -> bool:
         """Return whether its handshake may still go on, by API Gateway's clock: `now`, in ms."""
         return now - self.connected_at < _MAX_HANDSHAKE_MS
 
     @property
-    def expires_at(self) -> int:
+    def ttl(self) -> int:
         """When it is forgotten, in seconds since 1970: twelve times what API Gateway allows."""
         return self.connected_at // 1000 + _LIFETIME_S
 
@@ -63,9 +73,9 @@ class Connections:
     def __init__(self, dynamodb: aws.DynamoDB, table: str) -> None:
         self._dynamodb = dynamodb
         self._table = table
-        # A connection keeps its user, so that a warm container need not ask again. Bounded, because
-        # a container outlives its connections. A refusal is an exception and is not cached.
-        self._cached_user_of = lru_cache(_MAX_CACHED)(self.read_user_of)
+        # What is read of a row never changes, so that a warm container need not ask again. Bounded,
+        # because a container outlives its connections. A refusal is an exception, not cached.
+        self._cached = lru_cache(_MAX_CACHED)(self.read)
 
     @classmethod
     def from_environment(cls) -> Self:
@@ -82,12 +92,12 @@ class Connections:
             [partial(self._put_row, connection), partial(self._add_to_user, connection)]
         )
         found = sorted(_connections_in(row), key=lambda each: each.connected_at)
-        # The user's row expires with the last connection in it, so expired ones are removed
-        # here: their number would grow with every end that API Gateway did not report.
-        expired = [each for each in found if each != connection and _is_expired(each)]
-        if expired:
-            self._remove_from_user(connection.user_id, expired)
-        return [each for each in found if each not in expired]
+        # The user's row expires with the last connection in it, so stale ones are removed here:
+        # their number would grow with every end that API Gateway did not report.
+        stale = [each for each in found if each != connection and _is_stale(each)]
+        if stale:
+            self._remove_from_user(connection.user_id, stale)
+        return [each for each in found if each not in stale]
 
     @aws.overload_as_unavailable()
     def remove(self, connection_id: ConnectionId, user_id: UserId | None = None) -> None:
@@ -103,26 +113,30 @@ class Connections:
             self._remove_from_user(user_id, [Connection(connection_id, user_id, 0)])
 
     @aws.overload_as_unavailable()
-    def read_user_of(self, connection_id: ConnectionId) -> UserId:
-        """Return the user of a connection that is registered now, as `user_of` does."""
+    def read(self, connection_id: ConnectionId) -> Connection:
+        """Return a connection that is registered now, expired or not."""
         answer = self._dynamodb.get_item(
             TableName=self._table,
             Key={"connectionId": {"S": connection_id}},
-            ProjectionExpression="userId",
+            ProjectionExpression="userId, connectedAt, expiresAt",
             # The row may have been written a moment ago, by on_connect.
             ConsistentRead=True,
         )
         if "Item" not in answer:
             raise Unauthorized("This connection is not known any more. Connect again.")
-        return UserId(answer["Item"]["userId"]["S"])
+        row = answer["Item"]
+        return Connection(connection_id, UserId(row["userId"]["S"]), *_times_in(row))
 
-    def user_of(self, connection_id: ConnectionId) -> UserId:
-        """Return the user of a connection.
+    def get(self, connection_id: ConnectionId) -> Connection:
+        """Return a connection.
 
         Raises:
-            Unauthorized: The connection is not registered.
+            Unauthorized: It is not registered, or its token has expired.
         """
-        return self._cached_user_of(connection_id)
+        connection = self._cached(connection_id)
+        if connection.has_expired():
+            raise Unauthorized("Your token has expired. Connect again with a new one.")
+        return connection
 
     @contextmanager
     def catching_up(self, connection_id: ConnectionId, request_id: str) -> Iterator[None]:
@@ -165,7 +179,7 @@ class Connections:
                 )
 
     def of(self, *user_ids: UserId) -> Iterator[Connection]:
-        """Read the connections of users, without the expired ones.
+        """Read the connections of users, without the stale ones.
 
         The read is strongly consistent: it finds every connection that was registered before.
 
@@ -179,7 +193,7 @@ class Connections:
             with aws.overload_as_unavailable():
                 answer = self._dynamodb.batch_get_item(RequestItems=wanted)
             for row in answer["Responses"].get(self._table, []):
-                yield from (each for each in _connections_in(row) if not _is_expired(each))
+                yield from (each for each in _connections_in(row) if not _is_stale(each))
             # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
             wanted = answer["UnprocessedKeys"]
             if not wanted:
@@ -192,8 +206,8 @@ class Connections:
             Item={
                 "connectionId": {"S": connection.connection_id},
                 "userId": {"S": connection.user_id},
-                "connectedAt": {"N": str(connection.connected_at)},
-                "ttl": {"N": str(connection.expires_at)},
+                **_times_of(connection),
+                "ttl": {"N": str(connection.ttl)},
             },
         )
         return {}
@@ -203,11 +217,11 @@ class Connections:
         answer = self._dynamodb.update_item(
             TableName=self._table,
             Key=_user_key(connection.user_id),
-            UpdateExpression="SET #id = :connectedAt, #ttl = :ttl",
+            UpdateExpression="SET #id = :times, #ttl = :ttl",
             ExpressionAttributeNames={"#id": connection.connection_id, "#ttl": "ttl"},
             ExpressionAttributeValues={
-                ":connectedAt": {"N": str(connection.connected_at)},
-                ":ttl": {"N": str(connection.expires_at)},
+                ":times": {"M": _times_of(connection)},
+                ":ttl": {"N": str(connection.ttl)},
             },
             ReturnValues="ALL_NEW",
         )
@@ -230,13 +244,22 @@ def _user_key(user_id: UserId) -> aws.Row:
     return {"connectionId": {"S": f"{_USER_KEY}{user_id}"}}
 
 
+def _times_of(connection: Connection) -> aws.Row:
+    times = {"connectedAt": connection.connected_at, "expiresAt": connection.expires_at}
+    return {name: {"N": str(time)} for name, time in times.items() if time is not None}
+
+
+def _times_in(row: Mapping[str, Any]) -> tuple[int, int | None]:
+    return int(row["connectedAt"]["N"]), int(row["expiresAt"]["N"]) if "expiresAt" in row else None
+
+
 def _connections_in(row: Mapping[str, Any]) -> Iterator[Connection]:
     user_id = UserId(row["connectionId"]["S"].removeprefix(_USER_KEY))
     for name in row.keys() - _KEY_AND_TTL:
-        yield Connection(ConnectionId(name), user_id, int(row[name]["N"]))
+        yield Connection(ConnectionId(name), user_id, *_times_in(row[name]["M"]))
 
 
-def _is_expired(connection: Connection) -> bool:
+def _is_stale(connection: Connection) -> bool:
     # DynamoDB deletes expired rows within days, and returns them until then:
     # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ttl-expired-items.html
-    return connection.expires_at <= time.time()
+    return connection.ttl <= time.time()

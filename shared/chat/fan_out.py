@@ -63,7 +63,7 @@ class FanOut:
     def _push_to(self, device: Connection, data: bytes, now: int, began_at: float) -> Outcome:
         is_opening = device.may_be_opening(now)
         for _ in attempts(deadline_in(_OPENING_TIMEOUT_S if is_opening else 0)):
-            outcome = self._push.post(device.connection_id, data)
+            outcome = self._push.post(device, data)
             if outcome is not Outcome.GONE:
                 return outcome
         # While it may be opening, a 410 is no proof even now. A later push will know.

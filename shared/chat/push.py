@@ -9,7 +9,7 @@ from typing import Self
 from botocore.exceptions import ClientError
 
 from chat import aws
-from chat.connections import ConnectionId
+from chat.connections import Connection, ConnectionId
 from chat.telemetry import kind_of, logger
 
 
@@ -19,6 +19,7 @@ class Outcome(Enum):
     OK = auto()
     # 410: there is no such connection, or $connect has not returned yet:
     # https://repost.aws/knowledge-center/410-gone-api-gateway
+    # Or its token has expired, so that a push has closed it.
     GONE = auto()
     # Anything else, after botocore tried again.
     FAILED = auto()
@@ -31,20 +32,31 @@ class Push:
         self._management_api = management_api
 
     @classmethod
-    def from_environment(cls) -> Self:
-        """Use the deployed API."""
-        return cls(aws.management_api())
+    def from_environment(cls, *, lazily: bool = False) -> Self:
+        """Use the deployed API; `lazily` where most containers never do."""
+        return cls(aws.lazily(aws.management_api) if lazily else aws.management_api())
 
-    def post(self, connection_id: ConnectionId, data: bytes) -> Outcome:
-        """Push one frame, at most 128 KB. Never raise for what the network or the client did."""
+    def post(self, connection: Connection, data: bytes) -> Outcome:
+        """Push one frame, at most 128 KB. Never raise for what the network or the client did.
+
+        A connection whose token has expired is closed instead.
+        """
+        if not connection.has_expired():
+            return self._post(connection.connection_id, data)
+        outcome = self.close(connection.connection_id)
+        return outcome if outcome is Outcome.FAILED else Outcome.GONE
+
+    def _post(self, connection_id: ConnectionId, data: bytes) -> Outcome:
         return self._outcome(
             "push failed",
             connection_id,
             lambda: self._management_api.post_to_connection(ConnectionId=connection_id, Data=data),
         )
 
-    def close(self, connection_id: ConnectionId) -> Outcome:
-        """Close a connection. Never raise for what the network or the client did."""
+    def close(self, connection_id: ConnectionId, last_frame: bytes | None = None) -> Outcome:
+        """Close a connection, after a last frame. Never raise, like `post`."""
+        if last_frame is not None:
+            self._post(connection_id, last_frame)
         return self._outcome(
             "close failed",
             connection_id,

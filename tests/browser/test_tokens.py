@@ -1,10 +1,12 @@
-"""Tokens, as a real browser sends them."""
+"""Tokens, as a real browser sends them, and connections that end with them."""
 
+import time
 from collections.abc import Iterator
 
 import pytest
 from playwright.async_api import Page
 
+from tests.support.device import device
 from tests.support.issuer import AUDIENCE, Issuer, issuer
 from tests.support.runner import LocalRunner, Target, local_runner
 from tests.support.users import Pair
@@ -34,6 +36,12 @@ OPEN = """([url, protocols]) => new Promise((resolve) => {
 })"""
 
 
+async def until(page: Page, condition: str) -> None:
+    """Wait until an expression is true. Playwright's own way is against the page's policy."""
+    while not await page.evaluate(condition):
+        await page.wait_for_timeout(100)
+
+
 async def test_browser_connects_with_the_token_as_a_sub_protocol(
     page: Page, target: Target, closed: LocalRunner, served: Issuer, pair: Pair
 ) -> None:
@@ -49,3 +57,45 @@ async def test_browser_that_offers_sub_protocols_can_connect_in_the_open_mode(
     await page.goto(str(target.page))
     chosen = await page.evaluate(OPEN, [f"{target.url}?userId={pair.first}", offered])
     assert chosen == ("bearer" if "bearer" in offered else offered[0])
+
+
+async def test_client_reconnects_with_a_fresh_token_and_misses_nothing(
+    page: Page, target: Target, closed: LocalRunner, served: Issuer, pair: Pair
+) -> None:
+    """Its first token expires while messages are sent to it, its second lasts."""
+    expires_at = int(time.time()) + 3
+    tokens = [served.token(pair.first, exp=expires_at), served.token(pair.first)]
+    await page.goto(str(target.page))
+    await page.evaluate(
+        """async ([url, tokens]) => {
+          const { ChatClient } = await import("/protocol.js");
+          globalThis.received = [];
+          globalThis.states = [];
+          const client = new ChatClient({ url, token: () => tokens.shift() });
+          client.addEventListener("message", ({ detail }) => received.push(detail.text));
+          await new Promise((resolve) => {
+            client.addEventListener("state", ({ detail: { name } }) => {
+              states.push(name);
+              if (name === "connected") resolve();
+            });
+            client.connect();
+          });
+        }""",
+        [closed.url, tokens],
+    )
+    sent: list[str] = []
+    with device(closed.url, token=served.token(pair.second)) as partner:
+        # Until one was sent after the expiry, and the client is back.
+        while time.time() < expires_at + 1:
+            sent.append(str(len(sent)))
+            assert partner.say(pair.chat_id, sent[-1])["type"] == "ack"
+            await page.wait_for_timeout(200)
+        await until(page, "states.filter((name) => name === 'connected').length === 2")
+        sent.append("last")
+        partner.say(pair.chat_id, "last")
+        await until(page, "received.includes('last')")
+    received = await page.evaluate("received")
+    assert sorted(received) == sorted(sent)
+    states = await page.evaluate("states")
+    once = ["connecting", "catching-up", "connected"]
+    assert states == [*once, "waiting", *once]

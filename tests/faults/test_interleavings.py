@@ -383,11 +383,11 @@ class Actors:
     def _before(self) -> Aws:
         world = Aws(open=frozenset({SENDER, OLD}))
         for connection_id, user_id in ((SENDER, A), (OLD, B)):
-            connected_at = {"N": str(NOW - HOUR_MS)}
+            times = {"connectedAt": {"N": str(NOW - HOUR_MS)}}
             key = {"S": f"user#{user_id}"}
             world.connections |= {
                 connection_id: {"connectionId": {"S": connection_id}, "userId": {"S": user_id}},
-                key["S"]: {"connectionId": key, connection_id: connected_at},
+                key["S"]: {"connectionId": key, connection_id: {"M": times}},
             }
         for each in self.missed:
             world.put(**_put(each))

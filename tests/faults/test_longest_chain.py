@@ -168,7 +168,7 @@ def test_send_message_ends_before_its_timeout(backend: Backend, stack: Stack, cl
             frame["fileKey"] = backend.upload(connection_id, upload | {"contentType": "text/plain"})
         if choices.among([True, False]):
             backend.send(connection_id, frame)  # now it is a resend
-        backend.send_message.module.connections._cached_user_of.cache_clear()
+        backend.send_message.module.authentication._connections._cached.cache_clear()
         event = events.message(connection_id, frame)
         return duration(backend, clock, choices, backend.send_message, event)
 
@@ -197,7 +197,7 @@ def test_reading_ends_before_the_timeout_of_send_message(
             backend.say(from_id, chat_id, "😀" * 4096)
         backend.wire.queue.clear()
         connection_id = backend.connect(recipient, since="0")
-        backend.send_message.module.connections._cached_user_of.cache_clear()
+        backend.send_message.module.authentication._connections._cached.cache_clear()
         if frame is None:
             (event,) = backend.wire.queue
         else:
@@ -220,7 +220,7 @@ def test_receipt_ends_before_the_timeout_of_send_message(
         backend.connect(recipient)  # may be opening
         reader = backend.connect(recipient, connected_at=events.now() - 60_000)
         backend.say(from_id, chat_id, "x")
-        backend.send_message.module.connections._cached_user_of.cache_clear()
+        backend.send_message.module.authentication._connections._cached.cache_clear()
         frame = {"action": "sendmessage", "chatId": chat_id, "read": 0}
         event = events.message(reader, frame)
         return duration(backend, clock, choices, backend.send_message, event)
@@ -236,7 +236,7 @@ def test_send_file_ends_before_its_timeout(backend: Backend, stack: Stack, clock
         connection_id = backend.connect(user_id)
         frame = {"action": "sendfile", "chatId": f"{user_id}#user456", "fileName": "a.txt"}
         key = backend.upload(connection_id, frame | {"contentType": "text/plain"})
-        backend.send_file.module.connections._cached_user_of.cache_clear()
+        backend.send_file.module.authentication._connections._cached.cache_clear()
         event = events.message(
             connection_id, {"action": "sendfile", "chatId": frame["chatId"], "fileKey": key}
         )

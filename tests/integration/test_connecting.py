@@ -27,7 +27,7 @@ def test_rows_of_a_connection_expire_after_24_hours(backend: Backend) -> None:
     ttl = 1764000000 + 24 * 60 * 60
     rows = sorted(backend.rows("ChatConnections"), key=len)
     assert rows == [
-        {"connectionId": "user#user123", connection_id: 1764000000123, "ttl": ttl},
+        {"connectionId": "user#user123", connection_id: {"connectedAt": 1764000000123}, "ttl": ttl},
         {
             "connectionId": connection_id,
             "userId": "user123",

@@ -308,7 +308,7 @@ def test_receipt_that_fails_at_any_call_is_stored_by_a_resend(
 ) -> None:
     reader = backend.connect("user456")
     signal(backend, reader, received=THEN)
-    backend.send_message.module.connections._cached_user_of.cache_clear()
+    backend.send_message.module.connections._cached.cache_clear()
     with wire.broken(Fault(ANY, action, after=call, times=1)):
         try:
             answer = signal(backend, reader, read=THEN + 1)

@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 from uuid import UUID
@@ -127,7 +128,8 @@ def another_region(stack: Stack) -> Iterator[Container]:
 
 
 def test_upload_link_has_the_host_of_the_functions_region(another_region: Container) -> None:
-    another_region.module.connections.user_of = lambda _: "user123"
+    sender = SimpleNamespace(user_id="user123")
+    another_region.module.authentication.authenticate = lambda _: sender
     frame = Backend.frame_of(another_region(message("AbCdEfGhIjKlMno=", UPLOAD)))
     host, _, query = link_of(frame)
     assert host.endswith(".s3.eu-west-1.amazonaws.com")

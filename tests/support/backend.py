@@ -238,7 +238,15 @@ class Backend:
 
 
 def _plain(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [
-        {name: int(value["N"]) if "N" in value else value["S"] for name, value in item.items()}
-        for item in items
-    ]
+    return [{name: _plain_value(value) for name, value in item.items()} for item in items]
+
+
+def _plain_value(value: dict[str, Any]) -> Any:
+    ((kind, held),) = value.items()
+    match kind:
+        case "M":
+            return {name: _plain_value(each) for name, each in held.items()}
+        case "N":
+            return int(held)
+        case _:
+            return held

@@ -31,6 +31,10 @@ FOLDERS = {
 EXECUTE_API = "arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}"
 LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
 TRACES = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
+POST_AND_DELETE = {
+    ("execute-api:ManageConnections", f"{EXECUTE_API}:${{ChatApi}}/prod/{method}/@connections/*")
+    for method in ("POST", "DELETE")
+}
 
 
 @pytest.fixture(scope="module")
@@ -155,11 +159,14 @@ def permissions(resources: Resources, role: str) -> set[tuple[str, str]]:
     for statement in policy["PolicyDocument"]["Statement"]:
         assert statement.keys() == {"Effect", "Action", "Resource"}
         assert statement["Effect"] == "Allow"
-        actions = statement["Action"]
-        target = statement["Resource"]
-        name = "*" if target == "*" else target.get("Fn::Sub") or ".".join(target["Fn::GetAtt"])
-        allowed |= {(each, name) for each in ([actions] if isinstance(actions, str) else actions)}
+        for target in _listed(statement["Resource"]):
+            name = "*" if target == "*" else target.get("Fn::Sub") or ".".join(target["Fn::GetAtt"])
+            allowed |= {(each, name) for each in _listed(statement["Action"])}
     return allowed
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 @pytest.mark.parametrize(
@@ -200,14 +207,7 @@ def permissions(resources: Resources, role: str) -> set[tuple[str, str]]:
                 ("s3:GetObject", "${FilesBucket.Arn}/*"),
                 ("s3:GetObjectTagging", "${FilesBucket.Arn}/*"),
                 ("s3:DeleteObjectTagging", "${FilesBucket.Arn}/*"),
-                (
-                    "execute-api:ManageConnections",
-                    f"{EXECUTE_API}:${{ChatApi}}/prod/POST/@connections/*",
-                ),
-                (
-                    "execute-api:ManageConnections",
-                    f"{EXECUTE_API}:${{ChatApi}}/prod/DELETE/@connections/*",
-                ),
+                *POST_AND_DELETE,
             },
         ),
         (
@@ -218,6 +218,7 @@ def permissions(resources: Resources, role: str) -> set[tuple[str, str]]:
                 ("s3:PutObjectTagging", "${FilesBucket.Arn}/*"),
                 ("s3:GetObject", "${FilesBucket.Arn}/*"),
                 ("s3:GetObjectTagging", "${FilesBucket.Arn}/*"),
+                *POST_AND_DELETE,
             },
         ),
     ],
@@ -259,6 +260,7 @@ def test_template_grants_nothing_outside_the_four_roles(resources: Resources) ->
                 "JWT_AUDIENCE",
                 "JWT_AUDIENCE_CLAIM",
                 "JWT_USER_CLAIM",
+                "CLOSE_EXPIRED_CONNECTIONS",
                 "JWKS_URL",
                 "AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI",
             },
@@ -284,6 +286,7 @@ def test_template_grants_nothing_outside_the_four_roles(resources: Resources) ->
                 "ALLOWED_CONTENT_TYPES",
                 "MAX_FILE_BYTES",
                 "SHOW_FILES_IN_PLACE",
+                "AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI",
             },
         ),
     ],

@@ -68,11 +68,12 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 def tokens_of(served: Issuer, **changes: Any) -> Tokens:
     client = IssuerClient(changes.pop("url", served.url), changes.pop("jwks_url", ""))
     defaults = {"audience": AUDIENCE, "audience_claim": "aud", "user_claim": "sub"}
-    return Tokens(client, **defaults | changes)
+    return Tokens(client, **defaults | {"ends_connection": True} | changes)
 
 
 def user_of(tokens: Tokens, token: str) -> UserId:
-    return tokens.user_of(token)
+    user_id, _ = tokens.user_of(token)
+    return user_id
 
 
 def test_valid_token_names_its_user(served: Issuer) -> None:
@@ -168,7 +169,7 @@ def test_empty_audience_is_a_configuration_error(served: Issuer) -> None:
         tokens_of(served, audience="")
 
 
-@pytest.mark.parametrize("ago", [31, 3600])
+@pytest.mark.parametrize("ago", [0, 1, 29, 31, 3600])
 def test_expired_token_is_refused(served: Issuer, ago: int) -> None:
     with pytest.raises(Unauthorized, match="expired"):
         user_of(tokens_of(served), served.token("user123", exp=int(time.time()) - ago))
@@ -176,8 +177,17 @@ def test_expired_token_is_refused(served: Issuer, ago: int) -> None:
 
 def test_token_is_accepted_if_clocks_differ_by_ten_seconds(served: Issuer) -> None:
     now = int(time.time())
-    token = served.token("user123", exp=now - 10, nbf=now + 10)
+    token = served.token("user123", iat=now + 10, nbf=now + 10)
     assert user_of(tokens_of(served), token) == "user123"
+
+
+def test_connection_ends_with_its_token_unless_that_is_turned_off(served: Issuer) -> None:
+    at = int(time.time()) + 100
+    token = served.token("user123", exp=at)
+    assert tokens_of(served).user_of(token) == ("user123", at)
+    assert tokens_of(served, ends_connection=False).user_of(token) == ("user123", None)
+    # DynamoDB's numbers have 38 digits.
+    assert tokens_of(served).user_of(served.token("user123", exp=10**60)) == ("user123", 10**16 - 1)
 
 
 @pytest.mark.parametrize(
