@@ -29,6 +29,8 @@ MAX_KEY_AGE_S: Final = 3600.0
 FETCH_TIMEOUT_S: Final = 4.0
 """For how long a fetch lasts, in seconds, both of its requests together."""
 
+_CONNECT_TIMEOUT_S: Final = 1.0
+
 MAX_ANSWER_BYTES: Final = 1024 * 1024
 
 # By a key's curve, or type. A token does not choose: https://www.rfc-editor.org/rfc/rfc8725#section-3.1
@@ -146,10 +148,9 @@ def _request(url: str, deadline: float) -> tuple[int, bytes]:
     parts = urlsplit(url)
     is_https = parts.scheme == "https"
     http = (HTTPSConnection if is_https else HTTPConnection)(parts.hostname or "", parts.port)
-    timeout_s = max(0.001, deadline - time.monotonic())
-    with socket.create_connection((http.host, http.port), timeout_s) as plain, plain.dup() as same:
+    with _connect(http.host, http.port, deadline) as plain, plain.dup() as same:
         # The timeout of a socket begins again with each byte that comes.
-        timer = Timer(timeout_s, _shut_down, [same])
+        timer = Timer(_left_s(deadline), _shut_down, [same])
         timer.start()
         try:
             http.sock = plain
@@ -164,6 +165,29 @@ def _request(url: str, deadline: float) -> tuple[int, bytes]:
             timer.cancel()
             timer.join()
             http.close()
+
+
+def _connect(host: str, port: int, deadline: float) -> socket.socket:
+    """Connect to the first address of a host that answers."""
+    failure = OSError("it has no address")
+    for family, kind, _, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+        connection = socket.socket(family, kind)
+        # Not all of the time, because another address may answer.
+        connection.settimeout(min(_CONNECT_TIMEOUT_S, _left_s(deadline)))
+        try:
+            connection.connect(address)
+        except OSError as error:
+            connection.close()
+            failure = error
+        else:
+            connection.settimeout(_left_s(deadline))
+            return connection
+    raise failure
+
+
+def _left_s(deadline: float) -> float:
+    # A socket with a timeout of 0 does not wait at all, and raises another error.
+    return max(0.001, deadline - time.monotonic())
 
 
 def _shut_down(connection: socket.socket) -> None:
