@@ -247,6 +247,21 @@ def test_send_file_ends_before_its_timeout(backend: Backend, stack: Stack, clock
     assert 6 < seconds < timeout_of(stack, "send_file")
 
 
+@pytest.mark.parametrize("folder", ["send_message", "send_file"])
+def test_refusal_of_an_unknown_connection_ends_before_the_timeout(
+    backend: Backend, stack: Stack, clock: Clock, folder: str
+) -> None:
+    """It is looked up, told and closed."""
+
+    def run(choices: Choices) -> float:
+        event = events.message(events.new_id(), {"action": "sendfile"})
+        return duration(backend, clock, choices, getattr(backend, folder), event)
+
+    seconds = longest(run)
+    print(f"longest chain of a refusal: {seconds:.2f} s")
+    assert 10 < seconds < timeout_of(stack, folder)
+
+
 def test_on_disconnect_ends_before_its_timeout(
     backend: Backend, stack: Stack, clock: Clock
 ) -> None:
