@@ -13,7 +13,7 @@ from local.template.functions import read_functions
 from local.template.intrinsics import Resolver
 from local.template.lint import findings
 from local.template.model import Stack, Storage
-from local.template.nested import files_with_api
+from local.template.nested import merge_nested
 from local.template.not_imitated import not_imitated
 from local.template.resources import Names
 from local.template.roles import RoleReader
@@ -48,8 +48,10 @@ def load(
     notices: list[str] = []
     written = read(path, overrides, notices)
     document, values = transform_document(path, copy.deepcopy(written), overrides, region)
+    merged = merge_nested(document, path.parent, region)
+    notices.extend(merged.notices)
     names = Names(region)
-    resolver = Resolver(document, values, names)
+    resolver = Resolver(merged.document, values, names)
     try:
         resources = resolver.resources(lambda name, error: notices.append(f"{name}: {error}"))
     except Unresolvable as error:
@@ -58,14 +60,13 @@ def load(
     functions = read_functions(template, scratch)
     try:
         api_resources = read_api_resources(template, api)
-    except NoApi as error:
-        others = " or ".join(map(str, files_with_api(written, path.parent)))
-        raise LocalError(f"{error}: try --template {others}" if others else str(error)) from error
+    except NoApi as error:  # a nested stack that is not followed may have it
+        raise LocalError("\n".join([str(error), *merged.notices])) from error
     websocket_api = build_api(api_resources, functions.running, region, template.notices)
     event_sources, subscribed = read_event_sources(template, functions.running)
     storage = (*_storage(template), *subscribed)
-    template.notices.extend(not_imitated(written, resources))
-    found = RoleReader(document, values, names, resources).read(functions.running)
+    template.notices.extend(not_imitated({**written["Resources"], **merged.written}, resources))
+    found = RoleReader(merged.document, values, names, resources).read(functions.running)
     warnings = findings(template, api_resources, websocket_api, functions.running)
     return Stack(
         region=region,

@@ -1,42 +1,169 @@
-"""Find the templates of the same repository that a template refers to."""
+"""Follow nested stacks and applications: merge their resources into the template around them."""
 
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from local.errors import LocalError
+from local.template.parameters import is_list, parameter_values
+from local.template.properties import Json, as_text, is_scalar
 from local.template.reading import read
+from local.template.renaming import Renaming, with_outputs
+from local.template.transform import LOCAL_BUCKET, transform_document
 
-_LOCATIONS = {
-    "AWS::CloudFormation::Stack": "TemplateURL",
-    "AWS::Serverless::Application": "Location",
-}
+STACK = "AWS::CloudFormation::Stack"
 
-
-def nested_templates(document: Mapping[str, Any], folder: Path) -> dict[str, Path]:
-    """Return the files of nested applications and stacks, by logical id."""
-    found = {}
-    for logical_id, resource in document["Resources"].items():
-        location = (resource.get("Properties") or {}).get(_LOCATIONS.get(resource["Type"]))
-        if isinstance(location, str) and (folder / location).is_file():
-            found[logical_id] = folder / location
-    return found
+type Document = dict[str, Any]
 
 
-def files_with_api(document: Mapping[str, Any], folder: Path) -> Iterator[Path]:
-    """Yield the files of nested templates that have a WebSocket API, at any depth."""
-    for path in nested_templates(document, folder).values():
-        try:
-            nested = read(path)
-        except LocalError:
+@dataclass(slots=True)
+class Merged:
+    """A template with the resources of its nested stacks.
+
+    `written` are the resources of the nested templates before SAM's transform, by their new logical
+    ids; `notices` has a line for each nested stack that is not followed.
+    """
+
+    document: Document
+    written: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    notices: list[str] = field(default_factory=list)
+
+
+def merge_nested(document: Document, folder: Path, region: str) -> Merged:
+    """Return a template with the resources of its nested stacks, at any depth.
+
+    A resource `Table` of the nested stack `Data` gets the logical id `DataTable`.
+
+    Args:
+        document: The template after SAM's transform.
+        folder: The folder of the template, which the nested templates' paths start from.
+        region: The region that the run pretends to be in.
+
+    """
+    merged = Merged(document)
+    outputs: dict[str, Mapping[str, Json]] = {}
+    for logical_id, resource in list(document["Resources"].items()):
+        if resource["Type"] != STACK:
             continue
-        if any(map(_is_api, nested["Resources"].values())):
-            yield path
-        yield from files_with_api(nested, path.parent)
+        location = (resource.get("Properties") or {}).get("TemplateURL")
+        if not isinstance(location, str) or "://" in location:
+            what = location if isinstance(location, str) else "its template"
+            merged.notices.append(
+                f"{logical_id}: {what} is not on this machine, so it is not followed;"
+                " save it in a file and try python -m local --template FILE"
+            )
+            continue
+        path = Path(os.path.normpath(folder / location))
+        try:
+            outputs[logical_id] = _merge(merged, logical_id, resource, path, region)
+        except LocalError as error:
+            merged.notices.append(
+                f"{logical_id}: it is not followed: {error}; try python -m local --template {path}"
+            )
+    merged.document = with_outputs(merged.document, outputs)
+    return merged
 
 
-def _is_api(resource: Mapping[str, Any]) -> bool:
-    protocol = (resource.get("Properties") or {}).get("ProtocolType")
-    return resource["Type"] == "AWS::Serverless::WebSocketApi" or (
-        resource["Type"] == "AWS::ApiGatewayV2::Api" and protocol == "WEBSOCKET"
+def _merge(
+    merged: Merged, logical_id: str, stack: Mapping[str, Any], path: Path, region: str
+) -> Mapping[str, Json]:
+    """Add the resources of a nested stack; return the values of its outputs by name.
+
+    Raises:
+        LocalError: If its template is broken, or a parameter has no value.
+
+    """
+    written = read(path)
+    given = (stack.get("Properties") or {}).get("Parameters") or {}
+    values = _parameters(written.get("Parameters") or {}, given)
+    plain = {name: as_text(value) for name, value in values.items() if is_scalar(value)}
+    transformed, _ = transform_document(path, _without_rules(written), plain, region)
+    inner = merge_nested(transformed, path.parent, region)
+    renaming = Renaming(
+        logical_id,
+        values,
+        frozenset(inner.document["Resources"]),
+        frozenset(inner.document.get("Conditions") or {}),
+        frozenset(inner.document.get("Mappings") or {}),
     )
+    document = merged.document
+    for section in ("Conditions", "Mappings"):
+        document[section] = {
+            **(document.get(section) or {}),
+            **renaming.section(inner.document.get(section) or {}),
+        }
+    resources = {
+        name: _with_folder(resource, path.parent)
+        for name, resource in renaming.section(inner.document["Resources"]).items()
+    }
+    if "Condition" in stack:
+        _put_under(stack["Condition"], resources, document["Conditions"], logical_id)
+    document["Resources"] = {**document["Resources"], **resources}
+    originals = {**written["Resources"], **inner.written}
+    merged.written.update({logical_id + name: item for name, item in originals.items()})
+    merged.notices.extend(f"{logical_id}: {notice}" for notice in inner.notices)
+    return {
+        name: renaming.value(output.get("Value"))
+        for name, output in (inner.document.get("Outputs") or {}).items()
+    }
+
+
+def _parameters(
+    declared: Mapping[str, Mapping[str, Any]], given: Mapping[str, Json]
+) -> dict[str, Json]:
+    """Return the value of each parameter: what the stack around it gives, or the default."""
+    texts = {name: as_text(value) for name, value in given.items() if is_scalar(value)}
+    unknown = {name: value for name, value in given.items() if name not in texts}
+    checked = {name: rules for name, rules in declared.items() if name not in unknown}
+    values: dict[str, Json] = {**parameter_values(checked, texts), **unknown}
+    stored = declared.keys() - values.keys()
+    if stored:
+        raise LocalError(f"parameter {', '.join(sorted(stored))} is read from Systems Manager")
+    return {
+        name: {"Fn::Split": [",", value]}
+        if is_list(declared[name]) and not isinstance(value, list)
+        else value
+        for name, value in values.items()
+    }
+
+
+def _without_rules(written: Document) -> Document:
+    """Return a copy for the transform, whose parameters take any value."""
+    # The values were checked; those that the stack around it computes are not known yet.
+    declared = written.get("Parameters") or {}
+    free = {name: {"Type": "String", "Default": ""} for name in declared}
+    return {**_copy(written), "Parameters": free}
+
+
+def _copy(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _copy(item) for key, item in value.items()}
+    return [_copy(item) for item in value] if isinstance(value, list) else value
+
+
+def _with_folder(value: Json, folder: Path) -> Json:
+    """Return a value in which code in a folder has the whole path."""
+    if isinstance(value, list):
+        return [_with_folder(item, folder) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if value.get("S3Bucket") == LOCAL_BUCKET and isinstance(value.get("S3Key"), str):
+        return {**value, "S3Key": str((folder / value["S3Key"]).resolve())}
+    return {key: _with_folder(item, folder) for key, item in value.items()}
+
+
+def _put_under(
+    condition: str,
+    resources: dict[str, Json],
+    conditions: dict[str, Json],
+    logical_id: str,
+) -> None:
+    """Make resources depend on the condition of their stack, and on their own."""
+    for name, resource in resources.items():
+        own = resource.get("Condition")
+        both = f"{logical_id}And{own}"
+        if own:
+            conditions[both] = {"Fn::And": [{"Condition": condition}, {"Condition": own}]}
+        resources[name] = {**resource, "Condition": both if own else condition}

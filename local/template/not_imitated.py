@@ -16,6 +16,8 @@ _RUNNING = {
     "AWS::DynamoDB::GlobalTable", "AWS::DynamoDB::Table", "AWS::S3::Bucket",
     "AWS::SNS::Subscription", "AWS::SNS::Topic", "AWS::SNS::TopicPolicy", "AWS::SQS::Queue",
     "AWS::SQS::QueuePolicy", "AWS::Serverless::SimpleTable",
+    # `nested` names those that it does not follow.
+    "AWS::CloudFormation::Stack", "AWS::Serverless::Application",
 }  # fmt: skip
 _HTTP = {"Api", "HttpApi"}
 # The transform makes resources of these, which `event_sources` reads.
@@ -25,16 +27,16 @@ _READ_LATER = {
 
 
 def not_imitated(
-    document: Mapping[str, Any], resources: Mapping[str, Mapping[str, Any]]
+    written: Mapping[str, Mapping[str, Any]], resources: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[str]:
     """Yield a line for each resource and event that has no effect here.
 
     Args:
-        document: The template as it is written: resources that SAM's transform makes are not named.
+        written: The resources as they are written: those that SAM's transform makes are not named.
         resources: The resources after the transform that exist.
 
     """
-    for logical_id, resource in document["Resources"].items():
+    for logical_id, resource in written.items():
         if logical_id not in resources:
             continue
         kind, properties = resource["Type"], resource.get("Properties") or {}

@@ -69,6 +69,7 @@ def transform_document(
 
     """
     values = parameter_values(document.get("Parameters") or {}, overrides)
+    _write_applications_as_stacks(document)
     _set_default_code(document)
     _point_code_to_local_bucket(document, path.parent)
     if "AWS::Serverless-2016-10-31" not in _as_list(document.get("Transform")):
@@ -85,6 +86,21 @@ def transform_document(
         # The transform expects that others have checked the types of what it reads.
         raise LocalError(f"{path}: SAM's transform cannot read it: {one_line(error)}") from error
     return transformed, values
+
+
+def _write_applications_as_stacks(document: dict[str, Any]) -> None:
+    """Write nested applications as the stacks that the transform makes of them.
+
+    The transform asks AWS for those of the Serverless Application Repository.
+    """
+    for resource in document["Resources"].values():
+        if resource["Type"] == "AWS::Serverless::Application":
+            properties = resource.get("Properties") or {}
+            resource["Type"] = "AWS::CloudFormation::Stack"
+            resource["Properties"] = {
+                "TemplateURL": properties.get("Location"),
+                "Parameters": properties.get("Parameters") or {},
+            }
 
 
 def _set_default_code(document: dict[str, Any]) -> None:

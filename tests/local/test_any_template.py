@@ -261,12 +261,61 @@ def test_loops_includes_and_mappings_by_pseudo_parameters_run() -> None:
     assert notices == ["Not imitated: macro CompanyMacro is not applied"]
 
 
-def test_file_that_has_the_api_is_named(tmp_path: Path) -> None:
-    path = TEMPLATES / "several" / "template.yaml"
+def test_nested_stacks_run_as_one_application() -> None:
+    path = TEMPLATES / "nested" / "template.yaml"
+    with local_runner(template=path) as run, connect(run.url) as client:
+        report = ask(client)
+        created = tables(run)
+    assert created == ["local-prod-messages"]
+    greeting = report.pop("GREETING")
+    assert greeting.startswith("table local-prod-messages, prod of ")
+    assert report == {
+        "TABLE": "local-prod-messages",
+        "COLOR": "blue",
+        "NAME": "local-ChatReport",
+    }
+    remarks = [line for line in run.lines if line.startswith(("Warning: ", "Not imitated: "))]
+    assert remarks == [
+        (
+            "Not imitated: Remote: https://bucket.s3.amazonaws.com/other.yaml is not on this"
+            " machine, so it is not followed; save it in a file and try"
+            " python -m local --template FILE"
+        ),
+        (
+            "Not imitated: Published: its template is not on this machine, so it is not followed;"
+            " save it in a file and try python -m local --template FILE"
+        ),
+        (
+            "Not imitated: Closed: it is not followed: parameter Missing has no default: give it"
+            " with --parameter-overrides Missing=VALUE; try python -m local --template"
+            f" {path.with_name('closed.yaml')}"
+        ),
+    ]
+
+
+def test_nested_file_that_has_the_api_and_cannot_be_followed_is_named(tmp_path: Path) -> None:
+    (tmp_path / "chat.yaml").write_text(
+        "Parameters: {Name: {Type: String}}\n"
+        "Resources:\n"
+        "  Api: {Type: AWS::ApiGatewayV2::Api, Properties: {ProtocolType: WEBSOCKET}}\n"
+    )
+    path = tmp_path / "template.yaml"
+    path.write_text(
+        "Resources:\n"
+        "  Chat:\n"
+        "    Type: AWS::CloudFormation::Stack\n"
+        "    Properties: {TemplateURL: chat.yaml}\n"
+    )
     with pytest.raises(LocalError) as error:
         load(path, overrides={}, region="us-east-1", api=None, scratch=tmp_path)
-    nested = path.with_name("loops.yaml")
-    assert str(error.value) == f"{path} has no WebSocket API: try --template {nested}"
+    assert str(error.value).splitlines() == [
+        f"{path} has no WebSocket API",
+        (
+            "Chat: it is not followed: parameter Name has no default: give it with"
+            " --parameter-overrides Name=VALUE; try python -m local --template"
+            f" {path.with_name('chat.yaml')}"
+        ),
+    ]
 
 
 def test_json_with_tabs_is_read(tmp_path: Path) -> None:
