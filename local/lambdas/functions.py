@@ -47,6 +47,9 @@ def environment(function: Function, endpoints: Endpoints, region: str) -> dict[s
 
     https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
     """
+    # A function with the log format Text has no log level on AWS, and is not told one:
+    # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html
+    is_json = function.log_format == "JSON"
     return {
         "PATH": os.environ.get("PATH", os.defpath),
         "LANG": "en_US.UTF-8",
@@ -62,7 +65,7 @@ def environment(function: Function, endpoints: Endpoints, region: str) -> dict[s
         "AWS_LAMBDA_LOG_GROUP_NAME": function.log_group,
         "AWS_LAMBDA_LOG_STREAM_NAME": f"[$LATEST]{uuid.uuid4().hex}",
         "AWS_LAMBDA_LOG_FORMAT": function.log_format,
-        "AWS_LAMBDA_LOG_LEVEL": function.log_level,
+        **({"AWS_LAMBDA_LOG_LEVEL": function.log_level} if is_json else {}),
         "LAMBDA_TASK_ROOT": str(function.code),
         "_HANDLER": function.handler,
         # Keep the developer's AWS profile away from functions.

@@ -142,6 +142,15 @@ async def test_function_has_the_environment_of_the_template_and_of_lambda(
     assert report["stdin"] == ""
 
 
+@pytest.mark.parametrize(("log_format", "level"), [("Text", None), ("JSON", "WARN")])
+async def test_function_has_a_log_level_only_with_the_log_format_json(
+    functions: Functions, make: Make, log_format: str, level: str | None
+) -> None:
+    await start(functions, make(handler="app.report", log_format=log_format, log_level="WARN"))
+    env = (await functions.invoke("f", {})).payload["env"]
+    assert env.get("AWS_LAMBDA_LOG_LEVEL") == level
+
+
 async def test_function_imports_its_code_and_layers_first_and_nothing_of_this_repository(
     functions: Functions, make: Make, tmp_path: Path
 ) -> None:
