@@ -2,7 +2,7 @@
 
 import sys
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from local.template.model import Stack
 
@@ -22,9 +22,28 @@ def print_log_line(function: str, line: str) -> None:
 def print_remarks(stack: Stack) -> None:
     """Print the mistakes in the template, and the parts of it that are not imitated."""
     remarks = [f"Warning: {warning}" for warning in stack.warnings]
-    remarks += [f"Not imitated: {notice}" for notice in (*stack.notices, *stack.role_notices)]
+    remarks += [
+        f"Not imitated: {notice}" for notice in _merged((*stack.notices, *stack.role_notices))
+    ]
     for remark, count in Counter(remarks).items():
         print_line(remark if count == 1 else f"{remark} ({count} times)")
+
+
+def _merged(notices: Iterable[str]) -> Iterator[str]:
+    """Yield the notices, in one line those that say the same of several resources."""
+    by_text: dict[str, list[str]] = {}
+    for notice in notices:
+        name, colon, text = notice.partition(": ")
+        by_text.setdefault(text if colon else notice, []).append(name)
+    for text, names in by_text.items():
+        different = list(dict.fromkeys(names))
+        if different == [text]:
+            yield from names
+        elif len(different) == 1:
+            yield from [f"{different[0]}: {text}"] * len(names)
+        else:
+            more = f" and {len(different) - 3} more" if len(different) > 3 else ""
+            yield f"{', '.join(different[:3])}{more}: {text}"
 
 
 def print_warning(line: str) -> None:

@@ -1,8 +1,12 @@
 """Call a service of AWS with the text of a request, as API Gateway's AWS integrations do."""
 
 import asyncio
+import json
+import re
 import urllib.error
 import urllib.request
+from typing import Any
+from xml.etree import ElementTree as ET
 
 _JSON_TARGETS = {"dynamodb": "DynamoDB_20120810"}
 
@@ -47,7 +51,29 @@ class ServiceCalls:
         asked = urllib.request.Request(url, request.strip().encode(), headers)  # noqa: S310 -- http
         try:
             with urllib.request.urlopen(asked, timeout=29) as answer:  # noqa: S310 -- http
-                return answer.status, answer.read().decode()
+                return answer.status, _as_json(answer.read().decode())
         except urllib.error.HTTPError as error:
             with error:
                 return error.code, error.read().decode(errors="replace")
+
+
+def _as_json(text: str) -> str:
+    """Return the answer of a service as API Gateway asks for it: as JSON.
+
+    Of SNS and SQS, whose answers are XML here, it has the same elements, as the reply in the
+    README of `apigw-websocket-api-sns` in aws-samples/serverless-patterns shows.
+    """
+    if not text.lstrip().startswith("<"):
+        return text
+    root = ET.fromstring(text)  # noqa: S314 -- the embedded service wrote it
+    return json.dumps({_name(root): _element(root)})
+
+
+def _name(element: ET.Element) -> str:
+    return re.sub(r"^\{.*\}", "", element.tag)
+
+
+def _element(element: ET.Element) -> Any:
+    if not len(element):
+        return element.text
+    return {_name(child): _element(child) for child in element}

@@ -107,7 +107,7 @@ class Route:
     @property
     def runs(self) -> str:
         """What the route runs, for the developer."""
-        return "its integration" if self.mapped else self.function or "its function"
+        return self.function or "its integration"
 
 
 @dataclass(frozen=True, slots=True)

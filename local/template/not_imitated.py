@@ -53,11 +53,14 @@ def not_imitated(
 def _invocations(logical_id: str, properties: Mapping[str, Json]) -> Iterator[str]:
     """Yield a line for each way to invoke a function that does not exist here."""
     events = properties.get("Events")
-    for name, event in events.items() if isinstance(events, dict) else ():
-        kind = event.get("Type") if isinstance(event, dict) else None
-        if kind in _HTTP:
-            yield f"{logical_id}: event {name} ({kind}): HTTP requests do not reach it here"
-        elif kind not in _READ_LATER:
+    events = events if isinstance(events, dict) else {}
+    kinds = {
+        name: each.get("Type") if isinstance(each, dict) else None for name, each in events.items()
+    }
+    if _HTTP & set(kinds.values()):
+        yield f"{logical_id}: HTTP requests do not reach it here"
+    for name, kind in kinds.items():
+        if kind not in _READ_LATER | _HTTP:
             yield f"{logical_id}: event {name} ({kind}) does not invoke it here"
     if "FunctionUrlConfig" in properties:
         yield f"{logical_id}: its function URL does not exist here"

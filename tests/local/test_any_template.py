@@ -1,5 +1,6 @@
 """Templates in the shapes that other projects have: each runs, or names what does not."""
 
+import hashlib
 import json
 import re
 import shutil
@@ -100,7 +101,7 @@ def test_what_no_route_needs_and_what_only_aws_knows_stop_nothing() -> None:
         "Broken: event Rule (EventBridgeRule) does not invoke it here",
         "Broken: event SignUp (Cognito) does not invoke it here",
         "Broken: event Upload (S3) does not invoke it here",
-        "Broken: event Get (HttpApi): HTTP requests do not reach it here",
+        "Broken: HTTP requests do not reach it here",
         "Broken: its function URL does not exist here",
     ):
         assert f"Not imitated: {text}" in remarks
@@ -155,7 +156,8 @@ def test_nothing_that_aws_drops_or_refuses_is_silent() -> None:
             result={"statusCode": 200, "body": "hello"},
         )
         send(
-            f"node: its function does not run: NotImitated: see the lines at the start: {refused}",
+            "node: its integration does not run: NotImitated: see the lines at the start:"
+            f" {refused}",
             action="node",
         )
         send(f"broken: local-Broken does not run: KeyError: 'MISSING': {refused}", action="broken")
@@ -358,7 +360,8 @@ def test_mock_and_aws_integrations_answer_by_their_mapping_templates() -> None:
         mocked = ask(client, action="mock")
         assert mocked["unknown"] == "$nothing"
         assert len(mocked["you"]) == 16
-        assert ask(client, action="queue", n=1) == {"queued": True}
+        digest = hashlib.md5(b'{"action": "queue", "n": 1}', usedforsecurity=False).hexdigest()
+        assert ask(client, action="queue", n=1) == {"queued": digest}
         echoed = ask(client, action="echo", text={"deep": "a 'b'&\"c\""})
         assert json.loads(echoed["event"].pop("body"))["text"] == {"deep": "a 'b'&\"c\""}
         assert echoed == {
@@ -420,3 +423,16 @@ def test_identical_remarks_are_printed_once_with_a_count(
     api = Api("a", "prod", "us-east-1", {})
     print_remarks(Stack("us-east-1", api, {}, (), notices=("one", "same", "same")))
     assert capsys.readouterr().out == "Not imitated: one\nNot imitated: same (2 times)\n"
+
+
+def test_remarks_that_say_the_same_of_several_resources_are_one_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    api = Api("a", "prod", "us-east-1", {})
+    notices = ("A: gone", "B: other", "C: gone", "D: gone", "E: gone", "F: twice", "F: twice")
+    print_remarks(Stack("us-east-1", api, {}, (), notices=notices))
+    assert capsys.readouterr().out.splitlines() == [
+        "Not imitated: A, C, D and 1 more: gone",
+        "Not imitated: B: other",
+        "Not imitated: F: twice (2 times)",
+    ]

@@ -1,6 +1,7 @@
 """Report what the function and the table got from the template."""
 
 import json
+import math
 import os
 from typing import Any
 
@@ -15,7 +16,7 @@ def report(_event: Any, context: Any) -> dict[str, Any]:
     body = {
         "date": os.environ["DATE"],
         "memory": context.memory_limit_in_mb,
-        "seconds": round(context.get_remaining_time_in_millis() / 1000),
+        "seconds": math.ceil(context.get_remaining_time_in_millis() / 1000),
         "capacity": [throughput["ReadCapacityUnits"], throughput["WriteCapacityUnits"]],
         "ttl": ttl["TimeToLiveStatus"],
     }
