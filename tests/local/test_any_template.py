@@ -12,6 +12,7 @@ from typing import Any
 
 import boto3
 import pytest
+from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from local.errors import LocalError
@@ -42,6 +43,22 @@ def tables(run: LocalRunner) -> list[str]:
         return list(client.list_tables()["TableNames"])
     finally:
         client.close()
+
+
+def test_table_of_shapes_names_tests_that_exist_and_all_templates() -> None:
+    text = (ROOT / "local" / "README.md").read_text()
+    table = text.partition("\n## Shapes of templates\n")[2].partition("\n## ")[0]
+    rows = [line for line in table.splitlines() if line.startswith("| ")][2:]
+    named = {name for row in rows for name in re.findall("`([^`]+)`", row.split(" | ")[-1])}
+    assert len(rows) > 30
+    assert all(re.search("`[^`]+` [|]$", row) for row in rows)
+    tests = "".join(path.read_text() for path in Path(__file__).parent.glob("test_*.py"))
+    templates = {path.name.removesuffix(".yaml") for path in TEMPLATES.iterdir()}
+    files = {path.name for path in Path(__file__).parent.glob("test_*.py")}
+    for name in named - templates - files:
+        assert f"def {name}(" in tests, name
+    # Those of test_foreign.py show whole applications.
+    assert templates - named == {"auction", "rooms"}
 
 
 def test_unquoted_dates_text_numbers_and_a_missing_code_uri_run() -> None:
@@ -122,6 +139,27 @@ def test_template_with_only_dead_routes_is_an_error_and_not_ready(tmp_path: Path
     assert "Warning: Report: there is no folder gone" in ended.stdout.splitlines()
     assert "Ready" not in ended.stdout
     assert ended.stderr == "Error: no route runs here: the lines above say why\n"
+
+
+def test_connect_function_that_cannot_be_imported_is_named_at_the_start_and_at_each_handshake() -> (
+    None
+):
+    with local_runner(template=TEMPLATES / "refusing.yaml") as run:
+        started = [line for line in run.lines if line.startswith("Warning: ")]
+        assert started == [
+            (
+                "Warning: local-Connect: the handler cannot be imported: KeyError: 'MISSING'"
+                " (index.py, line 1)"
+            )
+        ]
+        for _ in range(2):
+            with pytest.raises(InvalidStatus) as refused, connect(run.url):
+                pass
+            assert refused.value.response.status_code == 502
+            assert run.wait_for("Warning: route $connect") == (
+                "Warning: route $connect: local-Connect does not run: KeyError: 'MISSING':"
+                " the handshake is refused"
+            )
 
 
 def test_nothing_that_aws_drops_or_refuses_is_silent() -> None:
