@@ -17,6 +17,7 @@ import json
 import logging
 import os
 import queue
+import re
 import signal
 import sys
 import threading
@@ -30,6 +31,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 # A response may have 6 MB: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 MAX_RESPONSE_BYTES = 6 * 1024 * 1024
+
+_API_HOST = re.compile(r"\.execute-api\.[a-z0-9-]+\.amazonaws\.com(\.cn)?$")
 
 type Handler = Callable[[Any, "Context"], Any]
 
@@ -122,14 +125,20 @@ def describe(error: BaseException, request_id: str = "") -> dict[str, Any]:
 def initialize_client_plugin(client: Any) -> None:
     """Redirect a client's requests to the API's host name to the gateway on this machine.
 
-    Handlers often build the endpoint from the event's domain name, which only AWS's DNS knows.
+    Handlers often build the endpoint from the event's domain name, which only AWS's DNS knows, or
+    contain the host name of a deployed API: a local run must not reach that.
     Botocore calls this function for each client: `local/patches/botocore_plugin.py`.
     """
     domain, gateway = os.environ["LOCAL_GATEWAY"].split(" ")
+    others: set[str] = set()
 
     def redirect(request: Any, **_: object) -> None:
         url = urlsplit(request.url)
-        if url.hostname == domain:
+        host = url.hostname or ""
+        if host == domain or _API_HOST.search(host):
+            if host not in {domain, *others}:
+                others.add(host)
+                print(f"Warning: the code names {host}, another API: this one gets the calls")
             request.url = urlunsplit(("http", gateway, url.path, url.query, ""))
 
     client.meta.events.register("before-send.apigatewaymanagementapi", redirect)

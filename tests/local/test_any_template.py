@@ -204,6 +204,21 @@ def test_nothing_that_aws_drops_or_refuses_is_silent() -> None:
         assert line.endswith("returned null, not an object with statusCode: API Gateway ignores it")
 
 
+def test_calls_of_another_api_that_the_code_names_arrive_here() -> None:
+    with (
+        local_runner(template=TEMPLATES / "hardcoded.yaml") as run,
+        connect(run.url) as client,
+    ):
+        assert [ask(client), ask(client)] == ["pushed", "pushed"]
+    warnings = [line for line in run.lines if "Warning: " in line]
+    assert warnings == [
+        (
+            "[local-Push] Warning: the code names abcdefghij.execute-api.eu-west-3.amazonaws.com,"
+            " another API: this one gets the calls"
+        )
+    ]
+
+
 def test_streams_queues_and_topics_invoke_their_functions(tmp_path: Path) -> None:
     folder = shutil.copytree(TEMPLATES / "events", tmp_path / "events")
     with (
