@@ -120,13 +120,9 @@ def substituted(
         rename: Renames the references in the mapping.
 
     """
-    match argument:
-        case str(text):
-            own: dict[str, Json] = {}
-        case [str(text), {**own}]:
-            pass
-        case _:
-            return {"Fn::Sub": rename(argument)}
+    text, own = argument if isinstance(argument, list) and len(argument) == 2 else (argument, {})
+    if not isinstance(text, str) or not isinstance(own, dict):
+        return {"Fn::Sub": rename(argument)}
     variables = {name: rename(item) for name, item in own.items()}
 
     def replace(match: re.Match[str]) -> str:
