@@ -48,7 +48,7 @@ def load(
     notices: list[str] = []
     written = read(path, overrides, notices)
     document, values = transform_document(path, copy.deepcopy(written), overrides, region)
-    merged = merge_nested(document, path.parent, region)
+    merged = merge_nested(document, values, path.parent, region)
     notices.extend(merged.notices)
     names = Names(region)
     resolver = Resolver(merged.document, values, names)

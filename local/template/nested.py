@@ -31,13 +31,16 @@ class Merged:
     notices: list[str] = field(default_factory=list)
 
 
-def merge_nested(document: Document, folder: Path, region: str) -> Merged:
+def merge_nested(
+    document: Document, values: Mapping[str, str], folder: Path, region: str
+) -> Merged:
     """Return a template with the resources of its nested stacks, at any depth.
 
     A resource `Table` of the nested stack `Data` gets the logical id `DataTable`.
 
     Args:
         document: The template after SAM's transform.
+        values: The text of each of its parameters.
         folder: The folder of the template, which the nested templates' paths start from.
         region: The region that the run pretends to be in.
 
@@ -57,7 +60,7 @@ def merge_nested(document: Document, folder: Path, region: str) -> Merged:
             continue
         path = Path(os.path.normpath(folder / location))
         try:
-            outputs[logical_id] = _merge(merged, logical_id, resource, path, region)
+            outputs[logical_id] = _merge(merged, logical_id, resource, path, values, region)
         except LocalError as error:
             merged.notices.append(
                 f"{logical_id}: it is not followed: {error}; try python -m local --template {path}"
@@ -67,7 +70,12 @@ def merge_nested(document: Document, folder: Path, region: str) -> Merged:
 
 
 def _merge(
-    merged: Merged, logical_id: str, stack: Mapping[str, Any], path: Path, region: str
+    merged: Merged,
+    logical_id: str,
+    stack: Mapping[str, Any],
+    path: Path,
+    outer_values: Mapping[str, str],
+    region: str,
 ) -> Mapping[str, Json]:
     """Add the resources of a nested stack; return the values of its outputs by name.
 
@@ -77,10 +85,11 @@ def _merge(
     """
     written = read(path)
     given = (stack.get("Properties") or {}).get("Parameters") or {}
-    values = _parameters(written.get("Parameters") or {}, given)
+    known = {name: _text(value, outer_values) for name, value in given.items()}
+    values = _parameters(written.get("Parameters") or {}, known)
     plain = {name: as_text(value) for name, value in values.items() if is_scalar(value)}
-    transformed, _ = transform_document(path, _without_rules(written), plain, region)
-    inner = merge_nested(transformed, path.parent, region)
+    transformed, _ = transform_document(path, _for_transform(written, plain), plain, region)
+    inner = merge_nested(transformed, plain, path.parent, region)
     renaming = Renaming(
         logical_id,
         values,
@@ -110,6 +119,14 @@ def _merge(
     }
 
 
+def _text(value: Json, values: Mapping[str, str]) -> Json:
+    """Return the text of a parameter instead of a reference to it: the transform reads some."""
+    match value:
+        case {"Ref": str(name)} if name in values:
+            return values[name]
+    return value
+
+
 def _parameters(
     declared: Mapping[str, Mapping[str, Any]], given: Mapping[str, Json]
 ) -> dict[str, Json]:
@@ -129,12 +146,13 @@ def _parameters(
     }
 
 
-def _without_rules(written: Document) -> Document:
-    """Return a copy for the transform, whose parameters take any value."""
-    # The values were checked; those that the stack around it computes are not known yet.
-    declared = written.get("Parameters") or {}
-    free = {name: {"Type": "String", "Default": ""} for name in declared}
-    return {**_copy(written), "Parameters": free}
+def _for_transform(written: Document, values: Mapping[str, str]) -> Document:
+    """Return a copy that declares only the parameters with a value.
+
+    The transform leaves references to others, whose values the template around it computes.
+    """
+    declared = {name: {"Type": "String", "Default": text} for name, text in values.items()}
+    return {**_copy(written), "Parameters": declared}
 
 
 def _copy(value: Any) -> Any:
