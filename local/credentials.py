@@ -1,7 +1,8 @@
 """The credentials that functions, and the runner itself, sign their calls to AWS with."""
 
+import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 
@@ -33,6 +34,14 @@ class Credentials:
             **token,
         }
 
+    def with_new_secret(self) -> Self:
+        """Return them with a secret that nobody else can know."""
+        return replace(self, secret_key=secrets.token_urlsafe())
 
-EMBEDDED = Credentials("local", "local", "local")
-"""For the embedded DynamoDB and S3, which check none. On AWS a function has a session too."""
+
+EMBEDDED = Credentials("local", "local", secrets.token_urlsafe())
+"""For the embedded DynamoDB and S3. On AWS a function has a session too.
+
+The token is new at each start. S3 takes no link without it: with key and secret alone, any web page
+could sign links.
+"""

@@ -9,12 +9,14 @@ import functools
 import inspect
 from typing import Any
 
+from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.dynamodb.models import DynamoDBBackend
 from moto.dynamodb.models.dynamo_type import DynamoType, Item
 from moto.dynamodb.models.table import Table
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
 from local.patches.versions import require_checked_version
+from local.storage.s3_cors import CorsRule
 
 type Method = tuple[type, str]
 
@@ -94,6 +96,30 @@ def query_by_key() -> None:
     Table.query = query_by_key  # type: ignore[method-assign]
 
 
+def cors_rules(bucket: str) -> list[CorsRule]:
+    """Return the CORS rules of a bucket; none if it does not exist.
+
+    Reason: moto lets every page read its answers, and mixes the rules of a bucket.
+    Upstream: https://github.com/getmoto/moto/blob/5.2.5/moto/s3/responses.py
+    (`_set_cors_headers_options`).
+    """
+    from moto.s3.models import s3_backends  # noqa: PLC0415 -- moto loads it for the first request
+
+    for backend in s3_backends[DEFAULT_ACCOUNT_ID].values():
+        if bucket in backend.buckets:
+            return [
+                CorsRule(
+                    tuple(rule.allowed_origins or ()),
+                    tuple(rule.allowed_methods or ()),
+                    tuple(rule.allowed_headers or ()),
+                    tuple(rule.exposed_headers or ()),
+                    rule.max_age_seconds and str(rule.max_age_seconds),
+                )
+                for rule in backend.buckets[bucket].cors
+            ]
+    return []
+
+
 class Dispatcher(DomainDispatcherApplication):
     """Moto's application for all services, which remembers the service of each host name.
 
@@ -117,6 +143,12 @@ class Dispatcher(DomainDispatcherApplication):
         if host not in self._backends:
             self._backends[host] = super().get_backend_for_host(host)
         return self._backends[host]
+
+    def infer_service_region_host(self, environ: dict[str, Any], path: str) -> str | None:
+        """Return the host name of a request's service: S3 for a link, whatever is in its body."""
+        if "HTTP_AUTHORIZATION" not in environ:
+            return "s3.us-east-1.amazonaws.com"
+        return super().infer_service_region_host(environ, path)
 
 
 class _ItemsBefore:

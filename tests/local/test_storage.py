@@ -11,6 +11,7 @@ import pytest_asyncio
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from local.credentials import EMBEDDED
 from local.storage.create import create
 from local.storage.embedded import embedded
 from local.template.model import Storage
@@ -54,7 +55,9 @@ async def url() -> AsyncIterator[str]:
 
 @pytest.fixture(scope="module", params=["us-east-1", "eu-west-1"])
 def opened(request: pytest.FixtureRequest, url: str) -> Iterator[dict[str, Any]]:
-    session = boto3.Session("any", "any", region_name=request.param)
+    session = boto3.Session(
+        EMBEDDED.access_key, EMBEDDED.secret_key, EMBEDDED.session_token, region_name=request.param
+    )
     config = Config(signature_version="s3v4")
     clients = {
         "dynamodb": session.client("dynamodb", endpoint_url=url),
@@ -69,7 +72,11 @@ def opened(request: pytest.FixtureRequest, url: str) -> Iterator[dict[str, Any]]
 def clients(opened: dict[str, Any], url: str) -> Iterator[dict[str, Any]]:
     create([TABLE, BUCKET], url, opened["s3"].meta.region_name)
     yield opened
-    assert httpx.post(f"{url}/moto-api/reset").is_success
+    for table in opened["dynamodb"].list_tables()["TableNames"]:
+        opened["dynamodb"].delete_table(TableName=table)
+    for file in opened["s3"].list_objects_v2(Bucket="files").get("Contents", []):
+        opened["s3"].delete_object(Bucket="files", Key=file["Key"])
+    opened["s3"].delete_bucket(Bucket="files")
 
 
 def test_existing_table_and_bucket_stay_unchanged(clients: dict[str, Any], url: str) -> None:
