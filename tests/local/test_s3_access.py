@@ -247,6 +247,11 @@ def test_bucket_in_the_host_name_is_found(upload: dict[str, Any]) -> None:
     assert error_of(put(upload)) == (412, "PreconditionFailed")
 
 
+def test_start_says_that_lifecycle_rules_do_not_run(run: LocalRunner) -> None:
+    (line,) = [line for line in run.lines if "lifecycle" in line]
+    assert line.startswith("Not imitated: FilesBucket: its lifecycle rules do not run here")
+
+
 # --- CORS -----------------------------------------------------------------------------------------
 
 
