@@ -19,6 +19,7 @@ from local.gateway.limits import Lifetimes
 from local.lambdas.event_sources import EventSources
 from local.lambdas.functions import Functions
 from local.lambdas.invocations import RETRY_DELAYS, InvokeApi
+from local.listening import LOOPBACK_ADDRESS, reachable_host
 from local.patches.uvicorn_patches import Server
 from local.reload import Watcher
 from local.running_stack import RunningStack
@@ -35,7 +36,9 @@ class Options:
     """The options of a run; `python -m local --help` explains each."""
 
     template: Path
+    host: str = LOOPBACK_ADDRESS
     port: int = 3001
+    aws_port: int = 0
     overrides: Mapping[str, str] = field(default_factory=dict)
     region: str = "us-east-1"
     api: str | None = None
@@ -103,9 +106,18 @@ async def run(options: Options, listener: socket.socket) -> None:
 async def _serve(options: Options, listener: socket.socket) -> None:
     async with contextlib.AsyncExitStack() as opened:
         scratch = Path(opened.enter_context(tempfile.TemporaryDirectory()))
-        aws = options.aws_endpoint
-        if aws is None:
-            aws = await opened.enter_async_context(embedded(options.index_lag, options.write_delay))
+        aws = s3 = options.aws_endpoint
+        if aws is None or s3 is None:
+            aws = await opened.enter_async_context(
+                embedded(
+                    options.index_lag,
+                    options.write_delay,
+                    host=options.host,
+                    port=options.aws_port,
+                    credentials=options.credentials,
+                )
+            )
+            s3 = aws.replace(LOOPBACK_ADDRESS, reachable_host(options.host))
         stack = await asyncio.to_thread(load_stack, options, scratch)
         functions = Functions(terminal.print_log_line)
         opened.push_async_callback(functions.close)
@@ -126,6 +138,7 @@ async def _serve(options: Options, listener: socket.socket) -> None:
             event_sources,
             address,
             aws,
+            s3,
             options.credentials,
             terminal.print_warning,
         )

@@ -122,7 +122,9 @@ def describe(error: BaseException, request_id: str = "") -> dict[str, Any]:
 def initialize_client_plugin(client: Any) -> None:
     """Redirect a client's requests to the API's host name to the gateway on this machine.
 
-    Handlers often build the endpoint from the event's domain name, which only AWS's DNS knows.
+    Handlers often build the endpoint from the event's domain name, which only AWS's DNS knows. As
+    little does DNS know `bucket.localhost`, so S3's URLs have the bucket in their path, whatever
+    the client's configuration says.
     Botocore calls this function for each client: `local/patches/botocore_plugin.py`.
     """
     domain, gateway = os.environ["LOCAL_GATEWAY"].split(" ")
@@ -132,7 +134,11 @@ def initialize_client_plugin(client: Any) -> None:
         if url.hostname == domain:
             request.url = urlunsplit(("http", gateway, url.path, url.query, ""))
 
+    def put_bucket_in_path(builtins: dict[str, Any], **_: object) -> None:
+        builtins["AWS::S3::ForcePathStyle"] = True
+
     client.meta.events.register("before-send.apigatewaymanagementapi", redirect)
+    client.meta.events.register("before-endpoint-resolution.s3", put_bucket_in_path)
 
 
 def _requests() -> "queue.SimpleQueue[dict[str, Any]]":

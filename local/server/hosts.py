@@ -5,48 +5,9 @@ every answer, and sends the page's own name in `Host`.
 """
 
 import ipaddress
-import socket
 
-LOOPBACK_ADDRESS = "127.0.0.1"
-LOOPBACK = frozenset({LOOPBACK_ADDRESS, "localhost", "::1"})
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 EVERY_ADDRESS = frozenset({"0.0.0.0", "::"})  # noqa: S104 -- compared, not bound
-
-
-def names_of(host: str) -> frozenset[str]:
-    """Return the names that this machine has in addition to `LOOPBACK`, with `--host`.
-
-    Args:
-        host: The value of the option.
-
-    """
-    if host in EVERY_ADDRESS:
-        # The last is Docker's name for the machine of a container.
-        return frozenset({host, socket.gethostname().lower(), "host.docker.internal"})
-    return frozenset({host.lower()}) - LOOPBACK
-
-
-def host_for_links(host: str) -> str:
-    """Return the name or address that clients find in links to files.
-
-    A link is for clients on any machine: a message with a file goes to both users of a chat. So it
-    names this machine by one address that all of them reach, whichever each has used itself.
-
-    Args:
-        host: The value of `--host`.
-
-    """
-    if host in LOOPBACK:
-        return LOOPBACK_ADDRESS
-    if host not in EVERY_ADDRESS:
-        return host
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            # No packet is sent: the system only chooses the address that it would send from.
-            probe.connect(("192.0.2.1", 9))
-        except OSError:  # no network
-            return LOOPBACK_ADDRESS
-        address: str = probe.getsockname()[0]
-        return address
 
 
 def is_ours(host_header: str, allowed: frozenset[str]) -> bool:

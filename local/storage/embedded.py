@@ -2,17 +2,14 @@
 
 import asyncio
 import contextlib
-import errno
 import os
-import socket
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 from local.credentials import EMBEDDED, Credentials
-from local.errors import LocalError
+from local.listening import LOOPBACK_ADDRESS, allowed_hosts, listening
 from local.patches.versions import require_checked_version
-from local.server.hosts import EVERY_ADDRESS, LOOPBACK, LOOPBACK_ADDRESS, names_of
 
 _ROOT = Path(__file__).parents[2]
 
@@ -31,8 +28,8 @@ async def embedded(
     Args:
         index_lag: The shortest and the longest lag of global secondary indexes, in seconds.
         write_delay: The shortest and the longest time that a write to DynamoDB takes, in seconds.
-        host: The name or address where clients of S3 reach this machine, or `0.0.0.0` for every
-            address. The yielded URL has 127.0.0.1, which always works.
+        host: Where clients of S3 reach this machine, as `listening` takes it. The yielded URL has
+            127.0.0.1, which always works.
         port: Where to listen; 0 takes a free port.
         credentials: The credentials of functions.
 
@@ -42,14 +39,13 @@ async def embedded(
 
     """
     require_checked_version("moto")  # here, since its process can print a traceback only
-    with contextlib.ExitStack() as opened:
-        listeners = [opened.enter_context(each) for each in _listen(host, port)]
+    with listening(host, port, option="--aws-port") as listeners:
         port = listeners[0].getsockname()[1]
         descriptors = [listener.fileno() for listener in listeners]
         # A process, not a thread: in a thread, moto would delay the gateway.
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-s", "-m", "local.storage.moto_server",
-            ",".join(map(str, descriptors)), ",".join(names_of(host)),
+            ",".join(map(str, descriptors)), ",".join(allowed_hosts(host)),
             *map(str, index_lag + write_delay),
             cwd=_ROOT,
             stdin=asyncio.subprocess.PIPE,
@@ -68,20 +64,3 @@ async def embedded(
         with contextlib.suppress(ProcessLookupError):
             process.kill()
         await process.wait()
-
-
-def _listen(host: str, port: int) -> Iterator[socket.socket]:
-    """Yield the sockets: for 127.0.0.1, and for another host in addition."""
-    try:
-        if host in EVERY_ADDRESS:
-            yield socket.create_server((host, port), backlog=128)
-            return
-        loopback = socket.create_server((LOOPBACK_ADDRESS, port), backlog=128)
-        yield loopback
-        if host not in LOOPBACK:
-            yield socket.create_server((host, loopback.getsockname()[1]), backlog=128)
-    except OverflowError:
-        raise LocalError(f"there is no port {port}: choose one from 1 to 65535") from None
-    except OSError as error:
-        reason = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be used: {error}"
-        raise LocalError(f"port {port} {reason}: choose another with --aws-port") from error
