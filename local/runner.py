@@ -7,6 +7,7 @@ import logging
 import signal
 import socket
 import tempfile
+import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,7 @@ from local.patches.uvicorn_patches import Server
 from local.reload import Watcher
 from local.running_stack import RunningStack
 from local.server.application import Application, make_server
+from local.server.page import PageFiles
 from local.storage.embedded import embedded
 from local.storage.service_calls import ServiceCalls
 from local.template.model import Stack
@@ -148,7 +150,10 @@ async def _serve(options: Options, listener: socket.socket) -> None:
             needed = [error for name, error in errors.items() if name in stack.api.functions]
             raise LocalError("\n".join(needed) or "no route runs here: the lines above say why")
         terminal.print_import_errors(errors, stack.warnings)
-        server = make_server(Application(gateway, invoke_api, options.lifetimes, options.page))
+        # A database at --aws-endpoint may outlive the runner, so its id is not known.
+        database_id = "" if options.aws_endpoint else uuid.uuid4().hex
+        files = PageFiles(options.page, database_id) if options.page else None
+        server = make_server(Application(gateway, invoke_api, options.lifetimes, files))
         await opened.enter_async_context(_running(server, listener))
         if options.reload:
             await opened.enter_async_context(_reloading(options, scratch, running_stack))
