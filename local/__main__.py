@@ -97,6 +97,13 @@ def _parser() -> argparse.ArgumentParser:
         " AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or with `test`",
     )
     add(
+        "--data",
+        type=Path,
+        metavar="FOLDER",
+        help="keeps the tables and files of the embedded DynamoDB and S3 between runs (without it,"
+        " every start is empty)",
+    )
+    add(
         "--index-lag",
         default="0.1,0.3",
         metavar="SECONDS[,SECONDS]",
@@ -155,6 +162,8 @@ def _options(arguments: argparse.Namespace, credentials: Credentials) -> Options
         raise LocalError("--retry-delays takes numbers of seconds, like 60,120") from None
     if arguments.page and not arguments.page.is_dir():
         raise LocalError(f"there is no folder {arguments.page}: --page takes one")
+    if arguments.data and arguments.aws_endpoint:
+        raise LocalError("--data is for the embedded DynamoDB and S3, and not for --aws-endpoint")
     return Options(
         template=arguments.template,
         host=arguments.host,
@@ -164,6 +173,7 @@ def _options(arguments: argparse.Namespace, credentials: Credentials) -> Options
         region=arguments.region,
         api=arguments.api,
         aws_endpoint=arguments.aws_endpoint,
+        data=arguments.data and arguments.data.resolve(),
         credentials=credentials
         if arguments.aws_endpoint
         else _embedded_credentials(arguments.host),

@@ -26,6 +26,7 @@ from local.reload import Watcher
 from local.running_stack import RunningStack
 from local.server.application import Application, make_server
 from local.server.page import PageFiles
+from local.storage.data_folder import locked
 from local.storage.embedded import embedded
 from local.storage.service_calls import ServiceCalls
 from local.template.model import Stack
@@ -45,6 +46,7 @@ class Options:
     region: str = "us-east-1"
     api: str | None = None
     aws_endpoint: str | None = None
+    data: Path | None = None
     credentials: Credentials = EMBEDDED
     index_lag: tuple[float, float] = (0.1, 0.3)
     write_delay: tuple[float, float] = (0, 0)
@@ -108,6 +110,10 @@ async def run(options: Options, listener: socket.socket) -> None:
 async def _serve(options: Options, listener: socket.socket) -> None:
     async with contextlib.AsyncExitStack() as opened:
         scratch = Path(opened.enter_context(tempfile.TemporaryDirectory()))
+        # A database at --aws-endpoint may outlive the runner, so its id is not known.
+        database_id = "" if options.aws_endpoint else uuid.uuid4().hex
+        if options.data:
+            database_id = opened.enter_context(locked(options.data))
         aws = s3 = options.aws_endpoint
         if aws is None or s3 is None:
             aws = await opened.enter_async_context(
@@ -117,6 +123,7 @@ async def _serve(options: Options, listener: socket.socket) -> None:
                     host=options.host,
                     port=options.aws_port,
                     credentials=options.credentials,
+                    data=options.data,
                 )
             )
             s3 = aws.replace(LOOPBACK_ADDRESS, reachable_host(options.host))
@@ -150,8 +157,6 @@ async def _serve(options: Options, listener: socket.socket) -> None:
             needed = [error for name, error in errors.items() if name in stack.api.functions]
             raise LocalError("\n".join(needed) or "no route runs here: the lines above say why")
         terminal.print_import_errors(errors, stack.warnings)
-        # A database at --aws-endpoint may outlive the runner, so its id is not known.
-        database_id = "" if options.aws_endpoint else uuid.uuid4().hex
         files = PageFiles(options.page, database_id) if options.page else None
         server = make_server(Application(gateway, invoke_api, options.lifetimes, files))
         await opened.enter_async_context(_running(server, listener))

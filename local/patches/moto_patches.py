@@ -10,7 +10,7 @@ import inspect
 from typing import Any
 
 from moto.core.models import DEFAULT_ACCOUNT_ID
-from moto.dynamodb.models import DynamoDBBackend
+from moto.dynamodb.models import DynamoDBBackend, dynamodb_backends
 from moto.dynamodb.models.dynamo_type import DynamoType, Item
 from moto.dynamodb.models.table import Table
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
@@ -118,6 +118,13 @@ def cors_rules(bucket: str) -> list[CorsRule]:
                 for rule in backend.buckets[bucket].cors
             ]
     return []
+
+
+def forget_stream_records(region: str, table: str) -> None:
+    """Remove the records of a table's stream, when its kept items are back: they are no news."""
+    shard = dynamodb_backends[DEFAULT_ACCOUNT_ID][region].tables[table].stream_shard
+    if shard is not None:
+        del shard.items[:]
 
 
 class Dispatcher(DomainDispatcherApplication):

@@ -22,6 +22,7 @@ async def embedded(
     host: str = LOOPBACK_ADDRESS,
     port: int = 0,
     credentials: Credentials = EMBEDDED,
+    data: Path | None = None,
 ) -> AsyncIterator[str]:
     """Run moto; yield the URL of its endpoint, which accepts connections at once.
 
@@ -32,6 +33,8 @@ async def embedded(
             127.0.0.1, which always works.
         port: Where to listen; 0 takes a free port.
         credentials: The credentials of functions.
+        data: The absolute path of a folder that `data_folder.locked` has prepared, to keep
+            everything there.
 
     Raises:
         LocalError: If moto has a version that the patches were not checked against, or if the port
@@ -46,7 +49,7 @@ async def embedded(
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-s", "-m", "local.storage.moto_server",
             ",".join(map(str, descriptors)), ",".join(allowed_hosts(host)),
-            *map(str, index_lag + write_delay),
+            str(data or ""), *map(str, index_lag + write_delay),
             cwd=_ROOT,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.DEVNULL,

@@ -2,12 +2,12 @@
 
 Run as a module, on a listening socket that it inherits:
 
-    python -m local.storage.moto_server FD,… HOST,… MIN_LAG MAX_LAG MIN_DELAY MAX_DELAY
+    python -m local.storage.moto_server FD,… HOST,… DATA MIN_LAG MAX_LAG MIN_DELAY MAX_DELAY
 
-The sockets are named by their descriptors, this machine by its hosts. The lags are those of global
-secondary indexes, the delays those of DynamoDB's writes, in seconds. The credentials of functions
-are in the environment. The process ends at the end of its standard input, so that it does not
-outlive the runner.
+The sockets are named by their descriptors, this machine by its hosts. DATA is the folder of
+`--data`, or empty. The lags are those of global secondary indexes, the delays those of DynamoDB's
+writes, in seconds. The credentials of functions are in the environment. The process ends at the end
+of its standard input, so that it does not outlive the runner.
 """
 
 import asyncio
@@ -18,6 +18,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, unquote_to_bytes
 
@@ -27,7 +28,9 @@ from local.credentials import Credentials
 from local.patches import moto_patches
 from local.storage import s3_cors
 from local.storage.access import Access
+from local.storage.data_folder import DataFolder
 from local.storage.index_lag import LaggingIndexes
+from local.storage.persistence import Persistence
 from local.storage.refusals import Refusal
 from local.storage.s3_request import S3Request
 from local.storage.s3_signatures import check_body
@@ -63,6 +66,7 @@ class MotoApplication:
         self._access = access
         self._hosts = hosts
         self._write_delay_s = write_delay_s
+        self._persistence: Persistence | None = None
         self._named: set[str] = set()
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
@@ -103,6 +107,17 @@ class MotoApplication:
             check_body(request, body)
         if request.header("x-amz-target") in _WRITES:
             await asyncio.sleep(self._write_delay_s())
+        answer = self.call(request, body)
+        if self._persistence and answer[0].startswith("2"):
+            self._persistence.after(request, request.path_with_bucket(self._hosts), body)
+        return answer
+
+    def keep_in(self, folder: DataFolder) -> None:
+        """Keep what is written from now on in a folder."""
+        self._persistence = Persistence(folder, self.call)
+
+    def call(self, request: S3Request, body: bytes) -> Answer:
+        """Return moto's answer, without checking whether the request is allowed."""
         return self._answer(_environ(request, self._hosts, body))
 
     def _cors_rules(self, request: S3Request) -> list[s3_cors.CorsRule]:
@@ -177,12 +192,15 @@ def main() -> None:
     moto_patches.query_by_key()
     sockets = [socket.socket(fileno=int(descriptor)) for descriptor in sys.argv[1].split(",")]
     hosts = frozenset(filter(None, sys.argv[2].split(",")))
-    min_lag, max_lag, *delay = map(float, sys.argv[3:])
+    data = sys.argv[3]
+    min_lag, max_lag, *delay = map(float, sys.argv[4:])
     if max_lag:
         # After the patches, whose rollbacks must not reach the indexes.
         LaggingIndexes(lambda: random.uniform(min_lag, max_lag)).install()  # noqa: S311 -- no secret
     access = Access(Credentials.from_environment(os.environ), hosts)
     moto = MotoApplication(access, hosts, lambda: random.uniform(*delay))  # noqa: S311 -- no secret
+    if data:
+        moto.keep_in(DataFolder(Path(data)))
     config = uvicorn.Config(
         moto, http="httptools", ws="none", lifespan="off", log_config=None,
         access_log=False, log_level="error", timeout_keep_alive=600,

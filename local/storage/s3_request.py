@@ -70,8 +70,19 @@ class S3Request:
     @property
     def service(self) -> str:
         """The service that the credential's scope names; S3 without any."""
+        parts = self._credential
+        return parts[3].lower() if len(parts) > 4 else "s3"
+
+    @property
+    def region(self) -> str:
+        """The region that the credential's scope names."""
+        parts = self._credential
+        return parts[2] if len(parts) > 4 else "us-east-1"
+
+    @cached_property
+    def _credential(self) -> list[str]:
+        """KEY/DATE/REGION/SERVICE/aws4_request, divided."""
         credential = self.parameters.get("X-Amz-Credential", "")
         if (authorization := self.header("authorization")) is not None:
             credential = authorization.partition("Credential=")[2].partition(",")[0]
-        parts = credential.split("/")
-        return parts[3].lower() if len(parts) > 4 else "s3"
+        return credential.split("/")
