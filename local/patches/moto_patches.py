@@ -16,7 +16,6 @@ from moto.dynamodb.models.table import Table
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
 from local.patches.versions import require_checked_version
-from local.storage.s3_cors import CorsRule
 
 type Method = tuple[type, str]
 
@@ -96,8 +95,8 @@ def query_by_key() -> None:
     Table.query = query_by_key  # type: ignore[method-assign]
 
 
-def cors_rules(bucket: str) -> list[CorsRule]:
-    """Return the CORS rules of a bucket; none if it does not exist.
+def cors_rules(bucket: str) -> list[dict[str, Any]]:
+    """Return the CORS rules of a bucket, as the fields of `CorsRule`; none if it does not exist.
 
     Reason: moto lets every page read its answers, and mixes the rules of a bucket.
     Upstream: https://github.com/getmoto/moto/blob/5.2.5/moto/s3/responses.py
@@ -108,13 +107,13 @@ def cors_rules(bucket: str) -> list[CorsRule]:
     for backend in s3_backends[DEFAULT_ACCOUNT_ID].values():
         if bucket in backend.buckets:
             return [
-                CorsRule(
-                    tuple(rule.allowed_origins or ()),
-                    tuple(rule.allowed_methods or ()),
-                    tuple(rule.allowed_headers or ()),
-                    tuple(rule.exposed_headers or ()),
-                    rule.max_age_seconds and str(rule.max_age_seconds),
-                )
+                {
+                    "origins": tuple(rule.allowed_origins or ()),
+                    "methods": tuple(rule.allowed_methods or ()),
+                    "headers": tuple(rule.allowed_headers or ()),
+                    "exposed": tuple(rule.exposed_headers or ()),
+                    "max_age_s": rule.max_age_seconds and str(rule.max_age_seconds),
+                }
                 for rule in backend.buckets[bucket].cors
             ]
     return []

@@ -122,7 +122,8 @@ class MotoApplication:
 
     def _cors_rules(self, request: S3Request) -> list[s3_cors.CorsRule]:
         path = unquote(request.path_with_bucket(self._hosts))
-        return moto_patches.cors_rules(path.removeprefix("/").partition("/")[0])
+        bucket = path.removeprefix("/").partition("/")[0]
+        return [s3_cors.CorsRule(**rule) for rule in moto_patches.cors_rules(bucket)]
 
     def _with_cors_headers(self, request: S3Request, answer: Answer) -> Answer:
         """Return an answer with the headers of the bucket's rules in place of moto's."""

@@ -17,7 +17,14 @@ ALLOWED_IMPORTS = {
     "lambdas": {"credentials", "invocation_result", "patches", "template.model"},
     "patches": {"errors"},
     "server": {"gateway", "lambdas", "patches"},
-    "storage": {"credentials", "errors", "patches", "template.model"},
+    "storage": {
+        "credentials",
+        "errors",
+        "listening",
+        "patches",
+        "server.hosts",
+        "template.model",
+    },
 }
 WITH_SOCKETS = {
     "h11", "httpx", "select", "selectors", "socket", "socketserver", "ssl", "starlette",
