@@ -1,12 +1,14 @@
 """Decide which requests reach the embedded AWS: those of this machine, and what a link allows."""
 
+from collections.abc import Mapping
 from urllib.parse import unquote
 
 from local.credentials import Credentials
 from local.server.hosts import LOOPBACK, is_ours
 from local.storage.refusals import Refusal, access_denied
+from local.storage.s3_forms import check_policy, is_form
 from local.storage.s3_request import S3Request
-from local.storage.s3_signatures import check_header, check_link, is_presigned
+from local.storage.s3_signatures import check_form, check_header, check_link, is_presigned
 
 _MAX_HEADER_BYTES = 8192
 """https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html"""
@@ -56,6 +58,21 @@ class Access:
         elif request.method != "OPTIONS":
             self._check_s3(request, is_local=is_local)
 
+    def check_form(self, fields: Mapping[str, str], size: int) -> None:
+        """Check an upload by a form, when its body is there.
+
+        Args:
+            fields: The fields but the file, with the bucket, their names in lower case.
+            size: How many bytes the file has.
+
+        Raises:
+            Refusal: As S3 refuses it.
+
+        """
+        token = self._credentials.session_token or ""
+        check_form(fields, self._credentials.access_key, self._credentials.secret_key, token)
+        check_policy(fields, size)
+
     def _check_s3(self, request: S3Request, *, is_local: bool) -> None:
         size = sum(len(name) + len(value) + 4 for name, value in request.headers)
         if size > _MAX_HEADER_BYTES:
@@ -72,6 +89,8 @@ class Access:
             credentials = self._credentials
             token = credentials.session_token or ""
             check_link(request, credentials.access_key, credentials.secret_key, token)
+        elif request.header("authorization") is None and is_form(request):
+            return  # its signature is in the body
         elif request.header("authorization") is None:  # for the public, and no bucket here is
             raise access_denied("Access Denied")
         else:

@@ -23,6 +23,7 @@ from typing import Any
 from urllib.parse import unquote, unquote_to_bytes
 
 import uvicorn
+from werkzeug.formparser import parse_form_data
 
 from local.credentials import Credentials
 from local.patches import moto_patches
@@ -32,6 +33,7 @@ from local.storage.data_folder import DataFolder
 from local.storage.index_lag import LaggingIndexes
 from local.storage.persistence import Persistence
 from local.storage.refusals import Refusal
+from local.storage.s3_forms import is_form
 from local.storage.s3_request import S3Request
 from local.storage.s3_signatures import check_body
 from local.storage.unknown_services import Answer, not_imitated
@@ -105,6 +107,8 @@ class MotoApplication:
             if request.method == "OPTIONS":
                 return "200 OK", s3_cors.preflight_headers(self._cors_rules(request), request), b""
             check_body(request, body)
+            if is_form(request) and request.header("authorization") is None:
+                self._check_form(request, body)
         if request.header("x-amz-target") in _WRITES:
             await asyncio.sleep(self._write_delay_s())
         answer = self.call(request, body)
@@ -120,10 +124,19 @@ class MotoApplication:
         """Return moto's answer, without checking whether the request is allowed."""
         return self._answer(_environ(request, self._hosts, body))
 
+    def _check_form(self, request: S3Request, body: bytes) -> None:
+        _, form, files = parse_form_data(_environ(request, self._hosts, body))
+        fields = {name.lower(): value for name, value in form.items()}
+        content = files["file"].read() if "file" in files else fields.pop("file", "").encode()
+        self._access.check_form({**fields, "bucket": self._bucket(request)}, len(content))
+
     def _cors_rules(self, request: S3Request) -> list[s3_cors.CorsRule]:
+        rules = moto_patches.cors_rules(self._bucket(request))
+        return [s3_cors.CorsRule(**rule) for rule in rules]
+
+    def _bucket(self, request: S3Request) -> str:
         path = unquote(request.path_with_bucket(self._hosts))
-        bucket = path.removeprefix("/").partition("/")[0]
-        return [s3_cors.CorsRule(**rule) for rule in moto_patches.cors_rules(bucket)]
+        return path.removeprefix("/").partition("/")[0]
 
     def _with_cors_headers(self, request: S3Request, answer: Answer) -> Answer:
         """Return an answer with the headers of the bucket's rules in place of moto's."""

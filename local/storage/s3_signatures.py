@@ -1,4 +1,4 @@
-"""Check Signature Version 4 as S3 does, in links and in `Authorization` headers.
+"""Check Signature Version 4 as S3 does: in links, `Authorization` headers, and forms.
 
 botocore's signer computes the signature that a request should have.
 https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
@@ -8,16 +8,12 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-auth-using-authorization-h
 import hashlib
 import hmac
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-
-from botocore.auth import S3SigV4QueryAuth
-from botocore.awsrequest import AWSRequest, HTTPHeaders
-from botocore.credentials import Credentials as BotocoreCredentials
 
 from local.storage.refusals import Refusal, access_denied
 from local.storage.s3_request import S3Request
+from local.storage.signature_v4 import Claim, check_signature, claim_of, compare
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
 _MAX_EXPIRES_S = 604_800
@@ -26,18 +22,6 @@ _IN_QUERY = ("Algorithm", "Credential", "Signature", "Date", "SignedHeaders", "E
 _AUTHORIZATION = re.compile(
     rf"{_ALGORITHM} +Credential=([^, ]+), *SignedHeaders=([^, ]+), *Signature=([^, ]+)"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class _Claim:
-    """What a request says about its own signature."""
-
-    access_key: str
-    region: str
-    service: str
-    time: datetime
-    signed_headers: tuple[str, ...]
-    signature: str
 
 
 def is_presigned(request: S3Request) -> bool:
@@ -74,16 +58,13 @@ def check_link(request: S3Request, access_key: str, secret_key: str, token: str)
         raise _malformed_link(f"Query-string authentication version 4 requires {names}")
     if given["X-Amz-Algorithm"] != _ALGORITHM:
         raise _malformed_link(f"X-Amz-Algorithm only supports {_ALGORITHM}")
-    claim = _claim(
+    claim = claim_of(
         given["X-Amz-Credential"], given["X-Amz-Date"], given["X-Amz-SignedHeaders"],
         given["X-Amz-Signature"], _malformed_link,
     )  # fmt: skip
     _check_expiry(claim, given["X-Amz-Expires"])
-    if claim.access_key != access_key:
-        raise _unknown_key(claim.access_key)
-    if not hmac.compare_digest(given.get("X-Amz-Security-Token", "").encode(), token.encode()):
-        raise Refusal(400, "InvalidToken", "The provided token is malformed or otherwise invalid.")
-    _check_signature(request, claim, secret_key)
+    _check_session(claim, access_key, given.get("X-Amz-Security-Token", ""), token)
+    check_signature(request, claim, secret_key)
 
 
 def check_header(request: S3Request, secret_keys: Mapping[str, str]) -> None:
@@ -105,13 +86,35 @@ def check_header(request: S3Request, secret_keys: Mapping[str, str]) -> None:
         raise Refusal(400, "InvalidRequest", message)
     credential, signed, signature = parts.groups()
     timestamp = request.header("x-amz-date") or ""
-    claim = _claim(credential, timestamp, signed, signature, _malformed_header)
+    claim = claim_of(credential, timestamp, signed, signature, _malformed_header)
     if abs(datetime.now(UTC) - claim.time) > _MAX_SKEW:
         message = "The difference between the request time and the current time is too large."
         raise Refusal(403, "RequestTimeTooSkewed", message)
     if claim.access_key not in secret_keys:
         raise _unknown_key(claim.access_key)
-    _check_signature(request, claim, secret_keys[claim.access_key])
+    check_signature(request, claim, secret_keys[claim.access_key])
+
+
+def check_form(fields: Mapping[str, str], access_key: str, secret_key: str, token: str) -> None:
+    """Check the signature of a form's policy.
+
+    Args:
+        fields: The fields of the form, their names in lower case.
+        access_key: The key that signs links.
+        secret_key: Its secret.
+        token: The token of its session.
+
+    Raises:
+        Refusal: As S3 refuses it.
+
+    """
+    needed = ("x-amz-credential", "x-amz-date", "x-amz-signature", "policy")
+    if any(name not in fields for name in needed):
+        raise access_denied("Access Denied")
+    credential, timestamp, signature, policy = (fields[name] for name in needed)
+    claim = claim_of(credential, timestamp, "", signature, _malformed_header)
+    _check_session(claim, access_key, fields.get("x-amz-security-token", ""), token)
+    compare(claim, secret_key, policy)
 
 
 def check_body(request: S3Request, body: bytes) -> None:
@@ -129,71 +132,14 @@ def check_body(request: S3Request, body: bytes) -> None:
         raise Refusal(400, "XAmzContentSHA256Mismatch", message)
 
 
-class _Signer(S3SigV4QueryAuth):
-    """botocore's signer, which signs the headers that a request has, and no others."""
-
-    def headers_to_sign(self, request: AWSRequest) -> HTTPHeaders:
-        headers: HTTPHeaders = request.headers
-        return headers
-
-
-def _check_signature(request: S3Request, claim: _Claim, secret_key: str) -> None:
-    must_be_signed = {name for name, _ in request.headers if name.startswith("x-amz-")} | {"host"}
-    if unsigned := sorted(must_be_signed - set(claim.signed_headers)):
-        raise access_denied(
-            "There were headers present in the request which were not signed",
-            {"HeadersNotSigned": ", ".join(unsigned)},
-        )
-    expected = _signature(request, claim, secret_key)
-    if not hmac.compare_digest(expected.encode(), claim.signature.encode()):
-        raise Refusal(
-            403,
-            "SignatureDoesNotMatch",
-            "The request signature we calculated does not match the signature you provided. Check"
-            " your key and signing method.",
-            {"AWSAccessKeyId": claim.access_key},
-        )
+def _check_session(claim: Claim, access_key: str, given_token: str, token: str) -> None:
+    if claim.access_key != access_key:
+        raise _unknown_key(claim.access_key)
+    if not hmac.compare_digest(given_token.encode(), token.encode()):
+        raise Refusal(400, "InvalidToken", "The provided token is malformed or otherwise invalid.")
 
 
-def _signature(request: S3Request, claim: _Claim, secret_key: str) -> str:
-    credentials = BotocoreCredentials(claim.access_key, secret_key)
-    signer = _Signer(credentials, claim.service, claim.region)
-    expected = AWSRequest(
-        request.method,
-        f"http://any{request.canonical_path}",
-        params=[each for each in request.query if each[0] != "X-Amz-Signature"],  # type: ignore[arg-type]  # pairs do, and may repeat a name
-    )
-    for name in claim.signed_headers:
-        values = [value for each, value in request.headers if each == name]
-        expected.headers[name] = ",".join(values)
-    expected.context["timestamp"] = f"{claim.time:%Y%m%dT%H%M%SZ}"
-    to_sign = signer.string_to_sign(expected, signer.canonical_request(expected))
-    signature: str = signer.signature(to_sign, expected)
-    return signature
-
-
-def _claim(
-    credential: str,
-    timestamp: str,
-    signed_headers: str,
-    signature: str,
-    malformed: Callable[[str], Refusal],
-) -> _Claim:
-    parts = credential.split("/")
-    if len(parts) != 5 or parts[4] != "aws4_request":
-        raise malformed("The credential must be KEY/YYYYMMDD/REGION/s3/aws4_request.")
-    access_key, date, region, service, _ = parts
-    try:
-        time = datetime.strptime(timestamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
-    except ValueError:
-        raise malformed("X-Amz-Date must be in the ISO8601 Long Format yyyyMMddTHHmmssZ.") from None
-    if date != timestamp[:8]:
-        raise malformed("The credential must have the date of X-Amz-Date.")
-    names = tuple(signed_headers.lower().split(";"))
-    return _Claim(access_key, region, service, time, names, signature)
-
-
-def _check_expiry(claim: _Claim, expires: str) -> None:
+def _check_expiry(claim: Claim, expires: str) -> None:
     if not expires.isdecimal():
         raise _malformed_link("X-Amz-Expires should be a number")
     if int(expires) > _MAX_EXPIRES_S:

@@ -118,6 +118,55 @@ def test_file_is_uploaded_and_downloaded_by_presigned_urls(clients: dict[str, An
     assert (download.content, download.headers["content-type"]) == (b"hello", "text/plain")
 
 
+def by_form(clients: dict[str, Any], **changes: Any) -> httpx.Response:
+    """Upload a file by a form, as a client does that changes some of its fields."""
+    how = {"content": b"hello", "expires": 60} | changes
+    post = clients["s3"].generate_presigned_post(
+        "files",
+        "form.txt",
+        Fields={"Content-Type": "text/plain"},
+        Conditions=[["starts-with", "$Content-Type", "text/"], ["content-length-range", 1, 9]],
+        ExpiresIn=how.pop("expires"),
+    )
+    content = how.pop("content")
+    fields = {**post["fields"], **how}
+    return httpx.post(post["url"], data=fields, files={"file": content})
+
+
+def test_file_is_uploaded_by_a_signed_form(clients: dict[str, Any]) -> None:
+    assert by_form(clients).status_code == 204
+    stored = clients["s3"].get_object(Bucket="files", Key="form.txt")
+    assert (stored["Body"].read(), stored["ContentType"]) == (b"hello", "text/plain")
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "code"),
+    [
+        ({"x-amz-signature": "0" * 64}, 403, "SignatureDoesNotMatch"),
+        ({"policy": "e30="}, 403, "SignatureDoesNotMatch"),
+        ({"x-amz-security-token": "guess"}, 400, "InvalidToken"),
+        ({"key": "another"}, 403, "AccessDenied"),
+        ({"Content-Type": "image/png"}, 403, "AccessDenied"),
+        ({"acl": "public-read"}, 403, "AccessDenied"),
+        ({"expires": -1}, 403, "AccessDenied"),
+        ({"content": b"0123456789"}, 400, "EntityTooLarge"),
+        ({"content": b""}, 400, "EntityTooSmall"),
+    ],
+)
+def test_form_that_differs_from_its_policy_is_refused(
+    clients: dict[str, Any], changes: dict[str, Any], status: int, code: str
+) -> None:
+    answer = by_form(clients, **changes)
+    assert (answer.status_code, f"<Code>{code}</Code>" in answer.text) == (status, True)
+    assert "Contents" not in clients["s3"].list_objects_v2(Bucket="files")
+
+
+def test_form_without_a_policy_is_refused(clients: dict[str, Any], url: str) -> None:
+    assert clients["s3"]
+    answer = httpx.post(f"{url}/files", data={"key": "x"}, files={"file": b"hello"})
+    assert (answer.status_code, "<Code>AccessDenied</Code>" in answer.text) == (403, True)
+
+
 def test_bucket_has_the_cors_rules_of_the_template(clients: dict[str, Any]) -> None:
     (rule,) = clients["s3"].get_bucket_cors(Bucket="files")["CORSRules"]
     assert (rule["ID"], rule["MaxAgeSeconds"]) == ("web", 60)
