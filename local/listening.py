@@ -12,7 +12,8 @@ LOOPBACK_ADDRESS = "127.0.0.1"
 _IPV6_LOOPBACK = "::1"
 # Documentation addresses: no packet is sent to them.
 _ELSEWHERE = ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1"))
-_NO_IPV6 = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
+# What a machine without IPv6 answers too.
+_NO_ADDRESS = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
 # How containers call the machine that they run on.
 _NAMES_IN_CONTAINERS = {"host.docker.internal", "host.containers.internal"}
 
@@ -42,7 +43,7 @@ def listening(host: str, port: int, *, option: str = "--port") -> Iterator[list[
         except OverflowError:
             raise LocalError(f"there is no port {port}: choose one from 1 to 65535") from None
         except OSError as error:
-            if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+            if isinstance(error, socket.gaierror) or error.errno in _NO_ADDRESS:
                 problem = f"{host} is no address of this machine: choose another with --host"
             else:
                 problem = f"port {port} is not allowed: choose another with {option}"
@@ -83,6 +84,8 @@ def allowed_hosts(host: str) -> frozenset[str]:
 
 def _addresses(host: str) -> list[str]:
     """Return the addresses to listen on."""
+    if host in LOOPBACK:
+        return [LOOPBACK_ADDRESS, _IPV6_LOOPBACK]
     addresses = [host] if host in EVERY_ADDRESS else [_resolve(host)]
     # All IPv4 addresses include this one.
     if host != "0.0.0.0":  # noqa: S104 -- compared, not bound
@@ -108,7 +111,7 @@ def _listen_on_all(addresses: list[str], port: int) -> list[socket.socket] | Non
             except OSError as error:
                 if error.errno == errno.EADDRINUSE:
                     return None
-                if address == _IPV6_LOOPBACK and sockets and error.errno in _NO_IPV6:
+                if address == _IPV6_LOOPBACK and sockets and error.errno in _NO_ADDRESS:
                     continue
                 raise
             sockets.append(opened.enter_context(listener))

@@ -126,6 +126,11 @@ def test_upload_that_differs_from_its_signature_is_refused(
     assert put(upload).status_code == 200  # nothing was stored
 
 
+def test_large_upload_that_is_refused_gets_its_answer(upload: dict[str, Any]) -> None:
+    answer = put(upload, content=bytes(30_000_000))
+    assert error_of(answer) == (403, "SignatureDoesNotMatch")
+
+
 def test_form_in_place_of_the_bytes_is_refused(upload: dict[str, Any]) -> None:
     headers = {name: value for name, value in upload["headers"].items() if name != "Content-Type"}
     answer = put(upload, headers, files={"file": ("notes.txt", CONTENT, "text/plain")})

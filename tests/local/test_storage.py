@@ -120,7 +120,7 @@ def test_file_is_uploaded_and_downloaded_by_presigned_urls(clients: dict[str, An
 
 def by_form(clients: dict[str, Any], **changes: Any) -> httpx.Response:
     """Upload a file by a form, as a client does that changes some of its fields."""
-    how = {"content": b"hello", "expires": 60} | changes
+    how: dict[str, Any] = {"content": b"hello", "expires": 60} | changes
     post = clients["s3"].generate_presigned_post(
         "files",
         "form.txt",
