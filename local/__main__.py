@@ -11,7 +11,9 @@ from pathlib import Path
 from local.credentials import EMBEDDED, Credentials
 from local.errors import LocalError
 from local.gateway.limits import Lifetimes
+from local.listening import LOOPBACK_ADDRESS
 from local.runner import Options, listen, load_stack, run
+from local.server.hosts import LOOPBACK
 from local.template.parameters import parse_overrides
 
 
@@ -64,7 +66,21 @@ def _parser() -> argparse.ArgumentParser:
         default=Path("template-python.yaml"),
         help="the template to run (%(default)s)",
     )
+    add(
+        "--host",
+        default=LOOPBACK_ADDRESS,
+        help="the address or name of this machine to listen on, in addition to localhost"
+        " (%(default)s); 0.0.0.0 lets phones, containers and other machines connect",
+    )
     add("--port", type=int, default=3001, help="where to listen (%(default)s); 0 takes a free port")
+    add(
+        "--aws-port",
+        type=int,
+        default=0,
+        metavar="PORT",
+        help="where the embedded DynamoDB and S3 listen (%(default)s: a free port); links to files"
+        " have it",
+    )
     add(
         "--parameter-overrides",
         nargs="+",
@@ -79,6 +95,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="URL",
         help="a DynamoDB and S3 to use in place of the embedded moto; calls are signed with"
         " AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or with `test`",
+    )
+    add(
+        "--data",
+        type=Path,
+        metavar="FOLDER",
+        help="keeps the tables and files of the embedded DynamoDB and S3 between runs (without it,"
+        " every start is empty)",
     )
     add(
         "--index-lag",
@@ -144,14 +167,21 @@ def _options(arguments: argparse.Namespace, credentials: Credentials) -> Options
         raise LocalError("--retry-delays takes numbers of seconds, like 60,120") from None
     if arguments.page and not arguments.page.is_dir():
         raise LocalError(f"there is no folder {arguments.page}: --page takes one")
+    if arguments.data and arguments.aws_endpoint:
+        raise LocalError("--data is for the embedded DynamoDB and S3, and not for --aws-endpoint")
     return Options(
         template=arguments.template,
+        host=arguments.host,
         port=arguments.port,
+        aws_port=arguments.aws_port,
         overrides=parse_overrides(arguments.parameter_overrides),
         region=arguments.region,
         api=arguments.api,
         aws_endpoint=arguments.aws_endpoint,
-        credentials=credentials if arguments.aws_endpoint else EMBEDDED,
+        data=arguments.data and arguments.data.resolve(),
+        credentials=credentials
+        if arguments.aws_endpoint
+        else _embedded_credentials(arguments.host),
         index_lag=_parse_range("--index-lag", arguments.index_lag),
         write_delay=_parse_range("--write-delay", arguments.write_delay),
         lifetimes=Lifetimes(arguments.idle_timeout, arguments.max_duration),
@@ -161,6 +191,11 @@ def _options(arguments: argparse.Namespace, credentials: Credentials) -> Options
         reload=not arguments.no_reload,
         iam=not arguments.no_iam,
     )
+
+
+def _embedded_credentials(host: str) -> Credentials:
+    """Return the credentials for the embedded AWS, whose secret other machines must not know."""
+    return EMBEDDED if host in LOOPBACK else EMBEDDED.with_new_secret()
 
 
 def _parse_range(option: str, text: str) -> tuple[float, float]:

@@ -1,5 +1,6 @@
 """The credentials that functions, and the runner itself, sign their calls to AWS with."""
 
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Self
@@ -26,7 +27,7 @@ class Credentials:
 
     def of_function(self, name: str) -> Self:
         """Return those of a function: the key to the embedded services names it."""
-        if self != EMBEDDED:
+        if self.access_key != EMBEDDED.access_key:
             return self
         return replace(self, access_key=f"{self.access_key}-{name}")
 
@@ -39,9 +40,17 @@ class Credentials:
             **token,
         }
 
+    def with_new_secret(self) -> Self:
+        """Return them with a secret that nobody else can know."""
+        return replace(self, secret_key=secrets.token_urlsafe())
 
-EMBEDDED = Credentials("local", "local", "local")
-"""For the embedded DynamoDB and S3, which check none. On AWS a function has a session too."""
+
+EMBEDDED = Credentials("local", "local", secrets.token_urlsafe())
+"""For the embedded DynamoDB and S3. On AWS a function has a session too.
+
+The token is new at each start. S3 takes no link without it: with key and secret alone, any web page
+could sign links.
+"""
 
 
 def function_of_key(access_key: str) -> str | None:

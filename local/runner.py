@@ -7,6 +7,7 @@ import logging
 import signal
 import socket
 import tempfile
+import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,11 +21,14 @@ from local.iam.access import AccessControl, RolesFile
 from local.lambdas.event_sources import EventSources
 from local.lambdas.functions import Functions
 from local.lambdas.invocations import RETRY_DELAYS, InvokeApi
+from local.listening import LOOPBACK_ADDRESS, reachable_host
 from local.patches.uvicorn_patches import Server
 from local.reload import Watcher
 from local.running_stack import RunningStack
 from local.server.application import Application, make_server
+from local.server.page import PageFiles
 from local.server.role_check import RoleCheck
+from local.storage.data_folder import locked
 from local.storage.embedded import embedded
 from local.storage.service_calls import ServiceCalls
 from local.template.model import Stack
@@ -37,11 +41,14 @@ class Options:
     """The options of a run; `python -m local --help` explains each."""
 
     template: Path
+    host: str = LOOPBACK_ADDRESS
     port: int = 3001
+    aws_port: int = 0
     overrides: Mapping[str, str] = field(default_factory=dict)
     region: str = "us-east-1"
     api: str | None = None
     aws_endpoint: str | None = None
+    data: Path | None = None
     credentials: Credentials = EMBEDDED
     index_lag: tuple[float, float] = (0.1, 0.3)
     write_delay: tuple[float, float] = (0, 0)
@@ -112,16 +119,25 @@ async def run(options: Options, listener: socket.socket) -> None:
 async def _serve(options: Options, listener: socket.socket) -> None:
     async with contextlib.AsyncExitStack() as opened:
         scratch = Path(opened.enter_context(tempfile.TemporaryDirectory()))
+        # A database at --aws-endpoint may outlive the runner, so its id is not known.
+        database_id = "" if options.aws_endpoint else uuid.uuid4().hex
+        if options.data:
+            database_id = opened.enter_context(locked(options.data))
         roles = RolesFile(scratch / "roles.json")
-        aws = options.aws_endpoint
-        if aws is None:
+        aws = s3 = options.aws_endpoint
+        if aws is None or s3 is None:
             aws = await opened.enter_async_context(
                 embedded(
                     options.index_lag,
                     options.write_delay,
-                    roles.path if options.checks_roles else None,
+                    host=options.host,
+                    port=options.aws_port,
+                    credentials=options.credentials,
+                    data=options.data,
+                    roles=roles.path if options.checks_roles else None,
                 )
             )
+            s3 = aws.replace(LOOPBACK_ADDRESS, reachable_host(options.host))
         stack = await asyncio.to_thread(load_stack, options, scratch)
         functions = Functions(terminal.print_log_line)
         opened.push_async_callback(functions.close)
@@ -142,6 +158,7 @@ async def _serve(options: Options, listener: socket.socket) -> None:
             event_sources,
             address,
             aws,
+            s3,
             options.credentials,
             roles,
             terminal.print_warning,
@@ -153,7 +170,8 @@ async def _serve(options: Options, listener: socket.socket) -> None:
             raise LocalError("\n".join(needed) or "no route runs here: the lines above say why")
         terminal.print_import_errors(errors, stack.warnings)
         access = AccessControl(roles, terminal.print_warning)
-        application = Application(gateway, invoke_api, options.lifetimes, options.page)
+        files = PageFiles(options.page, database_id) if options.page else None
+        application = Application(gateway, invoke_api, options.lifetimes, files)
         server = make_server(RoleCheck(application.asgi, gateway, access))
         await opened.enter_async_context(_running(server, listener))
         if options.reload:

@@ -24,7 +24,8 @@ class RunningStack:
         event_sources: Invoke them for records and messages.
         address: Host and port of the gateway.
         aws: The URL of DynamoDB and S3.
-        credentials: For it.
+        s3: The URL of S3 in links to files.
+        credentials: For both.
         roles: Takes the roles of the functions.
         report: Called with a line for each queue and topic that cannot be created.
 
@@ -38,6 +39,7 @@ class RunningStack:
         event_sources: EventSources,
         address: str,
         aws: str,
+        s3: str,
         credentials: Credentials,
         roles: RolesFile,
         report: Callable[[str], None],
@@ -48,6 +50,7 @@ class RunningStack:
         self._event_sources = event_sources
         self._address = address
         self._aws = aws
+        self._s3 = s3
         self._credentials = credentials
         self._roles = roles
         self._report = report
@@ -84,7 +87,9 @@ class RunningStack:
         api = self.stack.api
         errors = await self._functions.use(
             self.stack.functions.values(),
-            Endpoints(self._aws, self._address, api.stage, api.domain_name, self._credentials),
+            Endpoints(
+                self._aws, self._s3, self._address, api.stage, api.domain_name, self._credentials
+            ),
             self.stack.region,
             changed,
         )

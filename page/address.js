@@ -46,7 +46,7 @@ export function writeAddress({ backend, me, partner, paneCount, needsToken }) {
 }
 
 /** Return the address of the backend that serves this page. */
-function defaultBackend() {
+export function defaultBackend() {
   return `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/prod`;
 }
 

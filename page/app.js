@@ -1,10 +1,12 @@
 /** The page: one pane, or two side by side. */
 
-import { readAddress, writeAddress } from "./address.js";
+import { defaultBackend, readAddress, writeAddress } from "./address.js";
 import { ChatPane } from "./chat-pane.js";
+import { databaseId } from "./database.js";
 import { createElement, find } from "./dom.js";
 import { chatIdOf, claimsOf } from "./protocol.js";
 import { StartForm } from "./start-form.js";
+import { forgetOtherDatabase } from "./storage.js";
 
 /** @typedef {import("./address.js").Participants} Participants */
 
@@ -70,6 +72,7 @@ function openPane(slot, { me, chatId, backend: chosenBackend, token }) {
     me, chatId, backend, token,
     onLeave: () => showForm(slot).focus(),
     onUnread: showUnread,
+    onConnected: () => void reloadForOtherDatabase(),
   });
   slot.pane = pane;
   slot.participants = { me, partner: pane.partner || chatId };
@@ -183,6 +186,27 @@ function openFromAddress() {
   if (slot.pane && address.panes.length > 1) openSecondPane();
 }
 
+/** Say so if the backend of this page has another database than the last time. */
+function forgetIfDatabaseIsNew() {
+  try {
+    const wasForgotten = forgetOtherDatabase(defaultBackend(), databaseId);
+    find(document, ".new-database", HTMLElement).hidden = !wasForgotten;
+  } catch {
+    // Without storage nothing is remembered, and each pane says so.
+  }
+}
+
+/** Load the page again if the backend came back with another database. */
+async function reloadForOtherDatabase() {
+  if (!databaseId) return;
+  try {
+    const answer = await fetch("database.js");
+    if (answer.ok && !(await answer.text()).includes(databaseId)) location.reload();
+  } catch {
+    // The connection is gone again; the next one asks again.
+  }
+}
+
 secondPane.addEventListener("click", () => {
   if (slots.length > 1) closeSecondPane();
   else openSecondPane();
@@ -200,4 +224,5 @@ document.addEventListener("visibilitychange", () => {
 window.matchMedia("(max-width: 47.99rem)").addEventListener("change", () => {
   forEachPane((pane) => pane.markRead());
 });
+forgetIfDatabaseIsNew();
 openFromAddress();

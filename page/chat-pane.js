@@ -31,6 +31,7 @@ export class ChatPane {
   #typing;
   #parts;
   #onUnread;
+  #onConnected;
   /** @type {Map<string, Entry>} by key */
   #entries = new Map();
   /** @type {Map<string, number>} the timestamp of the newest stored message, by chat id */
@@ -63,12 +64,14 @@ export class ChatPane {
    * @param {string} options.token empty if there is none
    * @param {() => void} options.onLeave
    * @param {() => void} options.onUnread is called when `unread` changes
+   * @param {() => void} options.onConnected is called with each new connection
    */
-  constructor({ me, chatId, backend, token, onLeave, onUnread }) {
+  constructor({ me, chatId, backend, token, onLeave, onUnread, onConnected }) {
     this.#me = me;
     this.#chatId = chatId;
     this.#hasToken = Boolean(token);
     this.#onUnread = onUnread;
+    this.#onConnected = onConnected;
     this.element = cloneTemplate("chat-pane", HTMLElement);
     this.#parts = partsOf(this.element);
     this.#storage = new ChatStorage(backend, me, () => {
@@ -559,7 +562,10 @@ export class ChatPane {
     if (state.name !== "connecting") {
       showText(this.#parts.notice, formatProblem(state, { hasToken: this.#hasToken }));
     }
-    if (state.name === "connected") this.#announce("You are connected");
+    if (state.name === "connected") {
+      this.#announce("You are connected");
+      this.#onConnected();
+    }
     if (state.name === "waiting" && state.problem === "lost") this.#announce("The connection is lost");
   }
 

@@ -1,7 +1,7 @@
 /**
  * Store in this browser's localStorage what a reload must not lose: the outbox, `until`, the user's
- * chats with how far each is read, which messages were delivered on arrival, and which signals the
- * user turned off. The backend has the messages.
+ * chats with how far each is read, which messages were delivered on arrival, which signals the
+ * user turned off, and which database the backend had. The backend has the messages.
  *
  * Each item and each chat has a separate key, so that two tabs of one user do not overwrite each
  * other. Tokens are never stored. Values under these keys that have another form are ignored.
@@ -183,6 +183,27 @@ export class ChatStorage {
       this.#onFull();
     }
   }
+}
+
+/**
+ * Delete what is stored of the messages of a backend, if it has another database now. What is not
+ * sent yet stays, and which signals the user turned off.
+ * @param {string} backend
+ * @param {string} databaseId empty if the backend does not tell
+ * @returns {boolean} whether anything was deleted
+ */
+export function forgetOtherDatabase(backend, databaseId) {
+  if (!databaseId) return false;
+  const storage = localStorageOrThrow();
+  const prefix = `${ROOT}${encodeURIComponent(backend)}/`;
+  if (storage.getItem(`${prefix}database`) === databaseId) return false;
+  const outdated = keysUnder(storage, prefix).filter((key) => {
+    const [, kind] = key.slice(prefix.length).split("/");
+    return kind === "until" || kind === "chat" || kind === "delivered";
+  });
+  for (const key of outdated) storage.removeItem(key);
+  storage.setItem(`${prefix}database`, databaseId);
+  return outdated.length > 0;
 }
 
 /**

@@ -126,7 +126,10 @@ def initialize_client_plugin(client: Any) -> None:
     """Redirect a client's requests to the API's host name to the gateway on this machine.
 
     Handlers often build the endpoint from the event's domain name, which only AWS's DNS knows, or
-    contain the host name of a deployed API: a local run must not reach that.
+    contain the host name of a deployed API: a local run must not reach that. As little does DNS
+    know `bucket.localhost`, so S3's URLs have the bucket in their path, whatever the client's
+    configuration says.
+
     Botocore calls this function for each client: `local/patches/botocore_plugin.py`.
     """
     domain, gateway = os.environ["LOCAL_GATEWAY"].split(" ")
@@ -141,7 +144,11 @@ def initialize_client_plugin(client: Any) -> None:
                 print(f"Warning: the code names {host}, another API: this one gets the calls")
             request.url = urlunsplit(("http", gateway, url.path, url.query, ""))
 
+    def put_bucket_in_path(builtins: dict[str, Any], **_: object) -> None:
+        builtins["AWS::S3::ForcePathStyle"] = True
+
     client.meta.events.register("before-send.apigatewaymanagementapi", redirect)
+    client.meta.events.register("before-endpoint-resolution.s3", put_bucket_in_path)
 
 
 def _requests() -> "queue.SimpleQueue[dict[str, Any]]":

@@ -20,11 +20,13 @@ from local.template.model import Function
 class Endpoints:
     """The addresses of AWS for functions.
 
-    `aws` is the URL of DynamoDB and S3, and `credentials` are for them; `gateway` the host and port
-    of `@connections` and Lambda; `api_domain` the host name that AWS would serve the API at.
+    `aws` is the URL of DynamoDB, `s3` that of S3, which links to files have, and `credentials` are
+    for them; `gateway` the host and port of `@connections` and Lambda; `api_domain` the host name
+    that AWS would serve the API at.
     """
 
     aws: str
+    s3: str
     gateway: str
     stage: str
     api_domain: str
@@ -35,6 +37,7 @@ class Endpoints:
         return {
             **self.credentials.of_function(function).variables(),
             "AWS_ENDPOINT_URL": self.aws,
+            "AWS_ENDPOINT_URL_S3": self.s3,
             "AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI": f"http://{self.gateway}/{self.stage}",
             "AWS_ENDPOINT_URL_LAMBDA": f"http://{self.gateway}",
             "LOCAL_GATEWAY": f"{self.api_domain} {self.gateway}",

@@ -9,7 +9,8 @@ import functools
 import inspect
 from typing import Any
 
-from moto.dynamodb.models import DynamoDBBackend
+from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.dynamodb.models import DynamoDBBackend, dynamodb_backends
 from moto.dynamodb.models.dynamo_type import DynamoType, Item
 from moto.dynamodb.models.table import Table
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
@@ -94,6 +95,37 @@ def query_by_key() -> None:
     Table.query = query_by_key  # type: ignore[method-assign]
 
 
+def cors_rules(bucket: str) -> list[dict[str, Any]]:
+    """Return the CORS rules of a bucket, as the fields of `CorsRule`; none if it does not exist.
+
+    Reason: moto lets every page read its answers, and mixes the rules of a bucket.
+    Upstream: https://github.com/getmoto/moto/blob/5.2.5/moto/s3/responses.py
+    (`_set_cors_headers_options`).
+    """
+    from moto.s3.models import s3_backends  # noqa: PLC0415 -- moto loads it for the first request
+
+    for backend in s3_backends[DEFAULT_ACCOUNT_ID].values():
+        if bucket in backend.buckets:
+            return [
+                {
+                    "origins": tuple(rule.allowed_origins or ()),
+                    "methods": tuple(rule.allowed_methods or ()),
+                    "headers": tuple(rule.allowed_headers or ()),
+                    "exposed": tuple(rule.exposed_headers or ()),
+                    "max_age_s": rule.max_age_seconds and str(rule.max_age_seconds),
+                }
+                for rule in backend.buckets[bucket].cors
+            ]
+    return []
+
+
+def forget_stream_records(region: str, table: str) -> None:
+    """Remove the records of a table's stream, when its kept items are back: they are no news."""
+    shard = dynamodb_backends[DEFAULT_ACCOUNT_ID][region].tables[table].stream_shard
+    if shard is not None:
+        del shard.items[:]
+
+
 class Dispatcher(DomainDispatcherApplication):
     """Moto's application for all services, which remembers the service of each host name.
 
@@ -117,6 +149,12 @@ class Dispatcher(DomainDispatcherApplication):
         if host not in self._backends:
             self._backends[host] = super().get_backend_for_host(host)
         return self._backends[host]
+
+    def infer_service_region_host(self, environ: dict[str, Any], path: str) -> str | None:
+        """Return the host name of a request's service: S3 for a link, whatever is in its body."""
+        if "HTTP_AUTHORIZATION" not in environ:
+            return "s3.us-east-1.amazonaws.com"
+        return super().infer_service_region_host(environ, path)
 
 
 class _ItemsBefore:

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Coroutine
-from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
@@ -38,18 +37,22 @@ class Application:
         gateway: The rules for clients.
         invoke_api: The API by which functions invoke each other.
         lifetimes: How long connections may last.
-        page: The folder of the page, or `None`. AWS has no such thing.
+        page: The files of the page, or `None`. AWS has no such thing.
 
     """
 
     def __init__(
-        self, gateway: Gateway, invoke_api: InvokeApi, lifetimes: Lifetimes, page: Path | None
+        self,
+        gateway: Gateway,
+        invoke_api: InvokeApi,
+        lifetimes: Lifetimes,
+        page: StaticFiles | None,
     ) -> None:
         self._gateway = gateway
         self._management_api = ManagementApi(gateway.connections)
         self._invoke_api = invoke_api
         self._lifetimes = lifetimes
-        self._page = StaticFiles(directory=page, html=True) if page else None
+        self._page = page
         self._tasks: set[asyncio.Task[None]] = set()
         self.asgi = Starlette(
             routes=[

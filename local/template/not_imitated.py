@@ -44,6 +44,8 @@ def not_imitated(
             yield f"{logical_id}: an HTTP API does not run here"
         elif kind not in _RUNNING and not kind.startswith(_WITHOUT_EFFECT):
             yield f"{logical_id} ({kind}) does not exist here"
+        if kind == "AWS::S3::Bucket" and "LifecycleConfiguration" in properties:
+            yield f"{logical_id}: its lifecycle rules do not run here, so no file is deleted"
         if kind == "AWS::Serverless::Function":
             yield from _invocations(logical_id, properties)
         elif kind == "AWS::Lambda::Url":

@@ -340,7 +340,7 @@ def test_functions_get_the_credentials_of_the_environment_for_an_aws_endpoint(
 ) -> None:
     (template.parent / "code" / "app.py").write_text(TELLS_CREDENTIALS)
     with local_runner(template=template) as first:
-        assert reply(first.url) == "local-local-F local local"
+        assert str(reply(first.url)).startswith("local-local-F local ")
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
             monkeypatch.delenv(name, raising=False)
         for name, value in environment.items():

@@ -45,8 +45,8 @@ def client_of(service: Any, url: str) -> Any:
         service,
         "us-east-1",
         endpoint_url=url,
-        aws_access_key_id="any",
-        aws_secret_access_key="any",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
     )
 
 

@@ -44,7 +44,9 @@ def report(event, context):
     }
 """
 
-ENDPOINTS = Endpoints("http://127.0.0.1:1", "127.0.0.1:2", "prod", "a.execute-api.example")
+ENDPOINTS = Endpoints(
+    "http://127.0.0.1:1", "http://127.0.0.1:1", "127.0.0.1:2", "prod", "a.execute-api.example"
+)
 
 type Make = Callable[..., Function]
 

@@ -18,7 +18,15 @@ ALLOWED_IMPORTS = {
     "lambdas": {"credentials", "invocation_result", "patches", "template.model"},
     "patches": {"errors"},
     "server": {"gateway", "iam", "lambdas", "patches"},
-    "storage": {"credentials", "errors", "iam", "patches", "template.model"},
+    "storage": {
+        "credentials",
+        "errors",
+        "iam",
+        "listening",
+        "patches",
+        "server.hosts",
+        "template.model",
+    },
 }
 WITH_SOCKETS = {
     "h11", "httpx", "select", "selectors", "socket", "socketserver", "ssl", "starlette",

@@ -94,3 +94,21 @@ def test_root_is_403_without_a_page() -> None:
 
 def test_missing_page_folder_is_a_one_line_error(tmp_path: Path) -> None:
     fails_with("there is no folder", "--template", CHAT, "--port", 0, "--page", tmp_path / "none")
+
+
+def test_page_learns_that_each_start_has_another_database(tmp_path: Path) -> None:
+    (tmp_path / "database.js").write_text('export const databaseId = "";')
+    served = set()
+    for _ in range(2):
+        with local_runner("--page", str(tmp_path), template=CHAT) as run:
+            answer = httpx.get(f"{run.origin}/database.js")
+            assert answer.headers["Content-Type"].startswith("text/javascript")
+            assert answer.headers["Cache-Control"] == "no-cache"
+            assert httpx.get(f"{run.origin}/database.js").text == answer.text
+            served.add(answer.text)
+    assert len(served) == 2
+    assert 'export const databaseId = "";\n' not in served
+
+
+def test_page_without_a_database_module_gets_none(run: LocalRunner) -> None:
+    assert httpx.get(f"{run.origin}/database.js").status_code == 403

@@ -11,6 +11,7 @@ import pytest_asyncio
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from local.credentials import EMBEDDED
 from local.storage.create import create
 from local.storage.embedded import embedded
 from local.template.model import Storage
@@ -54,7 +55,9 @@ async def url() -> AsyncIterator[str]:
 
 @pytest.fixture(scope="module", params=["us-east-1", "eu-west-1"])
 def opened(request: pytest.FixtureRequest, url: str) -> Iterator[dict[str, Any]]:
-    session = boto3.Session("any", "any", region_name=request.param)
+    session = boto3.Session(
+        EMBEDDED.access_key, EMBEDDED.secret_key, EMBEDDED.session_token, region_name=request.param
+    )
     config = Config(signature_version="s3v4")
     clients = {
         "dynamodb": session.client("dynamodb", endpoint_url=url),
@@ -69,7 +72,11 @@ def opened(request: pytest.FixtureRequest, url: str) -> Iterator[dict[str, Any]]
 def clients(opened: dict[str, Any], url: str) -> Iterator[dict[str, Any]]:
     create([TABLE, BUCKET], url, opened["s3"].meta.region_name)
     yield opened
-    assert httpx.post(f"{url}/moto-api/reset").is_success
+    for table in opened["dynamodb"].list_tables()["TableNames"]:
+        opened["dynamodb"].delete_table(TableName=table)
+    for file in opened["s3"].list_objects_v2(Bucket="files").get("Contents", []):
+        opened["s3"].delete_object(Bucket="files", Key=file["Key"])
+    opened["s3"].delete_bucket(Bucket="files")
 
 
 def test_existing_table_and_bucket_stay_unchanged(clients: dict[str, Any], url: str) -> None:
@@ -109,6 +116,55 @@ def test_file_is_uploaded_and_downloaded_by_presigned_urls(clients: dict[str, An
     assert httpx.put(upload, content=b"hello", headers={"Content-Type": "text/plain"}).is_success
     download = httpx.get(clients["s3"].generate_presigned_url("get_object", key))
     assert (download.content, download.headers["content-type"]) == (b"hello", "text/plain")
+
+
+def by_form(clients: dict[str, Any], **changes: Any) -> httpx.Response:
+    """Upload a file by a form, as a client does that changes some of its fields."""
+    how: dict[str, Any] = {"content": b"hello", "expires": 60} | changes
+    post = clients["s3"].generate_presigned_post(
+        "files",
+        "form.txt",
+        Fields={"Content-Type": "text/plain"},
+        Conditions=[["starts-with", "$Content-Type", "text/"], ["content-length-range", 1, 9]],
+        ExpiresIn=how.pop("expires"),
+    )
+    content = how.pop("content")
+    fields = {**post["fields"], **how}
+    return httpx.post(post["url"], data=fields, files={"file": content})
+
+
+def test_file_is_uploaded_by_a_signed_form(clients: dict[str, Any]) -> None:
+    assert by_form(clients).status_code == 204
+    stored = clients["s3"].get_object(Bucket="files", Key="form.txt")
+    assert (stored["Body"].read(), stored["ContentType"]) == (b"hello", "text/plain")
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "code"),
+    [
+        ({"x-amz-signature": "0" * 64}, 403, "SignatureDoesNotMatch"),
+        ({"policy": "e30="}, 403, "SignatureDoesNotMatch"),
+        ({"x-amz-security-token": "guess"}, 400, "InvalidToken"),
+        ({"key": "another"}, 403, "AccessDenied"),
+        ({"Content-Type": "image/png"}, 403, "AccessDenied"),
+        ({"acl": "public-read"}, 403, "AccessDenied"),
+        ({"expires": -1}, 403, "AccessDenied"),
+        ({"content": b"0123456789"}, 400, "EntityTooLarge"),
+        ({"content": b""}, 400, "EntityTooSmall"),
+    ],
+)
+def test_form_that_differs_from_its_policy_is_refused(
+    clients: dict[str, Any], changes: dict[str, Any], status: int, code: str
+) -> None:
+    answer = by_form(clients, **changes)
+    assert (answer.status_code, f"<Code>{code}</Code>" in answer.text) == (status, True)
+    assert "Contents" not in clients["s3"].list_objects_v2(Bucket="files")
+
+
+def test_form_without_a_policy_is_refused(clients: dict[str, Any], url: str) -> None:
+    assert clients["s3"]
+    answer = httpx.post(f"{url}/files", data={"key": "x"}, files={"file": b"hello"})
+    assert (answer.status_code, "<Code>AccessDenied</Code>" in answer.text) == (403, True)
 
 
 def test_bucket_has_the_cors_rules_of_the_template(clients: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""What S3 checks of a presigned link, and moto does not: Signature Version 4, in the query.
+"""What S3 checks of a presigned link, without botocore: Signature Version 4, in the query.
 
 https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
 """
