@@ -26,8 +26,4 @@ def signer_of(headers: Mapping[str, str], query: Mapping[str, str]) -> Signer | 
     """
     credential = headers.get("authorization", "") or query.get("X-Amz-Credential", "")
     scope = _SCOPE.search(credential)
-    if scope:
-        return Signer(*scope.groups())
-    if "AWSAccessKeyId" in query:  # a link of Signature Version 2, which only S3 takes
-        return Signer(query["AWSAccessKeyId"], "", "s3")
-    return None
+    return Signer(*scope.groups()) if scope else None

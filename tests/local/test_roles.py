@@ -42,8 +42,8 @@ def ask(client: ClientConnection, action: str, service: str, call: str, **argume
     return json.loads(client.recv(timeout=30))
 
 
-def link(client: ClientConnection, sign: str, key: str, **more: Any) -> str:
-    body = {"action": "limited", "service": "s3", "sign": sign, **more}
+def link(client: ClientConnection, sign: str, key: str) -> str:
+    body = {"action": "limited", "service": "s3", "sign": sign}
     client.send(json.dumps({**body, "arguments": {"Bucket": "files", "Key": key}}))
     return str(client.recv(timeout=30))
 
@@ -51,7 +51,7 @@ def link(client: ClientConnection, sign: str, key: str, **more: Any) -> str:
 def s3_of(run: LocalRunner) -> Any:
     return boto3.client(
         "s3", "us-east-1", endpoint_url=run.aws_endpoint,
-        aws_access_key_id="any", aws_secret_access_key="any",
+        aws_access_key_id="test", aws_secret_access_key="test",
     )  # fmt: skip
 
 
@@ -190,18 +190,17 @@ def test_error_that_the_function_does_not_catch_is_an_internal_server_error(
     assert json.loads(client.recv(timeout=30))["message"] == "Internal server error"
 
 
-@pytest.mark.parametrize("signature", ["s3v4", "s3"])
 def test_link_has_the_permissions_of_its_signer_when_it_is_used(
-    run: LocalRunner, client: ClientConnection, signature: str
+    run: LocalRunner, client: ClientConnection
 ) -> None:
-    allowed = link(client, "put_object", f"in/{signature}", signature=signature)
-    refused = link(client, "put_object", f"out/{signature}", signature=signature)
+    allowed = link(client, "put_object", "in/a")
+    refused = link(client, "put_object", "out/a")
     assert httpx.put(allowed, content=b"text").status_code == 200
     response = httpx.put(refused, content=b"text")
     assert response.status_code == 403
     assert "<Code>AccessDenied</Code>" in response.text
-    run.wait_for(f"local-Limited may not s3:PutObject arn:aws:s3:::files/out/{signature}")
-    download = link(client, "get_object", f"in/{signature}", signature=signature)
+    run.wait_for("local-Limited may not s3:PutObject arn:aws:s3:::files/out/a")
+    download = link(client, "get_object", "in/a")
     assert httpx.get(download).text == "text"
 
 

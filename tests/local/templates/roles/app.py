@@ -18,7 +18,8 @@ def handler(event: Event, _context: object) -> Event:
     if body["service"] == "apigatewaymanagementapi":
         endpoint = f"https://{context['domainName']}/{context['stage']}"
         body["arguments"]["ConnectionId"] = context["connectionId"]
-    signature = Config(signature_version=body["signature"]) if "signature" in body else None
+    # Without it boto3 signs links with Signature Version 2, which S3 refuses.
+    signature = Config(signature_version="s3v4") if "sign" in body else None
     client = boto3.client(body["service"], endpoint_url=endpoint, config=signature)
     if "sign" in body:
         url = client.generate_presigned_url(body["sign"], Params=body["arguments"])
