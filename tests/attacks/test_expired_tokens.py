@@ -37,7 +37,7 @@ def received_until_closed(socket: ClientConnection) -> list[dict[str, Any]]:
 def test_expired_connection_is_pushed_nothing_and_closed(
     token_backend: AttackedBackend, served: Issuer, users: Users
 ) -> None:
-    expires_at = int(time.time()) + 3
+    expires_at = int(time.time()) + 6
     with (
         with_token(token_backend, served.token(users.mallory, exp=expires_at)) as mallory,
         token_backend.device(users.alice) as alice,
@@ -62,7 +62,7 @@ def test_expired_connection_is_pushed_nothing_and_closed(
 def test_frame_on_an_expired_connection_gets_unauthorized_and_closes_it(
     token_backend: AttackedBackend, served: Issuer, users: Users, frame: dict[str, Any]
 ) -> None:
-    expires_at = int(time.time()) + 3
+    expires_at = int(time.time()) + 6
     with with_token(token_backend, served.token(users.mallory, exp=expires_at)) as mallory:
         sleep_until(expires_at)
         mallory.send(json.dumps({**frame, "chatId": f"{users.alice}#{users.mallory}"}))

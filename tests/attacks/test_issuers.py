@@ -232,7 +232,7 @@ def test_keys_are_fetched_over_https_from_a_trusted_issuer_only(
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
         found = Issuer(url, f"{url}/keys").key(key.id)
     assert found is not None
-    assert found.public.public_numbers() == key.private.public_key().public_numbers()
+    assert found.public == key.private.public_key()
 
 
 def test_issuer_that_drips_its_tls_handshake_is_left_at_the_deadline(
