@@ -73,6 +73,18 @@ def refusal(url: str) -> int:
     return refused.value.response.status_code
 
 
+def transcript(command: str) -> list[str]:
+    """Return the lines that the README shows below a command."""
+    readme = (ROOT / "README.md").read_text()
+    (shown,) = re.findall(rf"^\$ {re.escape(command)}.*\n([^`]+)^```", readme, re.MULTILINE)
+    return [comparable(line) for line in shown.splitlines() if line != "…"]
+
+
+def comparable(line: str) -> str:
+    """Replace what differs from run to run: times, and the API's id."""
+    return re.sub(r"\d+\.\d\d s|\w+(?=\.execute-api)", "#", line).strip()
+
+
 @contextlib.contextmanager
 def cleaned_up(aws: Emulator) -> Iterator[None]:
     """Delete the second stack and what it leaves behind, so that another test can use its names."""
@@ -106,6 +118,9 @@ def test_deployment_prints_its_address_and_its_mode(deployment: Deployment) -> N
     uri = r"wss://\w+\.execute-api\.us-east-1\.amazonaws\.com/prod"
     assert re.fullmatch(uri, deployment.outputs["WebSocketURI"])
     assert deployment.outputs["WhoMayConnect"].startswith("OPEN")
+    shown = transcript("sam build && sam deploy")
+    assert len(shown) > 3
+    assert set(shown) <= {comparable(line) for line in deployment.printed.splitlines()}
 
 
 def test_monitoring_has_its_alarms_and_its_dashboard(aws: Emulator, deployment: Deployment) -> None:
@@ -124,7 +139,8 @@ def test_smoke_passes_with_the_address_that_the_workflow_finds(
     outputs = {each["OutputKey"]: each["OutputValue"] for each in json.loads(listed)}
     assert outputs == deployment.outputs
     assert smoke.main([deployment.url, "--retry", "0"]) == 0
-    assert capsys.readouterr().out.endswith("OK\n")
+    printed = [comparable(line) for line in capsys.readouterr().out.splitlines()]
+    assert printed == transcript("make smoke URL=")
 
 
 def test_text_reaches_the_recipient_and_the_senders_other_device(url: str, pair: Pair) -> None:
