@@ -18,8 +18,8 @@ from typing import Any
 import boto3
 import httpx
 
-from tests.support import device as support
 from tests.support.backend import ROOT
+from tests.support.device import Device, open_device
 
 PYTHON = ROOT / ".venv-deploy" / "bin" / "python"
 STACK = "serverless-chat-backend"
@@ -128,9 +128,9 @@ def emulator(folder: Path, *options: str, has_tls: bool = True) -> Iterator[Emul
             process.send_signal(signal.SIGKILL)
 
 
-def device(url: str, **query: str) -> AbstractContextManager[support.Device]:
+def device(url: str, **query: str) -> AbstractContextManager[Device]:
     """Connect a device that waits for cold starts."""
-    return support.device(url, timeout_s=COLD_START_TIMEOUT_S, **query)
+    return open_device(url, query, COLD_START_TIMEOUT_S)
 
 
 def _wait_for(running: Emulator, process: "subprocess.Popen[bytes]") -> None:

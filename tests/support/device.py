@@ -1,8 +1,8 @@
 """A user's device: a real WebSocket that speaks JSON, as `docs/asyncapi.yaml` says."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 from urllib.parse import urlencode
 
@@ -38,14 +38,19 @@ class Device:
 
 
 @contextmanager
-def device(url: str, *, timeout_s: float = TIMEOUT_S, **query: str) -> Iterator[Device]:
+def open_device(url: str, query: Mapping[str, str], timeout_s: float) -> Iterator[Device]:
     """Connect a device.
 
     Args:
         url: Where to.
-        timeout_s: How long it waits for the handshake, and then for each frame, in seconds.
         query: The query string.
+        timeout_s: How long it waits for the handshake, and then for each frame, in seconds.
     """
     target = f"{url}?{urlencode(query)}" if query else url
     with connect(target, timeout_s=timeout_s) as socket:
         yield Device(socket, timeout_s)
+
+
+def device(url: str, **query: str) -> AbstractContextManager[Device]:
+    """Connect a device that waits for `TIMEOUT_S`."""
+    return open_device(url, query, TIMEOUT_S)
