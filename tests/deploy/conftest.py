@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.emulator import STACK, Deployment, Emulator, Sam, emulator
+from tests.deploy.emulator import STACK, Deployment, Emulator, Sam, device, emulator
 from tests.support.backend import ROOT
 from tests.support.users import Pair
 
@@ -40,8 +40,23 @@ def sam(aws: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Sam:
 
 @pytest.fixture(scope="session")
 def deployment(sam: Sam) -> Deployment:
-    """The stack that the README deploys, with a connection limit that a test can reach."""
-    return sam.deploy(STACK, MaxConnectionsPerUser=str(MAX_CONNECTIONS))
+    """The stack that the README deploys, with a connection limit that a test can reach.
+
+    Its functions are warm, because `make smoke` waits for a cold start on AWS, not here.
+    """
+    limit = str(MAX_CONNECTIONS)
+    deployed = sam.deploy(STACK, MaxConnectionsPerUser=limit, Monitoring="true")
+    pair = Pair.new()
+    with device(deployed.url, userId=pair.first) as client:
+        client.say(pair.chat_id, "warm")
+        client.ask({"action": "sendfile", "chatId": pair.chat_id})
+    return deployed
+
+
+@pytest.fixture
+def template(sam: Sam, deployment: Deployment) -> str:
+    """The template of that stack."""
+    return sam.uploaded_template(deployment.stack)
 
 
 @pytest.fixture(autouse=True)

@@ -124,7 +124,25 @@ def answer_frames_without_a_route() -> None:
     apigateway._invoke_ws_lambda = invoke_or_forbid
 
 
+def create_alarms_with_metric_math() -> None:
+    """Let CloudFormation create alarms that watch an expression. They never fire.
+
+    Reason: MiniStack refuses them, so that a stack with `Monitoring=true` is rolled back.
+    """
+    record = provisioners._cw_metric_alarm_record
+
+    def record_without_metrics(name: str, properties: Message) -> Message:
+        if "Metrics" in properties:
+            nothing = {"Namespace": "none", "MetricName": "none", "Metrics": None}
+            properties = properties | nothing
+        alarm: Message = record(name, properties)
+        return alarm
+
+    provisioners._cw_metric_alarm_record = record_without_metrics
+
+
 PATCHES = (
+    create_alarms_with_metric_math,
     create_route_responses,
     reply_only_with_route_responses,
     refuse_handshakes_with_the_status_of_the_function,
@@ -161,8 +179,7 @@ def main(port: str, calls: str, *options: str) -> None:
             patch()
     config = Config()
     config.bind = [f"127.0.0.1:{port}"]
-    # As MiniStack's own command sets it. With Hypercorn's 5 seconds a handshake once got no answer
-    # on a busy machine; the cause is not known.
+    # As MiniStack's own command sets it. Hypercorn would close functions' idle connections after 5.
     config.keep_alive_timeout = 75
     if tls.use_ssl_enabled():
         config.certfile, config.keyfile = tls.resolve_tls_material()

@@ -11,20 +11,29 @@ from typing import Any
 import httpx
 import pytest
 import yaml
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, WaiterError
 from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.sync.client import connect
 
 from tests.deploy.conftest import MAX_CONNECTIONS
-from tests.deploy.emulator import STACK, Deployment, Emulator, Sam
+from tests.deploy.emulator import (
+    COLD_START_TIMEOUT_S,
+    STACK,
+    Deployment,
+    Emulator,
+    Sam,
+    device,
+)
+from tests.deploy.first_edition import first_edition
 from tests.smoke import smoke
 from tests.support.backend import ROOT
-from tests.support.device import TIMEOUT_S, Device, device
+from tests.support.blocking_client import connect
+from tests.support.device import Device
 from tests.support.issuer import AUDIENCE, issuer
 from tests.support.users import Pair
 
 OTHER = f"{STACK}-other"
 """A second stack in the same account and region."""
+NAMES = {"FunctionNamePrefix": "other-"}
 # It waits in vain for a signal, once the table and the bucket are there.
 THAT_FAILS = """\
   Handle:
@@ -59,28 +68,40 @@ def texts(page: dict[str, Any]) -> list[str]:
 
 def refusal(url: str) -> int:
     """Return the status of a handshake that is refused."""
-    with pytest.raises(InvalidStatus) as refused, connect(url, open_timeout=TIMEOUT_S):
+    with pytest.raises(InvalidStatus) as refused, connect(url, timeout_s=COLD_START_TIMEOUT_S):
         pass
     return refused.value.response.status_code
 
 
+def transcript(command: str) -> list[str]:
+    """Return the lines that the README shows below a command."""
+    readme = (ROOT / "README.md").read_text()
+    (shown,) = re.findall(rf"^\$ {re.escape(command)}.*\n([^`]+)^```", readme, re.MULTILINE)
+    return [comparable(line) for line in shown.splitlines() if line != "…"]
+
+
+def comparable(line: str) -> str:
+    """Replace what differs from run to run: times, and the API's id."""
+    return re.sub(r"\d+\.\d\d s|\w+(?=\.execute-api)", "#", line).strip()
+
+
 @contextlib.contextmanager
-def cleaned_up(sam: Sam) -> Iterator[None]:
+def cleaned_up(aws: Emulator) -> Iterator[None]:
     """Delete the second stack and what it leaves behind, so that another test can use its names."""
     yield
-    if "other-ChatConnections" in table_names(sam.aws):
-        delete(sam)
-    sam.aws.client("dynamodb").delete_table(TableName="other-ChatMessages")
+    if OTHER in aws.stacks():
+        wait_for_disconnects(aws)
+        aws.delete_stack(OTHER)
+    aws.client("dynamodb").delete_table(TableName="other-ChatMessages")
 
 
-def delete(sam: Sam) -> None:
-    """Delete the second stack, after the last `$disconnect`, which needs its role and table."""
-    dynamodb, deadline = sam.aws.client("dynamodb"), time.monotonic() + TIMEOUT_S
+def wait_for_disconnects(aws: Emulator) -> None:
+    """Wait for the last `$disconnect` of the second stack, which needs its role and table."""
+    dynamodb, deadline = aws.client("dynamodb"), time.monotonic() + COLD_START_TIMEOUT_S
     # A connection's row names its user.
     while "userId" in str(rows := dynamodb.scan(TableName="other-ChatConnections")["Items"]):
         assert time.monotonic() < deadline, rows
         time.sleep(0.1)
-    sam.delete(OTHER)
 
 
 def table_names(aws: Emulator) -> set[str]:
@@ -97,6 +118,18 @@ def test_deployment_prints_its_address_and_its_mode(deployment: Deployment) -> N
     uri = r"wss://\w+\.execute-api\.us-east-1\.amazonaws\.com/prod"
     assert re.fullmatch(uri, deployment.outputs["WebSocketURI"])
     assert deployment.outputs["WhoMayConnect"].startswith("OPEN")
+    shown = transcript("sam build && sam deploy")
+    assert len(shown) > 3
+    assert set(shown) <= {comparable(line) for line in deployment.printed.splitlines()}
+
+
+def test_monitoring_has_its_alarms_and_its_dashboard(aws: Emulator, deployment: Deployment) -> None:
+    assert deployment.outputs
+    cloudwatch = aws.client("cloudwatch")
+    alarms = cloudwatch.describe_alarms(AlarmNamePrefix=f"{STACK}-")["MetricAlarms"]
+    assert len(alarms) == 8
+    (dashboard,) = cloudwatch.list_dashboards()["DashboardEntries"]
+    assert dashboard["DashboardName"] == f"{STACK}-us-east-1"
 
 
 def test_smoke_passes_with_the_address_that_the_workflow_finds(
@@ -106,7 +139,8 @@ def test_smoke_passes_with_the_address_that_the_workflow_finds(
     outputs = {each["OutputKey"]: each["OutputValue"] for each in json.loads(listed)}
     assert outputs == deployment.outputs
     assert smoke.main([deployment.url, "--retry", "0"]) == 0
-    assert capsys.readouterr().out.endswith("OK\n")
+    printed = [comparable(line) for line in capsys.readouterr().out.splitlines()]
+    assert printed == transcript("make smoke URL=")
 
 
 def test_text_reaches_the_recipient_and_the_senders_other_device(url: str, pair: Pair) -> None:
@@ -234,11 +268,11 @@ def test_update_keeps_connections_and_data(sam: Sam, deployment: Deployment, pai
         assert catch_up(recipient) == ["before", "after"]
 
 
-def test_deployment_with_an_issuer_needs_its_tokens(sam: Sam, pair: Pair) -> None:
-    with issuer() as issued, cleaned_up(sam):
-        closed = sam.deploy(
-            OTHER, FunctionNamePrefix="other-", JwtIssuer=issued.url, JwtAudience=AUDIENCE
-        )
+def test_deployment_with_an_issuer_needs_its_tokens(
+    sam: Sam, aws: Emulator, template: str, pair: Pair
+) -> None:
+    with issuer() as issued, cleaned_up(aws):
+        closed = sam.change(OTHER, template, **NAMES, JwtIssuer=issued.url, JwtAudience=AUDIENCE)
         assert closed.outputs["WhoMayConnect"].startswith("TOKENS")
         assert refusal(f"{closed.url}?userId={pair.first}") == 401
         with (
@@ -249,13 +283,13 @@ def test_deployment_with_an_issuer_needs_its_tokens(sam: Sam, pair: Pair) -> Non
             assert recipient.receive()["senderId"] == pair.first
 
 
-def with_the_old_index(built: Path) -> str:
+def with_the_old_index(template: str) -> str:
     """Put what docs/operating.md shows into the table of connections."""
     operating = (ROOT / "docs" / "operating.md").read_text()
     (shown,) = re.findall(r"^   ```yaml\n(.*?)^   ```$", operating, re.DOTALL | re.MULTILINE)
-    template = yaml.safe_load(built.read_text())
-    template["Resources"]["ConnectionsTable"]["Properties"] |= yaml.safe_load(shown)
-    return json.dumps(template)
+    resources = yaml.safe_load(template)
+    resources["Resources"]["ConnectionsTable"]["Properties"] |= yaml.safe_load(shown)
+    return json.dumps(resources)
 
 
 def close_connections(rows: list[dict[str, Any]], deployment: Deployment) -> None:
@@ -267,80 +301,63 @@ def close_connections(rows: list[dict[str, Any]], deployment: Deployment) -> Non
 
 
 def test_upgrade_from_the_first_edition_costs_one_reconnect_and_no_message(
-    sam: Sam, aws: Emulator, pair: Pair
+    sam: Sam, aws: Emulator, template: str, pair: Pair, tmp_path: Path
 ) -> None:
-    """Do the three steps of docs/operating.md; its index is read from there."""
+    """Do the three steps of docs/operating.md with the first edition's own code and template."""
     dynamodb = aws.client("dynamodb")
     table = {"TableName": "other-ChatConnections"}
-    with cleaned_up(sam):
-        with_index = sam.built_template.with_name("with-index.yaml")
-        with_index.write_text(with_the_old_index(sam.built_template))
-        first = sam.deploy(OTHER, template=with_index, FunctionNamePrefix="other-")
-        (index,) = dynamodb.describe_table(**table)["Table"]["GlobalSecondaryIndexes"]
-        assert index["IndexName"] == "userId-index"
+    with cleaned_up(aws):
+        first = sam.deploy(OTHER, template=first_edition(sam, tmp_path), **NAMES)
+        (old_index,) = dynamodb.describe_table(**table)["Table"]["GlobalSecondaryIndexes"]
         with (
             device(first.url, userId=pair.first) as sender,
-            device(first.url, userId=pair.second) as old,
+            device(first.url, userId=pair.second) as recipient,
         ):
-            # The first edition wrote no rows of users.
-            dynamodb.delete_item(**table, Key={"connectionId": {"S": f"user#{pair.second}"}})
-            assert sender.ask(text_of(pair, "not pushed", "c-1"))["delivered"] == 0
+            assert sender.ask(text_of(pair, "by the first edition", "c-1"))["delivered"] == 1
+            assert recipient.receive()["text"] == "by the first edition"
+
+            second = sam.change(OTHER, with_the_old_index(template), **NAMES)
+            assert second.url == first.url
+            (index,) = dynamodb.describe_table(**table)["Table"]["GlobalSecondaryIndexes"]
+            assert index == old_index
+            # The first edition wrote no rows of users, by which this one finds connections.
+            assert sender.ask(text_of(pair, "not pushed", "c-2"))["delivered"] == 0
             close_connections(dynamodb.scan(**table)["Items"], first)
-            for each in (sender, old):
+            for each in (sender, recipient):
                 with pytest.raises(ConnectionClosed):
                     each.receive()
         with (
             device(first.url, userId=pair.first) as sender,
             device(first.url, userId=pair.second, since="0") as recipient,
         ):
-            assert catch_up(recipient) == ["not pushed"]
-            second = sam.deploy(OTHER, FunctionNamePrefix="other-")
-            assert second.url == first.url
+            assert catch_up(recipient) == ["by the first edition", "not pushed"]
+            sam.change(OTHER, template, **NAMES)
             assert "GlobalSecondaryIndexes" not in dynamodb.describe_table(**table)["Table"]
-            assert sender.ask(text_of(pair, "pushed", "c-2"))["delivered"] == 1
+            resent = sender.ask(text_of(pair, "by the first edition", "c-1"))
+            assert resent["duplicate"]
+            assert recipient.receive()["messageId"] == resent["messageId"]
+            assert sender.ask(text_of(pair, "pushed", "c-3"))["delivered"] == 1
             assert recipient.receive()["text"] == "pushed"
 
 
-def test_delete_keeps_the_messages_and_the_files_and_nothing_else(
-    sam: Sam, aws: Emulator, pair: Pair
-) -> None:
-    with cleaned_up(sam):
-        before = table_names(aws)
-        deployed = sam.deploy(OTHER, FunctionNamePrefix="other-")
-        bucket = deployed.outputs["FilesBucketName"]
-        assert table_names(aws) - before == {"other-ChatConnections", "other-ChatMessages"}
-        with device(deployed.url, userId=pair.first) as sender:
-            sender.ask(text_of(pair, "keep me", "c-1"))
-            file = {"fileName": "notes.txt", "contentType": "text/plain"}
-            upload = sender.ask({"action": "sendfile", "chatId": pair.chat_id, **file})
-            httpx.put(upload["uploadUrl"], headers=upload["headers"], content=b"keep me too")
-        delete(sam)
-        assert table_names(aws) - before == {"other-ChatMessages"}
-        items = aws.client("dynamodb").scan(TableName="other-ChatMessages")["Items"]
-        assert "keep me" in str(items)
-        (kept,) = aws.client("s3").list_objects_v2(Bucket=bucket)["Contents"]
-        assert kept["Key"] == upload["fileKey"]
-        functions = aws.client("lambda").list_functions()["Functions"]
-        assert not [each for each in functions if each["FunctionName"].startswith("other-")]
-        groups = aws.client("logs").describe_log_groups(logGroupNamePrefix="/aws/lambda/other-")
-        assert not groups["logGroups"]
-
-
 def test_failed_first_deployment_leaves_nothing_and_can_be_repeated(
-    sam: Sam, aws: Emulator
+    sam: Sam, aws: Emulator, template: str
 ) -> None:
-    with cleaned_up(sam):
+    with cleaned_up(aws):
         before = table_names(aws), bucket_names(aws)
-        failing = sam.built_template.with_name("failing.yaml")
-        template = sam.built_template.read_text()
-        failing.write_text(template.replace("\nResources:\n", "\nResources:\n" + THAT_FAILS))
-        failed = sam.run(*sam.deploy_words(OTHER, failing, FunctionNamePrefix="other-"))
-        assert failed.returncode == 1
-        assert re.search(r"CREATE_COMPLETE +AWS::DynamoDB::Table +MessagesTable", failed.stdout)
-        assert re.search(r"CREATE_COMPLETE +AWS::S3::Bucket +FilesBucket", failed.stdout)
+        failing = template.replace("\nResources:\n", "\nResources:\n" + THAT_FAILS)
+        with pytest.raises(WaiterError, match="ROLLBACK_COMPLETE"):
+            sam.change(OTHER, failing, **NAMES)
+        pages = aws.client("cloudformation").get_paginator("describe_stack_events")
+        created = {
+            each["LogicalResourceId"]
+            for each in pages.paginate(StackName=OTHER).search("StackEvents")
+            if each["ResourceStatus"] == "CREATE_COMPLETE"
+        }
+        assert created >= {"MessagesTable", "FilesBucket"}
         assert (table_names(aws), bucket_names(aws)) == before
-        sam.delete(OTHER)
-        sam.deploy(OTHER, FunctionNamePrefix="other-")
+        aws.delete_stack(OTHER)
+        sam.change(OTHER, template, **NAMES)
         assert "other-ChatMessages" in table_names(aws)
 
 
@@ -351,3 +368,30 @@ def test_emulator_denies_what_a_policy_does_not_allow(sam: Sam, aws: Emulator) -
         deployer.list_tables()
     (denied,) = aws.denied()
     assert (denied["accessKey"], denied["action"]) == (sam.keys[0], "dynamodb:ListTables")
+
+
+def test_delete_keeps_the_messages_and_the_files_and_nothing_else(
+    sam: Sam, aws: Emulator, template: str, pair: Pair
+) -> None:
+    """Is the last test, because `sam delete` deletes the uploaded code, which the others use."""
+    with cleaned_up(aws):
+        before = table_names(aws)
+        deployed = sam.change(OTHER, template, **NAMES)
+        bucket = deployed.outputs["FilesBucketName"]
+        assert table_names(aws) - before == {"other-ChatConnections", "other-ChatMessages"}
+        with device(deployed.url, userId=pair.first) as sender:
+            sender.ask(text_of(pair, "keep me", "c-1"))
+            file = {"fileName": "notes.txt", "contentType": "text/plain"}
+            upload = sender.ask({"action": "sendfile", "chatId": pair.chat_id, **file})
+            httpx.put(upload["uploadUrl"], headers=upload["headers"], content=b"keep me too")
+        wait_for_disconnects(aws)
+        sam.delete(OTHER)
+        assert table_names(aws) - before == {"other-ChatMessages"}
+        items = aws.client("dynamodb").scan(TableName="other-ChatMessages")["Items"]
+        assert "keep me" in str(items)
+        (kept,) = aws.client("s3").list_objects_v2(Bucket=bucket)["Contents"]
+        assert kept["Key"] == upload["fileKey"]
+        functions = aws.client("lambda").list_functions()["Functions"]
+        assert not [each for each in functions if each["FunctionName"].startswith("other-")]
+        groups = aws.client("logs").describe_log_groups(logGroupNamePrefix="/aws/lambda/other-")
+        assert not groups["logGroups"]

@@ -5,8 +5,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.deploy.emulator import Emulator, emulator
-from tests.support.device import device
+from tests.deploy.emulator import Emulator, device, emulator
 from tests.support.runner import LocalRunner, local_runner
 from tests.support.users import Pair
 

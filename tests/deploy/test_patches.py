@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, WaiterError
 from websockets.exceptions import InvalidStatus
-from websockets.sync.client import ClientConnection, connect
 
-from tests.deploy.emulator import Emulator, emulator
+from tests.deploy.emulator import COLD_START_TIMEOUT_S, Emulator, emulator
+from tests.support.blocking_client import BlockingClient, connect
 
 ECHO = '{"action":"echo"}'
 PROBE = Path(__file__).with_name("probe.yaml").read_text()
@@ -17,6 +17,16 @@ ROUTE_RESPONSE = """\
   RouteResponse:
     Type: AWS::ApiGatewayV2::RouteResponse
     Properties: { ApiId: !Ref Api, RouteId: !Ref Echo, RouteResponseKey: $default }
+"""
+ALARM = """\
+Resources:
+  Alarm:
+    Type: AWS::CloudWatch::Alarm
+    Properties:
+      ComparisonOperator: GreaterThanOrEqualToThreshold
+      Threshold: 1
+      EvaluationPeriods: 1
+      Metrics: [{ Id: errors, Expression: SUM(METRICS()) }]
 """
 
 
@@ -46,8 +56,8 @@ def url(unpatched: Emulator) -> str:
 
 
 @pytest.fixture
-def client(url: str) -> Iterator[ClientConnection]:
-    with connect(url) as socket:
+def client(url: str) -> Iterator[BlockingClient]:
+    with connect(url, timeout_s=COLD_START_TIMEOUT_S) as socket:
         yield socket
 
 
@@ -59,21 +69,35 @@ def test_create_route_responses_is_needed(unpatched: Emulator) -> None:
         )
 
 
-def test_reply_only_with_route_responses_is_needed(client: ClientConnection) -> None:
+def test_create_alarms_with_metric_math_is_needed(unpatched: Emulator) -> None:
+    cloudformation = unpatched.client("cloudformation")
+    cloudformation.create_stack(StackName="alarm", TemplateBody=ALARM)
+    with pytest.raises(WaiterError):
+        cloudformation.get_waiter("stack_create_complete").wait(
+            StackName="alarm", WaiterConfig={"Delay": 1}
+        )
+    events = cloudformation.describe_stack_events(StackName="alarm")["StackEvents"]
+    assert any("metric math" in each.get("ResourceStatusReason", "") for each in events)
+
+
+def test_reply_only_with_route_responses_is_needed(client: BlockingClient) -> None:
     client.send(ECHO)
-    assert client.recv(10) == ECHO
+    assert client.recv(COLD_START_TIMEOUT_S) == ECHO
 
 
 def test_refuse_handshakes_with_the_status_of_the_function_is_needed(url: str) -> None:
-    with pytest.raises(InvalidStatus) as refused, connect(f"{url}?status=401"):
+    with (
+        pytest.raises(InvalidStatus) as refused,
+        connect(f"{url}?status=401", timeout_s=COLD_START_TIMEOUT_S),
+    ):
         pass
     assert refused.value.response.status_code == 403
 
 
-def test_answer_frames_without_a_route_is_needed(client: ClientConnection) -> None:
+def test_answer_frames_without_a_route_is_needed(client: BlockingClient) -> None:
     client.send('{"action":"dance"}')
     client.send(ECHO)  # answered in order, so the first is not answered
-    assert client.recv(10) == ECHO
+    assert client.recv(COLD_START_TIMEOUT_S) == ECHO
 
 
 def test_each_patch_has_a_test() -> None:

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from moto.server import ThreadedMotoServer
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import connect
 
 from tests.e2e.storage import request
+from tests.support.blocking_client import connect
 from tests.support.device import TIMEOUT_S, device
 from tests.support.document import CHAT, SCHEMAS, ref_of
 from tests.support.runner import Target, local_runner
@@ -132,7 +132,7 @@ def test_close_code_is_that_of_the_document(
     chat_url: str, pair: Pair, data: str | bytes, code: str
 ) -> None:
     assert code in CHAT["x-close-codes"]
-    with connect(f"{chat_url}?userId={pair.first}", compression=None) as socket:
+    with connect(f"{chat_url}?userId={pair.first}", timeout_s=TIMEOUT_S) as socket:
         socket.send(data)
         with pytest.raises(ConnectionClosed) as closed:
             socket.recv(TIMEOUT_S)

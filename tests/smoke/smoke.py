@@ -18,7 +18,8 @@ from uuid import uuid4
 
 import httpx
 from websockets.exceptions import InvalidHandshake, InvalidStatus, WebSocketException
-from websockets.sync.client import ClientConnection, connect
+
+from tests.support.blocking_client import BlockingClient, connect
 
 TIMEOUT_S = 10
 """For each answer; a cold start takes less."""
@@ -67,7 +68,7 @@ class Client:
 
     name: str
     api: str
-    socket: ClientConnection
+    socket: BlockingClient
 
     def ask(self, frame: dict[str, Any], wanted: str) -> dict[str, Any]:
         """Send a frame, and return the answer of the wanted type.
@@ -178,7 +179,7 @@ def _request(
 def _connected(name: str, url: str, user: User) -> Iterator[Client]:
     target = f"{url}?{urlencode(user.query)}"
     try:
-        with connect(target, open_timeout=TIMEOUT_S, compression=None) as socket:
+        with connect(target, timeout_s=TIMEOUT_S) as socket:
             yield Client(name, _api_of(url), socket)
     except InvalidStatus as error:
         raise _refusal(name, error.response.status_code, user) from error

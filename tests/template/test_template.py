@@ -114,6 +114,11 @@ def test_push_endpoint_parameter_accepts_only_urls_that_a_path_can_follow(
     assert bool(re.fullmatch(pattern, push_endpoint)) is is_accepted
 
 
+def test_clients_connect_over_ipv4_and_ipv6(resources: Resources) -> None:
+    (api,) = of_kind(resources, "AWS::ApiGatewayV2::Api").values()
+    assert api["IpAddressType"] == "dualstack"
+
+
 def test_each_route_leads_to_its_function(resources: Resources) -> None:
     integrations = of_kind(resources, "AWS::ApiGatewayV2::Integration")
     folders = {}
