@@ -129,8 +129,10 @@ def handler(answer: Callable[[Request], Answer | None]) -> Callable[[Event, Lamb
             logger.append_keys(connection_id=request.connection_id, request_id=request.request_id)
             return _reply(200, answer(request))
         except ChatError as refusal:
-            code = refusal.code
-            logger.info("refused", code=code, action=request.action, cause=cause_of(refusal))
+            code, action, cause = refusal.code, request.action, cause_of(refusal)
+            # A client never sees why its handshake is refused. A frame's reason is in its answer.
+            reason = None if action else str(refusal)
+            logger.info("refused", code=code, action=action, cause=cause, reason=reason)
             count_refusal(code)
             return _error(request, refusal.status, code, str(refusal), refusal.retry_after_ms)
         except Exception as unexpected:  # noqa: BLE001 -- see the comment
