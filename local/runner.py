@@ -22,7 +22,8 @@ from local.lambdas.invocations import RETRY_DELAYS, InvokeApi
 from local.patches.uvicorn_patches import Server
 from local.reload import Watcher
 from local.running_stack import RunningStack
-from local.server.application import Application, make_server
+from local.server.application import Application
+from local.server.server import make_server
 from local.storage.embedded import embedded
 from local.storage.service_calls import ServiceCalls
 from local.template.model import Stack
@@ -135,7 +136,10 @@ async def _serve(options: Options, listener: socket.socket) -> None:
             needed = [error for name, error in errors.items() if name in stack.api.functions]
             raise LocalError("\n".join(needed) or "no route runs here: the lines above say why")
         terminal.print_import_errors(errors, stack.warnings)
-        server = make_server(Application(gateway, invoke_api, options.lifetimes, options.page))
+        application = Application(
+            gateway, invoke_api, options.lifetimes, options.page, terminal.print_warning
+        )
+        server = make_server(application, terminal.print_warning)
         await opened.enter_async_context(_running(server, listener))
         if options.reload:
             await opened.enter_async_context(_reloading(options, scratch, running_stack))
