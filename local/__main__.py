@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import math
 import os
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -11,8 +12,12 @@ from pathlib import Path
 from local.credentials import EMBEDDED, Credentials
 from local.errors import LocalError
 from local.gateway.limits import Lifetimes
-from local.runner import Options, listen, load_stack, run
+from local.listening import LOOPBACK_ADDRESS, listening
+from local.runner import Options, load_stack, run
 from local.template.parameters import parse_overrides
+
+# What browsers send in `Origin`; `null` is that of a local file.
+_ORIGIN = re.compile(r"null|[a-z][a-z0-9+.-]*://[^/\s]+")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -24,8 +29,8 @@ def main(arguments: list[str] | None = None) -> int:
         options = _options(parsed, credentials)
         if parsed.lint:
             return _lint(options)
-        with listen(options.port) as listener:
-            asyncio.run(run(options, listener))
+        with listening(options.host, options.port) as listeners:
+            asyncio.run(run(options, listeners))
     except LocalError as error:
         for line in str(error).splitlines():
             print(f"Error: {line}", file=sys.stderr, flush=True)
@@ -64,7 +69,21 @@ def _parser() -> argparse.ArgumentParser:
         default=Path("template-python.yaml"),
         help="the template to run (%(default)s)",
     )
+    add(
+        "--host",
+        default=LOOPBACK_ADDRESS,
+        help="the address or name of this machine to listen on, in addition to localhost"
+        " (%(default)s); 0.0.0.0 lets phones, containers and other machines connect",
+    )
     add("--port", type=int, default=3001, help="where to listen (%(default)s); 0 takes a free port")
+    add(
+        "--allow-origin",
+        action="append",
+        default=[],
+        metavar="ORIGIN",
+        help="a web page of another origin that may connect, like http://localhost:5173; may be"
+        " given several times",
+    )
     add(
         "--parameter-overrides",
         nargs="+",
@@ -141,7 +160,9 @@ def _options(arguments: argparse.Namespace, credentials: Credentials) -> Options
         raise LocalError(f"there is no folder {arguments.page}: --page takes one")
     return Options(
         template=arguments.template,
+        host=arguments.host,
         port=arguments.port,
+        origins=_parse_origins(arguments.allow_origin),
         overrides=parse_overrides(arguments.parameter_overrides),
         region=arguments.region,
         api=arguments.api,
@@ -155,6 +176,15 @@ def _options(arguments: argparse.Namespace, credentials: Credentials) -> Options
         queries=arguments.query,
         reload=not arguments.no_reload,
     )
+
+
+def _parse_origins(origins: list[str]) -> frozenset[str]:
+    for origin in origins:
+        if not _ORIGIN.fullmatch(origin.lower()):
+            raise LocalError(
+                "--allow-origin takes an origin without a path, like http://localhost:5173"
+            )
+    return frozenset(origin.lower() for origin in origins)
 
 
 def _parse_range(option: str, text: str) -> tuple[float, float]:

@@ -21,7 +21,8 @@ class RunningStack:
         gateway: Serves its API.
         functions: Runs its functions.
         event_sources: Invoke them for records and messages.
-        address: Host and port of the gateway.
+        address: Host and port of the gateway, for clients.
+        loopback_address: The same, for the functions.
         aws: The URL of DynamoDB and S3.
         credentials: For it.
         report: Called with a line for each queue and topic that cannot be created.
@@ -35,6 +36,7 @@ class RunningStack:
         functions: Functions,
         event_sources: EventSources,
         address: str,
+        loopback_address: str,
         aws: str,
         credentials: Credentials,
         report: Callable[[str], None],
@@ -44,6 +46,7 @@ class RunningStack:
         self._functions = functions
         self._event_sources = event_sources
         self._address = address
+        self._loopback_address = loopback_address
         self._aws = aws
         self._credentials = credentials
         self._report = report
@@ -79,7 +82,9 @@ class RunningStack:
         api = self.stack.api
         errors = await self._functions.use(
             self.stack.functions.values(),
-            Endpoints(self._aws, self._address, api.stage, api.domain_name, self._credentials),
+            Endpoints(
+                self._aws, self._loopback_address, api.stage, api.domain_name, self._credentials
+            ),
             self.stack.region,
             changed,
         )

@@ -131,6 +131,7 @@ def initialize_client_plugin(client: Any) -> None:
         url = urlsplit(request.url)
         if url.hostname == domain:
             request.url = urlunsplit(("http", gateway, url.path, url.query, ""))
+            request.headers["Host"] = gateway
 
     client.meta.events.register("before-send.apigatewaymanagementapi", redirect)
 

@@ -5,11 +5,13 @@ from starlette.responses import JSONResponse, Response
 
 from local.gateway.gateway import Gateway
 from local.gateway.management import (
+    NOT_SIGNED,
     STAGE_FORBIDDEN,
     ManagementApi,
     ManagementResponse,
 )
 from local.lambdas.invocations import InvokeApi
+from local.server.hosts import LOOPBACK
 
 
 class FunctionsApi:
@@ -30,6 +32,8 @@ class FunctionsApi:
         """Answer a call of `@connections`."""
         if request.path_params["stage"] != self._gateway.api.stage:
             return to_response(STAGE_FORBIDDEN)
+        if not _is_from_a_function(request):
+            return to_response(NOT_SIGNED)
         connection_id = request.path_params["connection_id"]
         match request.method:
             case "POST":
@@ -44,6 +48,8 @@ class FunctionsApi:
 
     async def invoke(self, request: Request) -> Response:
         """Answer a call of Invoke."""
+        if not _is_from_a_function(request):
+            return to_response(NOT_SIGNED)
         response = await self._invoke_api.invoke(
             request.path_params["function"],
             await request.body(),
@@ -59,3 +65,13 @@ def to_response(answer: ManagementResponse) -> Response:
     if answer.body is None:
         return Response(status_code=answer.status, headers=headers)
     return JSONResponse(answer.body, answer.status, headers)
+
+
+def _is_from_a_function(request: Request) -> bool:
+    """Return whether a request is signed, and comes from this machine.
+
+    The signature is not verified. A page cannot send this header unless the server allows it:
+    https://fetch.spec.whatwg.org/#http-cors-protocol.
+    """
+    client = request.client
+    return "authorization" in request.headers and client is not None and client.host in LOOPBACK

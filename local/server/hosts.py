@@ -21,16 +21,23 @@ def is_ours(host_header: str, allowed: frozenset[str]) -> bool:
             `EVERY_ADDRESS`, every IP address is allowed: no domain name can pretend to be one.
 
     """
-    name = _without_port(host_header.strip().lower())
+    name = _without_port(host_header)
     if _is_address(name):
         return name in LOOPBACK | allowed or not allowed.isdisjoint(EVERY_ADDRESS)
-    return any(
-        name == each or (name.endswith(f".{each}") and not _is_address(each))
-        for each in LOOPBACK | allowed
-    )
+    return name in LOOPBACK | allowed or bucket_in(host_header, allowed) is not None
 
 
-def _without_port(host: str) -> str:
+def bucket_in(host_header: str, allowed: frozenset[str]) -> str | None:
+    """Return the bucket in front of one of our names, or `None` if the name is not of that form."""
+    name = _without_port(host_header)
+    for each in sorted(LOOPBACK | allowed, key=len, reverse=True):
+        if name.endswith(f".{each}") and not _is_address(each):
+            return name.removesuffix(f".{each}") or None
+    return None
+
+
+def _without_port(host_header: str) -> str:
+    host = host_header.strip().lower()
     if host.startswith("["):  # an IPv6 address
         return host[1:].partition("]")[0]
     return host.partition(":")[0]

@@ -1,17 +1,21 @@
-"""The server: uvicorn with the application."""
+"""The server: uvicorn with the application behind the guard."""
 
 from collections.abc import Callable
 
 from local.gateway.limits import MAX_FRAME_BYTES, MAX_MESSAGE_BYTES, problem_of_size
 from local.patches.uvicorn_patches import Server, patched_config
 from local.server.application import Application
+from local.server.web_pages import Allowed, WebPageGuard
 
 
-def make_server(application: Application, report: Callable[[str], None]) -> Server:
+def make_server(
+    application: Application, allowed: Allowed, report: Callable[[str], None]
+) -> Server:
     """Return a server of the application, which is not started yet.
 
     Args:
         application: The application.
+        allowed: The hosts and the origins whose requests it takes.
         report: Called with a line for each request that it refuses.
 
     Raises:
@@ -19,7 +23,7 @@ def make_server(application: Application, report: Callable[[str], None]) -> Serv
 
     """
     config = patched_config(
-        application.asgi,
+        WebPageGuard(application.asgi, allowed, report),
         max_message_bytes=MAX_MESSAGE_BYTES,
         max_frame_bytes=MAX_FRAME_BYTES,
         problem_of_size=problem_of_size,
