@@ -18,8 +18,8 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: $(STAMP) ## run the backend on this machine (PORT=3001)
-	@exec $(BIN)/python -m local --port $(PORT) --page page --query '?userId=user123' --query '?userId=user456'
+run: $(STAMP) ## run the backend on this machine (PORT=3001, OPTIONS="--host 0.0.0.0")
+	@exec $(BIN)/python -m local --port $(PORT) --page page --query '?userId=user123' --query '?userId=user456' $(OPTIONS)
 
 test: $(STAMP) ## run all tests, with coverage; or those of TESTS=tests/unit
 	$(BIN)/python -m pytest --numprocesses 3 $(or $(TESTS),--cov --cov-report=term)
