@@ -23,8 +23,8 @@ COMPILE_SHIPPED := CUSTOM_COMPILE_COMMAND="make lock" $(COMPILE) --generate-hash
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: $(STAMP) ## run the backend on this machine (PORT=3001)
-	@exec $(BIN)/python -m local --port $(PORT) --page page --query '?userId=user123' --query '?userId=user456'
+run: $(STAMP) ## run the backend on this machine (PORT=3001, OPTIONS="--host 0.0.0.0")
+	@exec $(BIN)/python -m local --port $(PORT) --page page --query '?userId=user123' --query '?userId=user456' $(OPTIONS)
 
 # A worker that dies ends the run: pytest-xdist 3.8 waits for ever for the one that would replace it.
 test: $(STAMP) ## run all tests, with coverage; or those of TESTS=tests/unit

@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import math
 import os
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -11,10 +12,13 @@ from pathlib import Path
 from local.credentials import EMBEDDED, Credentials
 from local.errors import LocalError
 from local.gateway.limits import Lifetimes
-from local.listening import LOOPBACK_ADDRESS
-from local.runner import Options, listen, load_stack, run
+from local.listening import LOOPBACK_ADDRESS, listening
+from local.runner import Options, load_stack, run
 from local.server.hosts import LOOPBACK
 from local.template.parameters import parse_overrides
+
+# What browsers send in `Origin`; `null` is that of a local file.
+_ORIGIN = re.compile(r"null|[a-z][a-z0-9+.-]*://[^/\s]+")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -26,8 +30,8 @@ def main(arguments: list[str] | None = None) -> int:
         options = _options(parsed, credentials)
         if parsed.lint:
             return _lint(options)
-        with listen(options.port) as listener:
-            asyncio.run(run(options, listener))
+        with listening(options.host, options.port) as listeners:
+            asyncio.run(run(options, listeners))
     except LocalError as error:
         for line in str(error).splitlines():
             print(f"Error: {line}", file=sys.stderr, flush=True)
@@ -80,6 +84,14 @@ def _parser() -> argparse.ArgumentParser:
         metavar="PORT",
         help="where the embedded DynamoDB and S3 listen (%(default)s: a free port); links to files"
         " have it",
+    )
+    add(
+        "--allow-origin",
+        action="append",
+        default=[],
+        metavar="ORIGIN",
+        help="a web page of another origin that may connect, like http://localhost:5173; may be"
+        " given several times",
     )
     add(
         "--parameter-overrides",
@@ -174,6 +186,7 @@ def _options(arguments: argparse.Namespace, credentials: Credentials) -> Options
         host=arguments.host,
         port=arguments.port,
         aws_port=arguments.aws_port,
+        origins=_parse_origins(arguments.allow_origin),
         overrides=parse_overrides(arguments.parameter_overrides),
         region=arguments.region,
         api=arguments.api,
@@ -191,6 +204,15 @@ def _options(arguments: argparse.Namespace, credentials: Credentials) -> Options
         reload=not arguments.no_reload,
         iam=not arguments.no_iam,
     )
+
+
+def _parse_origins(origins: list[str]) -> frozenset[str]:
+    for origin in origins:
+        if not _ORIGIN.fullmatch(origin.lower()):
+            raise LocalError(
+                "--allow-origin takes an origin without a path, like http://localhost:5173"
+            )
+    return frozenset(origin.lower() for origin in origins)
 
 
 def _embedded_credentials(host: str) -> Credentials:

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import errno
 import logging
 import signal
 import socket
@@ -21,19 +20,20 @@ from local.iam.access import AccessControl, RolesFile
 from local.lambdas.event_sources import EventSources
 from local.lambdas.functions import Functions
 from local.lambdas.invocations import RETRY_DELAYS, InvokeApi
-from local.listening import LOOPBACK_ADDRESS, reachable_host
+from local.listening import LOOPBACK_ADDRESS, allowed_hosts, reachable_host
 from local.patches.uvicorn_patches import Server
 from local.reload import Watcher
 from local.running_stack import RunningStack
-from local.server.application import Application, make_server
+from local.server.application import Application
+from local.server.hosts import LOOPBACK
 from local.server.page import PageFiles
 from local.server.role_check import RoleCheck
+from local.server.server import make_server
+from local.server.web_pages import Allowed
 from local.storage.data_folder import locked
 from local.storage.embedded import embedded
 from local.storage.service_calls import ServiceCalls
 from local.template.model import Stack
-
-HOST = "127.0.0.1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,7 @@ class Options:
     host: str = LOOPBACK_ADDRESS
     port: int = 3001
     aws_port: int = 0
+    origins: frozenset[str] = frozenset()
     overrides: Mapping[str, str] = field(default_factory=dict)
     region: str = "us-east-1"
     api: str | None = None
@@ -63,22 +64,6 @@ class Options:
     def checks_roles(self) -> bool:
         """Whether the roles of functions limit their calls: only the embedded AWS knows them."""
         return self.iam and self.aws_endpoint is None
-
-
-def listen(port: int) -> socket.socket:
-    """Return a socket that listens on the port.
-
-    Raises:
-        LocalError: If the port is in use or not allowed.
-
-    """
-    try:
-        return socket.create_server((HOST, port), backlog=1024)
-    except OverflowError:
-        raise LocalError(f"there is no port {port}: choose one from 1 to 65535") from None
-    except OSError as error:
-        reason = "is in use" if error.errno == errno.EADDRINUSE else "is not allowed"
-        raise LocalError(f"port {port} {reason}: choose another with --port") from error
 
 
 def load_stack(options: Options, scratch: Path) -> Stack:
@@ -101,14 +86,14 @@ def load_stack(options: Options, scratch: Path) -> Stack:
     return stack if options.checks_roles else replace(stack, roles={}, role_notices=())
 
 
-async def run(options: Options, listener: socket.socket) -> None:
-    """Serve the template on the listening socket until SIGINT or SIGTERM.
+async def run(options: Options, listeners: list[socket.socket]) -> None:
+    """Serve the template on the listening sockets until SIGINT or SIGTERM.
 
     Raises:
         LocalError: If it cannot start.
 
     """
-    serving = asyncio.create_task(_serve(options, listener))
+    serving = asyncio.create_task(_serve(options, listeners))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, serving.cancel)
@@ -116,7 +101,7 @@ async def run(options: Options, listener: socket.socket) -> None:
         await serving
 
 
-async def _serve(options: Options, listener: socket.socket) -> None:
+async def _serve(options: Options, listeners: list[socket.socket]) -> None:
     async with contextlib.AsyncExitStack() as opened:
         scratch = Path(opened.enter_context(tempfile.TemporaryDirectory()))
         # A database at --aws-endpoint may outlive the runner, so its id is not known.
@@ -150,13 +135,15 @@ async def _serve(options: Options, listener: socket.socket) -> None:
         invoke_api = InvokeApi(functions, options.retry_delays)
         event_sources = EventSources(functions, invoke_api, terminal.print_warning)
         opened.push_async_callback(event_sources.close)
-        address = f"{HOST}:{listener.getsockname()[1]}"
+        port = listeners[0].getsockname()[1]
+        address = f"{reachable_host(options.host)}:{port}"
         running_stack = RunningStack(
             stack,
             gateway,
             functions,
             event_sources,
             address,
+            f"{LOOPBACK_ADDRESS}:{port}",
             aws,
             s3,
             options.credentials,
@@ -171,20 +158,28 @@ async def _serve(options: Options, listener: socket.socket) -> None:
         terminal.print_import_errors(errors, stack.warnings)
         access = AccessControl(roles, terminal.print_warning)
         files = PageFiles(options.page, database_id) if options.page else None
-        application = Application(gateway, invoke_api, options.lifetimes, files)
-        server = make_server(RoleCheck(application.asgi, gateway, access))
-        await opened.enter_async_context(_running(server, listener))
+        application = Application(
+            gateway, invoke_api, options.lifetimes, files, terminal.print_warning
+        )
+        server = make_server(
+            RoleCheck(application.asgi, gateway, access),
+            Allowed(allowed_hosts(options.host), options.origins),
+            terminal.print_warning,
+        )
+        await opened.enter_async_context(_running(server, listeners))
         if options.reload:
             await opened.enter_async_context(_reloading(options, scratch, running_stack))
+        if options.host not in LOOPBACK:
+            terminal.print_open(options.host)
         page = f"http://{address}/" if options.page else None
         terminal.print_urls(running_stack.url, aws, page, options.queries)
         await asyncio.Event().wait()  # until it is cancelled
 
 
 @contextlib.asynccontextmanager
-async def _running(server: Server, listener: socket.socket) -> AsyncIterator[None]:
-    # No need to wait for its start: the socket listens already.
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
+async def _running(server: Server, listeners: list[socket.socket]) -> AsyncIterator[None]:
+    # No need to wait for its start: the sockets listen already.
+    serving = asyncio.create_task(server.serve(sockets=listeners))
     try:
         yield
     finally:

@@ -22,7 +22,8 @@ class RunningStack:
         gateway: Serves its API.
         functions: Runs its functions.
         event_sources: Invoke them for records and messages.
-        address: Host and port of the gateway.
+        address: Host and port of the gateway, for clients.
+        loopback_address: The same, for the functions.
         aws: The URL of DynamoDB and S3.
         s3: The URL of S3 in links to files.
         credentials: For both.
@@ -38,6 +39,7 @@ class RunningStack:
         functions: Functions,
         event_sources: EventSources,
         address: str,
+        loopback_address: str,
         aws: str,
         s3: str,
         credentials: Credentials,
@@ -49,6 +51,7 @@ class RunningStack:
         self._functions = functions
         self._event_sources = event_sources
         self._address = address
+        self._loopback_address = loopback_address
         self._aws = aws
         self._s3 = s3
         self._credentials = credentials
@@ -88,7 +91,12 @@ class RunningStack:
         errors = await self._functions.use(
             self.stack.functions.values(),
             Endpoints(
-                self._aws, self._s3, self._address, api.stage, api.domain_name, self._credentials
+                self._aws,
+                self._s3,
+                self._loopback_address,
+                api.stage,
+                api.domain_name,
+                self._credentials,
             ),
             self.stack.region,
             changed,

@@ -59,6 +59,14 @@ def print_import_errors(errors: Mapping[str, str], warnings: Iterable[str]) -> N
             print_warning(error)
 
 
+def print_open(host: str) -> None:
+    """Print what `--host` opens to other machines."""
+    print_warning(
+        f"--host {host}: every device in your network can connect to the API, and load the page."
+        " In the open mode it can connect as any user. Your firewall decides who else can"
+    )
+
+
 def print_urls(url: str, aws: str, page: str | None, queries: Iterable[str]) -> None:
     """Print all URLs, and a command to try the API with each query string."""
     if page:

@@ -4,26 +4,24 @@ This module has no sockets. Requests and decisions are values, a callable invoke
 protocol `ClientSocket` sends to clients.
 """
 
-import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from local.gateway import authorizers, events, results
+from local.gateway.authorizers import Denial
 from local.gateway.connections import ClientSocket, Connection, new_id, now_ms
 from local.gateway.events import Handshake, LambdaEvent, RequestMetadata
-from local.gateway.mapped import CallService, no_service, run_mapped
+from local.gateway.integrations import Integrations, Invoke, took_longer
+from local.gateway.mapped import CallService, no_service
 from local.gateway.results import Refused, error_frame, is_success, refusal
 from local.gateway.selection import select_route
 from local.gateway.throttle import TokenBucket
-from local.invocation_result import InvocationResult
 from local.template.model import Api, Route
 
 FORBIDDEN = "Forbidden"
 INTERNAL_SERVER_ERROR = "Internal server error"
 TOO_MANY_REQUESTS = "Too Many Requests"
-
-type Invoke = Callable[[str, LambdaEvent], Awaitable[InvocationResult]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +52,8 @@ class Gateway:
     ) -> None:
         self.connections: dict[str, Connection] = {}
         self._invoke = invoke
-        self._call_service = call_service
         self._report = report
-        self._abandoned: set[asyncio.Future[InvocationResult]] = set()
+        self._integrations = Integrations(invoke, call_service, report)
         self.replace_api(api)
 
     def replace_api(self, api: Api) -> None:
@@ -88,48 +85,64 @@ class Gateway:
         )
         route = self.api.routes.get("$connect")
         headers: dict[str, str] = {}
+        denial: Denial | None = None
         if not self._is_within_limit("$connect"):
-            return refusal(429, connection.id, request.id)
+            denial = 429, "the stage or its route $connect is throttled"
         # The route is optional: without it every connection is accepted (the same page).
-        if route is not None:
-            status = await self._authorize(route, connection, request, handshake)
-            if status is None:
+        elif route is not None:
+            denial = await self._authorize(route, connection, request, handshake)
+            if denial is None:
                 event = events.connect_event(self.api, connection, request, handshake)
-                status, headers = await self._invoke_connect(route, event)
-            if not is_success(status):
-                return refusal(status, connection.id, request.id)
+                denial, headers = await self._invoke_connect(route, event)
+        if denial is not None:
+            status, reason = denial
+            self._report(f"handshake refused with {status}: {reason}")
+            return refusal(status, connection.id, request.id)
         self.connections[connection.id] = connection
         # Of the response, only this header reaches the client: chalice#1768.
         chosen = {name.lower(): value for name, value in headers.items()}
-        return Accepted(connection, chosen.get("sec-websocket-protocol"))
+        subprotocol = chosen.get("sec-websocket-protocol")
+        if subprotocol is None and handshake.header("Sec-WebSocket-Protocol"):
+            self._report(
+                "the client offers sub-protocols, and $connect chose none: a browser then closes"
+            )
+        return Accepted(connection, subprotocol)
 
     def open(self, connection: Connection, socket: ClientSocket) -> None:
         """Mark the handshake as over: from now on messages can be sent to the client."""
         connection.socket = socket
 
-    async def _invoke_connect(self, route: Route, event: LambdaEvent) -> tuple[int, dict[str, str]]:
-        """Invoke the function of `$connect`; return the status and headers for the client."""
-        result = await self._integrate(route, event, "the handshake is refused")
+    async def _invoke_connect(
+        self, route: Route, event: LambdaEvent
+    ) -> tuple[Denial | None, dict[str, str]]:
+        """Invoke the function of `$connect`; return the denial, if any, and the headers."""
+        result = await self._integrations.run(route, event)
         if result is None:
             # The integration's timeout. Not documented for WebSocket APIs; 504 for other APIs.
-            return 504, {}
+            return (504, f"route $connect: {route.runs} {took_longer(route)}"), {}
         response = results.read_proxy_response(result)
-        # Exceptions and malformed results give 502 (serverless-websockets-plugin#13); a status that
-        # the function returned goes to the client (architect/sandbox).
-        return (response.status, response.headers) if response else (502, {})
+        if response is None:
+            # Exceptions and malformed results: serverless-websockets-plugin#13.
+            problem = results.problem_of(result) or "failed: see its log"
+            return (502, f"route $connect: {route.runs} {problem}"), {}
+        if is_success(response.status):
+            return None, response.headers
+        # A status that the function returned goes to the client (architect/sandbox).
+        return (response.status, f"route $connect: {route.runs} returned this status"), {}
 
     async def _authorize(
         self, route: Route, connection: Connection, request: RequestMetadata, handshake: Handshake
-    ) -> int | None:
-        """Invoke the authorizer; return the status to refuse with, or `None` to go on."""
+    ) -> Denial | None:
+        """Invoke the authorizer; return its denial, or `None` to go on."""
         if route.authorizer is None:
             return None
-        if not authorizers.has_identity(route.authorizer, handshake):
-            return 401
+        denial = authorizers.missing_identity(route.authorizer, handshake)
+        if denial is not None:
+            return denial
         event = events.authorizer_event(self.api, connection, request, handshake)
         result = await self._invoke(route.authorizer.function, event)
         decision = authorizers.decide(result, self.api.route_arn("$connect"))
-        if isinstance(decision, int):
+        if isinstance(decision, tuple):
             return decision
         connection.authorizer = decision
         return None
@@ -157,7 +170,9 @@ class Gateway:
             return error(TOO_MANY_REQUESTS)
         route = self.api.routes[key]
         event = events.message_event(self.api, connection, request, key, text)
-        result = await self._integrate(route, event, f'the client gets "{INTERNAL_SERVER_ERROR}"')
+        result = await self._integrations.run(
+            route, event, f'the client gets "{INTERNAL_SERVER_ERROR}"'
+        )
         response = results.read_proxy_response(result) if result else None
         if response is None:
             # One-way routes send this too: simple-websockets-chat-app#42, architect#1093.
@@ -195,47 +210,9 @@ class Gateway:
             return
         code, reason = connection.closed_with or (code, reason)
         event = events.disconnect_event(self.api, connection, _new_request_metadata(), code, reason)
-        await self._integrate(route, event, "API Gateway ignores it")
+        await self._integrations.run(route, event, "API Gateway ignores it")
 
-    # --- integrations -------------------------------------------------------------------------
-
-    async def _integrate(
-        self, route: Route, event: LambdaEvent, consequence: str
-    ) -> InvocationResult | None:
-        """Invoke the route's function; return `None` after the integration's timeout.
-
-        The function then runs on until the function's timeout: API Gateway only stops waiting.
-        If the result is malformed, or there is none, report that with its consequence.
-        """
-        result = await self._wait_for(route, event)
-        if result is None:
-            problem: str | None = f"took longer than {route.timeout_s:g} s"
-        else:
-            problem = results.problem_of(result)
-        if problem:
-            self._report(f"route {route.key}: {route.runs} {problem}: {consequence}")
-        return result
-
-    async def _wait_for(self, route: Route, event: LambdaEvent) -> InvocationResult | None:
-        running: Awaitable[InvocationResult]
-        if route.mapped is not None:
-            running = run_mapped(route.mapped, event, self._invoke, self._call_service)
-        elif route.function is not None:
-            running = self._invoke(route.function, event)
-        else:
-            error = {"errorType": "NotImitated", "errorMessage": "see the lines at the start"}
-            return InvocationResult(error, is_error=True, has_run=False)
-        invocation = asyncio.ensure_future(running)
-        try:
-            done, _ = await asyncio.wait({invocation}, timeout=route.timeout_s)
-        except asyncio.CancelledError:
-            invocation.cancel()
-            raise
-        if done:
-            return invocation.result()
-        self._abandoned.add(invocation)
-        invocation.add_done_callback(self._abandoned.discard)
-        return None
+    # --- limits -------------------------------------------------------------------------------
 
     def _is_within_limit(self, key: str) -> bool:
         bucket = self._buckets.get(key, self._stage_bucket)

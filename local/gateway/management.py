@@ -25,6 +25,9 @@ class ManagementResponse:
 GONE = ManagementResponse(410, {"message": "Gone"}, "GoneException")
 TOO_LARGE = ManagementResponse(413, {"message": "Payload too large"}, "PayloadTooLargeException")
 LIMIT_EXCEEDED = ManagementResponse(429, {"message": "Too Many Requests"}, "LimitExceededException")
+NOT_SIGNED = ManagementResponse(
+    403, {"message": "Missing Authentication Token"}, "MissingAuthenticationTokenException"
+)
 STAGE_FORBIDDEN = ManagementResponse(403, {"message": "Forbidden"}, "ForbiddenException")
 
 

@@ -103,5 +103,5 @@ def _mock_status(request: str) -> int:
 def _as_json(text: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text

@@ -54,7 +54,7 @@ def find_path(body: str, path: str) -> Any:
     """Return the value at a JSONPath in a text of JSON; `None` if there is none."""
     try:
         value = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return find_value(value, path.removeprefix("$"))
 

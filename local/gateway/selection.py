@@ -19,17 +19,17 @@ def select_route(expression: str, text: str, keys: Container[str]) -> str | None
     """Return the key of a frame's route, or `None` if no route matches.
 
     The value of the expression must equal the key; if it equals none, the route is `$default`. A
-    frame that is not JSON, or is empty, has no value and goes to `$default` too (the same page).
+    frame that is not JSON, or is empty, has no value and goes to `$default` too (the same page). So
+    does one that is nested too deeply to be read; what AWS does with it is not documented.
 
     A frame can select `$connect` or `$disconnect`. Whether AWS allows that is not documented. It is
     allowed here, since it shows mistakes in a handler that checks `routeKey` alone.
     """
     try:
         body = json.loads(text)
-    except ValueError:
-        key = DEFAULT
-    else:
         key = BODY_PATH.sub(lambda part: _as_text(find_value(body, part[1] or part[2])), expression)
+    except (ValueError, RecursionError):
+        key = DEFAULT
     if key in keys:
         return key
     return DEFAULT if DEFAULT in keys else None

@@ -143,6 +143,7 @@ def initialize_client_plugin(client: Any) -> None:
                 others.add(host)
                 print(f"Warning: the code names {host}, another API: this one gets the calls")
             request.url = urlunsplit(("http", gateway, url.path, url.query, ""))
+            request.headers["Host"] = gateway
 
     def put_bucket_in_path(builtins: dict[str, Any], **_: object) -> None:
         builtins["AWS::S3::ForcePathStyle"] = True

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from starlette.applications import Starlette
@@ -12,17 +12,17 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Message
+from starlette.types import Message
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from local.gateway.connections import Connection, now_ms
 from local.gateway.events import Handshake
 from local.gateway.gateway import Gateway
-from local.gateway.limits import MAX_FRAME_BYTES, MAX_MESSAGE_BYTES, Lifetimes
-from local.gateway.management import STAGE_FORBIDDEN, ManagementApi, ManagementResponse
+from local.gateway.limits import MAX_MESSAGE_BYTES, Lifetimes
+from local.gateway.management import STAGE_FORBIDDEN
 from local.gateway.results import Refused
 from local.lambdas.invocations import InvokeApi
-from local.patches.uvicorn_patches import Server, patched_config
+from local.server.functions_api import FunctionsApi, to_response
 from local.server.outbox import Outbox
 
 # While a handshake is pending, Starlette passes on uvicorn's error, an OSError.
@@ -38,6 +38,7 @@ class Application:
         invoke_api: The API by which functions invoke each other.
         lifetimes: How long connections may last.
         page: The files of the page, or `None`. AWS has no such thing.
+        report: Called with a line for each handshake that is refused here.
 
     """
 
@@ -47,23 +48,26 @@ class Application:
         invoke_api: InvokeApi,
         lifetimes: Lifetimes,
         page: StaticFiles | None,
+        report: Callable[[str], None],
     ) -> None:
         self._gateway = gateway
-        self._management_api = ManagementApi(gateway.connections)
-        self._invoke_api = invoke_api
+        self._functions_api = FunctionsApi(gateway, invoke_api)
         self._lifetimes = lifetimes
         self._page = page
+        self._report = report
         self._tasks: set[asyncio.Task[None]] = set()
         self.asgi = Starlette(
             routes=[
                 WebSocketRoute("/{path:path}", self._websocket),
                 Route(
                     "/{stage}/@connections/{connection_id}",
-                    self._connections,
+                    self._functions_api.connections,
                     methods=["POST", "GET", "DELETE"],
                 ),
                 Route(
-                    "/2015-03-31/functions/{function}/invocations", self._invoke, methods=["POST"]
+                    "/2015-03-31/functions/{function}/invocations",
+                    self._functions_api.invoke,
+                    methods=["POST"],
                 ),
                 Route("/{path:path}", self._elsewhere, methods=_METHODS),
             ]
@@ -74,7 +78,10 @@ class Application:
     async def _websocket(self, websocket: WebSocket) -> None:
         if websocket.path_params["path"].removesuffix("/") != self._gateway.api.stage:
             # aws-sdk-php#1955.
-            await websocket.send_denial_response(_response(STAGE_FORBIDDEN))
+            self._report(
+                f"handshake refused with 403: its path is not /{self._gateway.api.stage}, the stage"
+            )
+            await websocket.send_denial_response(to_response(STAGE_FORBIDDEN))
             return
         decision = await self._gateway.connect(_handshake(websocket))
         if isinstance(decision, Refused):
@@ -139,37 +146,13 @@ class Application:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    # --- functions -------------------------------------------------------------
-
-    async def _connections(self, request: Request) -> Response:
-        if request.path_params["stage"] != self._gateway.api.stage:
-            return _response(STAGE_FORBIDDEN)
-        connection_id = request.path_params["connection_id"]
-        match request.method:
-            case "POST":
-                answer = self._management_api.post_to_connection(
-                    connection_id, await request.body()
-                )
-            case "DELETE":
-                answer = self._management_api.delete_connection(connection_id)
-            case _:
-                answer = self._management_api.get_connection(connection_id)
-        return _response(answer)
-
-    async def _invoke(self, request: Request) -> Response:
-        response = await self._invoke_api.invoke(
-            request.path_params["function"],
-            await request.body(),
-            request.headers.get("x-amz-invocation-type", "RequestResponse"),
-            request.headers.get("x-amz-client-context"),
-        )
-        return Response(response.body, response.status, response.headers)
+    # --- HTTP ---------------------------------------------------------------------------------
 
     async def _elsewhere(self, request: Request) -> Response:
         if request.path_params["path"].removesuffix("/") == self._gateway.api.stage:
             # AWS does not document its status for plain HTTP; 426 is what HTTP defines for it.
             return JSONResponse({"message": "Upgrade Required"}, 426, {"Upgrade": "websocket"})
-        return await self._file_of_page(request) or _response(STAGE_FORBIDDEN)
+        return await self._file_of_page(request) or to_response(STAGE_FORBIDDEN)
 
     async def _file_of_page(self, request: Request) -> Response | None:
         """Return a file of the page, or `None` if there is no such file."""
@@ -187,30 +170,6 @@ class Application:
         # The page's policy is in a <meta>, which cannot set this directive.
         response.headers["Content-Security-Policy"] = "frame-ancestors 'none'"
         return response
-
-
-def make_server(application: ASGIApp) -> Server:
-    """Return a server of the application, which is not started yet.
-
-    Raises:
-        LocalError: If a library has a version that the runner was not checked against.
-
-    """
-    config = patched_config(
-        application,
-        max_message_bytes=MAX_MESSAGE_BYTES,
-        max_frame_bytes=MAX_FRAME_BYTES,
-        ws_per_message_deflate=False,
-        ws_ping_interval=None,  # AWS sends no pings
-        lifespan="off",
-        log_config=None,
-        log_level="error",
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=1,
-        timeout_keep_alive=60,
-    )
-    return Server(config)
 
 
 async def _write(outbox: Outbox, websocket: WebSocket) -> None:
@@ -241,10 +200,3 @@ def _how_it_ended(message: Message) -> tuple[int, str]:
         # The text of AWS's own event, from Powertools' apiGatewayWebSocketApiDisconnect.json.
         return code, "Client-side close frame status not set"
     return code, message["reason"] or ""
-
-
-def _response(answer: ManagementResponse) -> Response:
-    headers = {"x-amzn-ErrorType": answer.error} if answer.error else {}
-    if answer.body is None:
-        return Response(status_code=answer.status, headers=headers)
-    return JSONResponse(answer.body, answer.status, headers)

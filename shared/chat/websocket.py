@@ -149,8 +149,10 @@ def handler(answer: Callable[[Request], Answer | None]) -> Callable[[Event, Lamb
             logger.append_keys(connection_id=request.connection_id, request_id=request.request_id)
             return _reply(200, answer(request), request.subprotocols)
         except ChatError as refusal:
-            code = refusal.code
-            logger.info("refused", code=code, action=request.action, cause=cause_of(refusal))
+            code, action, cause = refusal.code, request.action, cause_of(refusal)
+            # A client never sees why its handshake is refused. A frame's reason is in its answer.
+            reason = None if action else str(refusal)
+            logger.info("refused", code=code, action=action, cause=cause, reason=reason)
             count_refusal(code)
             error = request.error(code, str(refusal), refusal.retry_after_ms)
             return _reply(refusal.status, error)

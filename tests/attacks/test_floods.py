@@ -165,7 +165,7 @@ def sleeper(attacked: AttackedBackend, user_id: str) -> Iterator[str]:
 def fill_buffers(attacked: AttackedBackend, connection_id: str) -> None:
     """Push to a connection that is not read until API Gateway takes no more for it."""
     url = f"{attacked.url.replace('ws://', 'http://')}/@connections/{quote(connection_id, safe='')}"
-    with httpx.Client() as client:
+    with httpx.Client(headers={"Authorization": "AWS4-HMAC-SHA256"}) as client:
         for size in (128 * 1024, 4 * 1024):
             pushes = (client.post(url, content=b"x" * size) for _ in range(200))
             refusal = next((push for push in pushes if push.status_code != 200), None)

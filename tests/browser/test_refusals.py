@@ -72,7 +72,11 @@ async def test_token_authenticates_the_user_and_is_neither_shown_nor_stored(
     with (
         issuer() as served,
         local_runner(
-            "--parameter-overrides", f"JwtIssuer={served.url}", f"JwtAudience={AUDIENCE}"
+            "--parameter-overrides",
+            f"JwtIssuer={served.url}",
+            f"JwtAudience={AUDIENCE}",
+            "--allow-origin",
+            str(target.page).removesuffix("/"),
         ) as closed,
     ):
         token = served.token(pair.first)

@@ -5,7 +5,18 @@ https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-executio
 
 import json
 
-from tests.conformance.client import close_code, local_only, opening, receive
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+
+from tests.conformance.client import (
+    ask,
+    close_code,
+    local_only,
+    opening,
+    receive,
+    refused_status,
+)
 
 MAX_FRAME_BYTES = 32 * 1024
 MAX_MESSAGE_BYTES = 128 * 1024
@@ -34,6 +45,29 @@ async def test_websocket_frame_over_32_kib_closes_with_1009(url: str) -> None:
     async with opening(url) as client:
         await client.send("x" * (MAX_FRAME_BYTES + 1))
         assert await close_code(client) == 1009
+
+
+async def test_url_over_4096_characters_is_refused(url: str) -> None:
+    async with opening(f"{url}?padding={'x' * (4096 - len(url) - len('?padding='))}") as client:
+        assert await ask(client)
+    # AWS documents the limit, and not the status.
+    assert await refused_status(url, padding="x" * 4096) in range(400, 500)
+
+
+@local_only  # documented for HTTP APIs
+async def test_headers_over_10240_bytes_are_refused(url: str) -> None:
+    large = {f"X-Padding-{number}": "x" * 6000 for number in range(2)}
+    with pytest.raises(InvalidStatus) as refusal:
+        async with connect(url, additional_headers=large):
+            pass
+    assert refusal.value.response.status_code == 431
+
+
+async def test_text_that_is_not_utf_8_closes_with_1007(url: str) -> None:
+    # https://www.rfc-editor.org/rfc/rfc6455#section-8.1
+    async with opening(url) as client:
+        await client.send(b"\xff", text=True)
+        assert await close_code(client) == 1007
 
 
 async def test_binary_websocket_message_closes_with_1003(url: str) -> None:

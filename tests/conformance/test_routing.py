@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from tests.conformance.client import ask, opening, receive
+from tests.conformance.client import ask, local_only, opening, receive
 
 
 async def test_selection_expression_matches_the_exact_route_key(url: str) -> None:
@@ -35,6 +35,14 @@ async def test_frame_without_a_route_is_forbidden_if_there_is_no_default(
         # The connection stays open, and the id is the client's own.
         context = (await ask(client))["requestContext"]
         assert context["connectionId"] == error["connectionId"]
+
+
+@local_only  # AWS documents no limit
+async def test_frame_that_is_nested_too_deeply_is_forbidden(url: str) -> None:
+    async with opening(url) as client:
+        await client.send('{"action":"answer","nested":' + "[" * 10_000 + "]" * 10_000 + "}")
+        assert (await receive(client))["message"] == "Forbidden"
+        assert await ask(client)
 
 
 @pytest.mark.parametrize("frame", ['{"action": "nowhere"}', "{}", "not JSON", "[]", ""])

@@ -124,16 +124,20 @@ def what_was_missed(target: Target, pair: Pair) -> Iterator[dict[str, Any]]:
 
 
 @pytest.mark.parametrize(
-    ("data", "code"),
-    [(b"{}", "1003"), ("x" * (CHAT["x-limits"]["frameBytes"] + 1), "1009")],
-    ids=["binary", "too large"],
+    ("data", "text", "code"),
+    [
+        (b"{}", False, "1003"),
+        (b"\xff", True, "1007"),
+        (b"x" * (CHAT["x-limits"]["frameBytes"] + 1), True, "1009"),
+    ],
+    ids=["binary", "not UTF-8", "too large"],
 )
 def test_close_code_is_that_of_the_document(
-    chat_url: str, pair: Pair, data: str | bytes, code: str
+    chat_url: str, pair: Pair, data: bytes, text: bool, code: str
 ) -> None:
     assert code in CHAT["x-close-codes"]
     with connect(f"{chat_url}?userId={pair.first}", timeout_s=TIMEOUT_S) as socket:
-        socket.send(data)
+        socket.send(data, text=text)
         with pytest.raises(ConnectionClosed) as closed:
             socket.recv(TIMEOUT_S)
     assert closed.value.rcvd is not None

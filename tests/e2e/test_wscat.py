@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import httpx
+import pytest
 
 from tests.support.conversation import Conversation
 from tests.support.users import Pair
@@ -45,9 +46,17 @@ class Terminal:
 
 @contextmanager
 def wscat(url: str, user_id: str, **query: str) -> Iterator[Terminal]:
+    """Run wscat, connected."""
+    with wscat_at(f"{url}?{urlencode({'userId': user_id, **query})}") as terminal:
+        terminal.wait_for(r"(Connected)")
+        yield terminal
+
+
+@contextmanager
+def wscat_at(url: str) -> Iterator[Terminal]:
     screen, keyboard = pty.openpty()
     with subprocess.Popen(
-        [*WSCAT, "-c", f"{url}?{urlencode({'userId': user_id, **query})}"],
+        [*WSCAT, "-c", url],
         stdin=keyboard,
         stdout=keyboard,
         stderr=keyboard,
@@ -55,10 +64,8 @@ def wscat(url: str, user_id: str, **query: str) -> Iterator[Terminal]:
         env=os.environ | {"COLUMNS": "5000"},
     ) as process:
         os.close(keyboard)
-        terminal = Terminal(screen)
-        terminal.wait_for(r"(Connected)")
         try:
-            yield terminal
+            yield Terminal(screen)
         finally:
             process.terminate()
             process.wait(20)
@@ -85,3 +92,20 @@ def test_two_wscat_clients_exchange_a_text_and_a_file(chat_url: str, pair: Pair)
         file = {"action": "sendmessage", "chatId": pair.chat_id, "fileKey": link["fileKey"]}
         sender.type(json.dumps(file))
         assert recipient.frame()["fileKey"] == link["fileKey"]
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        ("", "401"),
+        ("?userId=a%23b", "400"),
+        ("-other?userId=user123", "403"),
+        (f"?userId=user123&token={'x' * 5000}", "414"),
+    ],
+    ids=["no user id", "malformed user id", "another stage", "long URL"],
+)
+def test_wscat_shows_the_status_of_a_refused_handshake(
+    chat_url: str, change: str, status: str
+) -> None:
+    with wscat_at(f"{chat_url}{change}") as terminal:
+        assert terminal.wait_for(r"error: Unexpected server response: (\d+)") == status

@@ -101,9 +101,13 @@ def test_catch_up_writes_one_log_line(backend: Backend, logs: Logs, wire: Networ
 
 
 def test_refused_handshake_writes_one_log_line(backend: Backend, logs: Logs) -> None:
-    for query, code in (({}, "unauthorized"), ({"userId": "a#b"}, "invalid_request")):
+    not_a_number = "`since` must be a whole number: milliseconds since 1970."
+    for query, code, reason in (
+        ({}, "unauthorized", "Say who you are: add ?userId=<id> to the URL."),
+        ({"userId": "user123", "since": "1h"}, "invalid_request", not_a_number),
+    ):
         backend.on_connect(events.connect(events.new_id(), query))
-        assert outcome_of(logs) == ("refused", {"code": code})
+        assert outcome_of(logs) == ("refused", {"code": code, "reason": reason})
 
 
 def test_refused_frame_writes_one_log_line(backend: Backend, logs: Logs) -> None:
@@ -131,7 +135,11 @@ def test_refusal_logs_the_failed_call(
 ) -> None:
     with wire.broken(Fault("dynamodb.PutItem", fault)):
         assert backend.try_to_connect("user123") is None
-    assert outcome_of(logs) == ("refused", {"code": "unavailable", "cause": cause})
+    reason = "The service is busy. Send the same again in a moment."
+    assert outcome_of(logs) == (
+        "refused",
+        {"code": "unavailable", "cause": cause, "reason": reason},
+    )
 
 
 def test_unexpected_error_writes_one_log_line(backend: Backend, logs: Logs, wire: Network) -> None:

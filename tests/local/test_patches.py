@@ -14,7 +14,13 @@ from local.storage.index_lag import LaggingIndexes
 
 
 def patched_uvicorn() -> None:
-    uvicorn_patches.patched_config(None, max_message_bytes=1, max_frame_bytes=1)
+    uvicorn_patches.patched_config(
+        None,
+        max_message_bytes=1,
+        max_frame_bytes=1,
+        problem_of_size=lambda *_: None,
+        report=print,
+    )
 
 
 async def _start_embedded() -> None:

@@ -37,6 +37,17 @@ def test_frame_that_matches_no_key_goes_to_default(frame: str) -> None:
     assert select_route("$request.body.action", frame, {"chat", "$default"}) == "$default"
 
 
+@pytest.mark.parametrize(
+    "nested",
+    ["[" * 20_000 + "]" * 20_000, '{"a":' * 20_000 + "1" + "}" * 20_000],
+    ids=["lists", "objects"],
+)
+def test_frame_that_is_nested_too_deeply_goes_to_default(nested: str) -> None:
+    for frame in (nested, f'{{"action":{nested}}}', f'{{"action":"chat","more":{nested}}}'):
+        assert select_route("$request.body.action", frame, {"chat", "$default"}) == "$default"
+        assert select_route("$request.body.action", frame, {"chat"}) is None
+
+
 def test_frame_can_select_disconnect() -> None:
     frame = '{"action": "$disconnect"}'
     assert select_route("$request.body.action", frame, {"$disconnect"}) == "$disconnect"

@@ -13,7 +13,13 @@ from jsonschema import Draft7Validator
 
 from chat import catch_up, client_frame, errors, file_keys, files, history, server_frames
 from local.gateway import gateway
-from local.gateway.limits import MAX_FRAME_BYTES, MAX_MESSAGE_BYTES, Lifetimes
+from local.gateway.limits import (
+    MAX_FRAME_BYTES,
+    MAX_HEAD_BYTES,
+    MAX_MESSAGE_BYTES,
+    MAX_URL_CHARACTERS,
+    Lifetimes,
+)
 from local.template.transform import read
 from tests.support import document
 from tests.support.backend import ROOT
@@ -135,6 +141,8 @@ def test_gateway_errors_equal_those_of_the_local_runner() -> None:
 def test_limits_equal_those_of_the_code_and_the_template() -> None:
     parameters, lifetimes = TEMPLATE["Parameters"], Lifetimes()
     assert CHAT["x-limits"] == {
+        "urlCharacters": MAX_URL_CHARACTERS,
+        "headBytes": MAX_HEAD_BYTES,
         "frameBytes": MAX_FRAME_BYTES,
         "messageBytes": MAX_MESSAGE_BYTES,
         "idleSeconds": lifetimes.idle_timeout_s,

@@ -384,7 +384,7 @@ def test_every_handshake_status_is_in_the_document(backend: Backend) -> None:
             ours.add(handshake(backend, {"userId": ME}))
     assert ours == {400, 401, 403, 500, 503}
     # What API Gateway says itself.
-    assert {int(status) for status in CHAT["x-handshake"]} == ours | {101, 429, 502, 504}
+    assert {int(status) for status in CHAT["x-handshake"]} == ours | {101, 414, 429, 431, 502, 504}
 
 
 def test_every_error_code_has_the_status_of_the_document(backend: Backend, me: str) -> None:

@@ -23,8 +23,9 @@ class BlockingClient:
         self._connection = connection
         self._loop = loop
 
-    def send(self, frame: str | bytes) -> None:
-        _wait_for(self._connection.send(frame), self._loop)
+    def send(self, frame: str | bytes | list[str], *, text: bool | None = None) -> None:
+        """Send a message, a list in fragments; bytes are binary unless `text` says otherwise."""
+        _wait_for(self._connection.send(frame, text=text), self._loop)
 
     def recv(self, timeout_s: float) -> str | bytes:
         """Return the next frame.
