@@ -195,7 +195,7 @@ class _Run:
                 if self.opened_at < inf:
                     break
                 # Its handshake may go on; but not if it was closed, and lost its row.
-                self._connections.read(self._connection_id)
+                self._connections.read(self._connection.connection_id)
         if outcome is Outcome.GONE:
             raise Unauthorized("This connection is closed. Connect again.")
         raise Unavailable("The connection took no message in time.")
