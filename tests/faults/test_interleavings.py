@@ -15,7 +15,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from types import FunctionType, SimpleNamespace
+from types import FunctionType, MappingProxyType, SimpleNamespace
 from typing import Any, Self, cast
 
 import pytest
@@ -166,25 +166,30 @@ class Aws:
         TableName: str,  # noqa: N803
         Key: Item,  # noqa: N803
         UpdateExpression: str,  # noqa: N803
-        ExpressionAttributeNames: Mapping[str, str],  # noqa: N803
+        ExpressionAttributeNames: Mapping[str, str] = MappingProxyType({}),  # noqa: N803
         ExpressionAttributeValues: Item | None = None,  # noqa: N803
         ConditionExpression: str | None = None,  # noqa: N803
         ReturnValues: str = "NONE",  # noqa: N803
+        **_: object,
     ) -> Item:
         assert TableName == "connections"
-        assert ConditionExpression in {None, "attribute_exists(connectionId)"}
         key = Key["connectionId"]["S"]
         if ConditionExpression and key not in self.connections:
             raise ConditionalCheckFailedException(400)
         row = dict(self.connections.get(key, Key))
+        if ConditionExpression not in {None, "attribute_exists(connectionId)"}:
+            # A catch-up marks its connection. There is one catch-up here, and its mark is its own.
+            assert "catchUpId = :id" in str(ConditionExpression)
+            assert row.get("catchUpId") in [None, (ExpressionAttributeValues or {})[":id"]]
         action, _, clauses = UpdateExpression.partition(" ")
         for clause in clauses.split(", "):
             name, _, value = clause.partition(" = ")
             if action == "SET":
-                row[ExpressionAttributeNames[name]] = (ExpressionAttributeValues or {})[value]
+                changed = ExpressionAttributeNames.get(name, name)
+                row[changed] = (ExpressionAttributeValues or {})[value]
             else:
                 assert action == "REMOVE"
-                row.pop(ExpressionAttributeNames[name], None)
+                row.pop(ExpressionAttributeNames.get(name, name), None)
         self.connections[key] = row
         return {"Attributes": row} if ReturnValues == "ALL_NEW" else {}
 
@@ -192,6 +197,12 @@ class Aws:
         assert (TableName, ReturnValues) == ("connections", "ALL_OLD")
         row = self.connections.pop(Key["connectionId"]["S"], None)
         return {"Attributes": row} if row else {}
+
+    def get(self, TableName: str, Key: Item, ConsistentRead: bool, **_: object) -> Item:  # noqa: N803
+        assert TableName == "connections"
+        assert ConsistentRead, "only strongly consistent reads are imitated"
+        row = self.connections.get(Key["connectionId"]["S"])
+        return {"Item": row} if row else {}
 
     def get_all(self, RequestItems: Mapping[str, Any]) -> Item:  # noqa: N803
         ((table, wanted),) = RequestItems.items()
@@ -253,6 +264,7 @@ class _Clients:
         self.transact_write_items = self._imitate(Aws.put_all)
         self.update_item = self._imitate(Aws.update)
         self.delete_item = self._imitate(Aws.delete)
+        self.get_item = self._imitate(Aws.get)
         self.batch_get_item = self._imitate(Aws.get_all)
         self.invoke = self._imitate(Aws.invoke)
         self.post_to_connection = self._imitate(Aws.post)
@@ -397,7 +409,7 @@ class Actors:
     def _connect(self) -> None:
         """Do what on_connect does, then what API Gateway does."""
         self.limit.admit(Connection(NEW, B, NOW))
-        request = CatchUpRequest(NEW, B, since=0, asked_at=NOW)
+        request = CatchUpRequest(NEW, B, "handshake", since=0, asked_at=NOW)
         CatchUpQueue(self.clients, "send_message").put(request)
         self.explorer.call("handshake ends", lambda world: world.open_connection(NEW))
 

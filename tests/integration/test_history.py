@@ -208,7 +208,7 @@ def test_page_holds_fresh_links_to_files(backend: Backend) -> None:
     [
         ([LONGEST_TEXT] * 5, 5),
         # A control character takes six bytes in JSON.
-        (["\x01" * 4096] * 3, 3),
+        (["\x01" * 4095 + "x"] * 3, 3),
         (["x" * 4096] * 30, 5),
         (["short", LONGEST_TEXT, "short"] * 4, 4),
     ],
@@ -231,7 +231,7 @@ def test_message_that_is_larger_than_a_page_is_a_page(backend: Backend) -> None:
     name = "é" * 240 + ".jpg"
     file = {"chatId": CHAT, "fileName": name, "contentType": "image/jpeg"}
     key = backend.upload(sender, {"action": "sendfile", **file})
-    for text in ("before", "\x01" * 4096, "after"):
+    for text in ("before", "\x01" * 4095 + "x", "after"):
         frame = {"action": "sendmessage", "chatId": CHAT, "text": text, "fileKey": key}
         assert backend.send(sender, frame)["type"] == "ack"
     pages = pages_of(backend, sender)
