@@ -170,7 +170,7 @@ class Aws:
         ExpressionAttributeValues: Item | None = None,  # noqa: N803
         ConditionExpression: str | None = None,  # noqa: N803
         ReturnValues: str = "NONE",  # noqa: N803
-        **_: object,
+        **_more: object,
     ) -> Item:
         assert TableName == "connections"
         key = Key["connectionId"]["S"]
