@@ -34,7 +34,7 @@ _MAX_MESSAGES: Final = 2000
 _TIMEOUT_S: Final = 8.0
 _PUSH_TIMEOUT_S: Final = 6.0
 # Later than this after a run began, no push is tried again.
-_RETRY_TIMEOUT_S: Final = 14.0
+_RETRY_TIMEOUT_S: Final = 12.0
 
 
 class CatchUp:

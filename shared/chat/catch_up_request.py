@@ -97,11 +97,7 @@ class CatchUpQueue:
 
     @aws.overload_as_unavailable()
     def put(self, request: CatchUpRequest) -> None:
-        """Queue a catch-up, or raise `Unavailable`.
-
-        Lambda runs the function again if it fails:
-        https://docs.aws.amazon.com/lambda/latest/dg/invocation-async.html
-        """
+        """Queue a catch-up, or raise `Unavailable`. Lambda tries one that fails three times."""
         self._lambda_api.invoke(
             FunctionName=self._function,
             InvocationType="Event",

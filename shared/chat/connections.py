@@ -8,6 +8,7 @@ some time after it was registered, and a message sent in between would not be pu
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -171,12 +172,13 @@ class Connections:
         try:
             yield
         finally:
-            with suppress(Unavailable, refusal):
-                update(
-                    UpdateExpression="REMOVE catchUpId, catchUpUntil",
-                    ConditionExpression="catchUpId = :id",
-                    ExpressionAttributeValues=own,
-                )
+            if not isinstance(sys.exception(), Unauthorized):  # else its row is removed
+                with suppress(Unavailable, refusal):
+                    update(
+                        UpdateExpression="REMOVE catchUpId, catchUpUntil",
+                        ConditionExpression="catchUpId = :id",
+                        ExpressionAttributeValues=own,
+                    )
 
     def of(self, *user_ids: UserId) -> Iterator[Connection]:
         """Read the connections of users, without the stale ones.

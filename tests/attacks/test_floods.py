@@ -125,8 +125,15 @@ def test_flood_of_catch_ups_replays_one_at_a_time(
         sent = [alice.say(chat_id, "😀" * 2_000)["messageId"] for _ in range(40)]
         for _ in sent:
             mallory.receive()
+        ask = {"action": "getmessages", "since": 0}
+        count = 0
+        while count < len(sent):  # until the index shows all
+            frame = mallory.ask(ask)
+            while frame["type"] == "messages":
+                frame = mallory.receive()
+            count = frame["count"]
         for _ in range(30):
-            mallory.send({"action": "getmessages", "since": 0})
+            mallory.send(ask)
         replayed: list[str] = []
         ends: list[str] = []
         while len(ends) < 30:
