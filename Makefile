@@ -21,7 +21,7 @@ help: ## list the targets
 run: $(STAMP) ## run the backend on this machine (PORT=3001)
 	@exec $(BIN)/python -m local --port $(PORT) --page page --query '?userId=user123' --query '?userId=user456'
 
-test: $(STAMP) ## run all tests, with coverage; or those of TESTS=tests/unit
+test: $(STAMP) $(NODE_STAMP) ## run all tests, with coverage; or those of TESTS=tests/unit
 	$(BIN)/python -m pytest --numprocesses 3 $(or $(TESTS),--cov --cov-report=term)
 	$(if $(TESTS),,@echo "Coverage of local/: $$($(BIN)/coverage report --include='local/*' --fail-under=0 --format=total) %")
 

@@ -1,5 +1,6 @@
 /**
- * A client of the chat that loses no message: one module without dependencies, to copy and use.
+ * A client of the chat that loses no message: one module without dependencies, to copy and use. It
+ * runs in browsers, in workers, and in Node with its own WebSocket or that of the package `ws`.
  *
  *     import { ChatClient, chatIdOf } from "./protocol.js";
  *
@@ -179,6 +180,14 @@
  */
 
 /**
+ * What the client uses of a WebSocket.
+ * @typedef {object} Socket
+ * @property {(type: any, listener: (event: any) => void) => void} addEventListener
+ * @property {(data: string) => void} send
+ * @property {() => void} close
+ */
+
+/**
  * @typedef {object} ChatClientOptions
  * @property {string} url of the stage: `wss://…/prod`
  * @property {string} [userId] may be left out if there is a token. The backend refuses one that is
@@ -191,7 +200,8 @@
  * @property {Iterable<OutboxItem>} [outbox] the items that you stored
  * @property {Partial<Record<SignalName, boolean>>} [signals] which are sent; all by default. It is
  *   read before each signal, so it may change
- * @property {new (url: string) => WebSocket} [WebSocket]
+ * @property {new (url: string) => Socket} [WebSocket] the global one, by default. Node has one from
+ *   version 22; before that, pass the one of the package `ws`
  */
 
 /**
@@ -323,7 +333,7 @@ export class ChatClient extends ChatEventTarget {
   /** @type {Request[]} of which the first of each lane is sent */
   #requests = [];
   #WebSocket;
-  /** @type {WebSocket | null} */
+  /** @type {Socket | null} */
   #socket = null;
   // Changes with each connection, so that what an earlier one awaited can be ignored.
   #connectionNumber = 0;
@@ -567,19 +577,27 @@ export class ChatClient extends ChatEventTarget {
     this.#setState({ name: "connecting" });
     try {
       const address = await this.#address();
-      if (number === this.#connectionNumber) this.#listenTo(new this.#WebSocket(address));
+      if (number !== this.#connectionNumber) return;
+      if (!this.#WebSocket) {
+        throw new ChatError("no_websocket", "There is no WebSocket: pass one, such as that of ws.");
+      }
+      this.#listenTo(new this.#WebSocket(address));
     } catch (error) {
       if (number === this.#connectionNumber) this.#connectFailed(error);
     }
   }
 
-  /** @param {WebSocket} socket */
+  /** @param {Socket} socket */
   #listenTo(socket) {
     this.#socket = socket;
     const isCurrent = () => socket === this.#socket;
     socket.addEventListener("open", () => isCurrent() && this.#onOpen());
     socket.addEventListener("message", ({ data }) => isCurrent() && this.#onFrame(data));
-    socket.addEventListener("close", () => isCurrent() && this.#reconnectLater());
+    // Without a listener to `error`, the package ws ends the process. After a refused handshake,
+    // Node's WebSocket sends no `close`.
+    for (const end of ["error", "close"]) {
+      socket.addEventListener(end, () => isCurrent() && this.#reconnectLater());
+    }
   }
 
   /** @param {unknown} error */

@@ -1,0 +1,90 @@
+/** Clients, and waiting for what they do. */
+
+import { ChatClient, ChatError } from "../../../page/protocol.js";
+import { WebSocket } from "./sockets.js";
+
+// Tests replace the global one.
+const realSetTimeout = globalThis.setTimeout;
+
+/**
+ * Return a client of user123 that is disconnected after the test.
+ * @param {import("node:test").TestContext} test
+ * @param {string} url
+ * @param {Partial<import("../../../page/protocol.js").ChatClientOptions>} [options]
+ * @param {typeof ChatClient} [Client] of a bundle
+ */
+export function clientOf(test, url, options = {}, Client = ChatClient) {
+  const client = new Client({ url, userId: "user123", WebSocket, ...options });
+  test.after(() => client.disconnect());
+  return client;
+}
+
+/**
+ * Wait for a state of a client.
+ * @param {ChatClient} client
+ * @param {import("../../../page/protocol.js").StateName} name
+ * @returns {Promise<import("../../../page/protocol.js").State>}
+ */
+export async function stateOf(client, name) {
+  await until(() => client.state.name === name);
+  return client.state;
+}
+
+/**
+ * Connect a client, and wait until it has caught up.
+ * @param {ChatClient} client
+ */
+export async function connected(client) {
+  client.connect();
+  await stateOf(client, "connected");
+  return client;
+}
+
+/**
+ * Wait for a condition, in real time; the test runner's timeout ends it.
+ * @param {() => boolean} condition
+ */
+export async function until(condition) {
+  while (!condition()) await realDelay();
+}
+
+/** Let sockets and promises go on, for a moment of real time. */
+export function realDelay() {
+  return /** @type {Promise<void>} */ (new Promise((resolve) => {
+    realSetTimeout(resolve, 2);
+  }));
+}
+
+/**
+ * Return what a promise was rejected with: the code of a ChatError; or "resolved".
+ * @param {Promise<unknown>} promise
+ * @returns {Promise<unknown>}
+ */
+export function outcomeOf(promise) {
+  return promise.then(() => "resolved", (error) => error instanceof ChatError ? error.code : error);
+}
+
+/**
+ * Replace the clock and the timers of this process; return functions that let time pass.
+ * @param {import("node:test").TestContext} test
+ */
+export function stopClock(test) {
+  const { mock } = test;
+  let now = Date.now();
+  mock.method(Date, "now", () => now);
+  mock.timers.enable({ apis: ["setTimeout", "setInterval"] });
+  return {
+    /** @param {number} seconds that the process runs */
+    async run(seconds) {
+      for (let second = 0; second < seconds; second += 1) {
+        now += 1000;
+        mock.timers.tick(1000);
+        await realDelay();
+      }
+    },
+    /** @param {number} seconds that the machine sleeps, in which timers do not advance */
+    sleep(seconds) {
+      now += seconds * 1000;
+    },
+  };
+}
