@@ -235,6 +235,11 @@ const FIRST_CATCH_UP_DELAY_MS = 5_000;
 // documented.
 const CATCH_UP_INTERVAL_MS = 4 * 60_000;
 const RESPONSE_TIMEOUT_MS = 12_000;
+// For a request with all its attempts, and the time without a connection.
+const REQUEST_TIMEOUT_MS = 2 * 60_000;
+const UPLOAD_STALL_TIMEOUT_MS = 30_000;
+// Extends the timeout where the progress of an upload is not known.
+const MIN_UPLOAD_BYTES_PER_MS = 16;
 // In a network that drops packets, a handshake has no result at all.
 const CONNECT_TIMEOUT_MS = 60_000;
 // The lanes of requests; that of a page of a chat is the chat id.
@@ -299,6 +304,11 @@ function sorted(chatId) {
 /** Return the error of a request whose connection is closed. */
 function disconnected() {
   return new ChatError("disconnected", "There is no connection.");
+}
+
+/** Return the error of a frame that has no answer. */
+function noAnswer() {
+  return new ChatError("no_answer", "The backend does not answer.");
 }
 
 /**
@@ -385,7 +395,10 @@ export class ChatClient extends ChatEventTarget {
     this.#open();
   }
 
-  /** Close the connection. The outbox keeps what is not acknowledged. */
+  /**
+   * Close the connection. The outbox keeps what is not acknowledged; other requests are rejected as
+   * `disconnected`.
+   */
   disconnect() {
     this.#isWanted = false;
     this.#close();
@@ -445,11 +458,15 @@ export class ChatClient extends ChatEventTarget {
 
   /**
    * Upload a file, to send its key in a message.
+   *
+   * Without a connection it waits up to two minutes for one, and is then rejected as
+   * `disconnected`; at once if the client is offline.
    * @param {string} chatId
-   * @param {File} file
+   * @param {Blob & {readonly name: string}} file such as a File
    * @param {object} [options]
    * @param {string} [options.contentType] if it differs from the file's own
-   * @param {(fraction: number) => void} [options.onProgress] from 0 to 1
+   * @param {(fraction: number) => void} [options.onProgress] from 0 to 1. Without XMLHttpRequest,
+   *   as in Node, it is called at the end only
    * @param {AbortSignal} [options.signal]
    * @returns {Promise<string>} its key
    * @throws {ChatError}
@@ -483,7 +500,8 @@ export class ChatClient extends ChatEventTarget {
   }
 
   /**
-   * Return a new download link, with what is known of the file.
+   * Return a new download link, with what is known of the file. It waits for a connection as
+   * `upload` does.
    * @param {string} chatId
    * @param {string} fileKey
    * @param {AbortSignal} [signal]
@@ -694,9 +712,8 @@ export class ChatClient extends ChatEventTarget {
     for (const request of this.#requests) {
       clearTimeout(request.timer);
       request.isAwaited = false;
-      if (request.lane !== FILES) request.reject(disconnected());
+      if (request.lane !== FILES || !this.#isWanted) this.#rejectRequest(request, disconnected());
     }
-    this.#requests = this.#requests.filter(({ lane }) => lane === FILES);
   }
 
   /** @param {number} delayMs */
@@ -1092,7 +1109,9 @@ export class ChatClient extends ChatEventTarget {
    * @property {string} id its `clientMessageId`, which an error repeats
    * @property {(frame: AnswerFrame) => boolean} resolve returns whether the frame is its answer
    * @property {(error: Error) => void} reject
+   * @property {() => void} release stops the deadline, and listening to its AbortSignal
    * @property {number} failures
+   * @property {ChatError} [error] the last one
    * @property {boolean} isAwaited whether it is sent, and an answer is expected
    * @property {number} timer
    */
@@ -1108,6 +1127,7 @@ export class ChatClient extends ChatEventTarget {
   #request(lane, request, answerIn, signal) {
     return new Promise((resolve, reject) => {
       signal?.throwIfAborted();
+      if (!this.#isWanted) throw disconnected();
       const id = newId();
       const frame = { ...request, clientMessageId: id };
       requireFrameSize(frame);
@@ -1120,11 +1140,18 @@ export class ChatClient extends ChatEventTarget {
           if (answer) resolve(answer);
           return Boolean(answer);
         },
+        release: () => {},
       };
-      signal?.addEventListener("abort", () => {
-        reject(signal.reason);
-        this.#removeRequest(pending);
-      });
+      const deadline = setTimeout(() => {
+        const error = this.#isOpen ? pending.error ?? noAnswer() : disconnected();
+        this.#rejectRequest(pending, error);
+      }, REQUEST_TIMEOUT_MS);
+      const onAbort = () => this.#rejectRequest(pending, signal?.reason);
+      signal?.addEventListener("abort", onAbort);
+      pending.release = () => {
+        clearTimeout(deadline);
+        signal?.removeEventListener("abort", onAbort);
+      };
       this.#requests.push(pending);
       this.#sendRequest(pending);
     });
@@ -1148,7 +1175,7 @@ export class ChatClient extends ChatEventTarget {
     clearTimeout(request.timer);
     request.timer = setTimeout(() => {
       if (request.lane === FILES) {
-        this.#retryRequest(request, new ChatError("no_answer", "The backend does not answer."));
+        this.#retryRequest(request, noAnswer());
       } else {
         this.#reconnectLater(); // a late answer would look like that of the next request
       }
@@ -1163,9 +1190,9 @@ export class ChatClient extends ChatEventTarget {
     clearTimeout(request.timer);
     request.isAwaited = false;
     request.failures += 1;
+    request.error = error;
     if (request.failures === MAX_ATTEMPTS) {
-      request.reject(error);
-      this.#removeRequest(request);
+      this.#rejectRequest(request, error);
       return;
     }
     const delayMs = Math.max(error.retryAfterMs ?? 0, backoffMs(request.failures - 1));
@@ -1190,15 +1217,24 @@ export class ChatClient extends ChatEventTarget {
     if (isTransient(error)) {
       this.#retryRequest(request, error);
     } else {
-      request.reject(error);
-      this.#removeRequest(request);
+      this.#rejectRequest(request, error);
     }
+  }
+
+  /**
+   * @param {Request} request
+   * @param {Error} error
+   */
+  #rejectRequest(request, error) {
+    request.reject(error);
+    this.#removeRequest(request);
   }
 
   /** @param {Request} request */
   #removeRequest(request) {
     const wasFirst = this.#isFirst(request);
     clearTimeout(request.timer);
+    request.release();
     this.#requests = this.#requests.filter((each) => each !== request);
     const next = this.#requests.find(({ lane }) => lane === request.lane);
     if (wasFirst && next) this.#sendRequest(next);
@@ -1250,11 +1286,16 @@ function backoffMs(failures) {
 function sleep(milliseconds, signal) {
   return new Promise((resolve, reject) => {
     signal?.throwIfAborted();
-    const timer = setTimeout(resolve, milliseconds);
-    signal?.addEventListener("abort", () => {
+    let timer = 0;
+    const onAbort = () => {
       clearTimeout(timer);
-      reject(signal.reason);
-    });
+      reject(signal?.reason);
+    };
+    timer = setTimeout(() => {
+      signal?.removeEventListener("abort", onAbort);
+      resolve();
+    }, milliseconds);
+    signal?.addEventListener("abort", onAbort, { once: true });
   });
 }
 
@@ -1382,23 +1423,63 @@ function messageOf(error) {
 /**
  * PUT a file to its upload link.
  * @param {UploadFrame} link
- * @param {File} file
+ * @param {Blob} file
  * @param {(fraction: number) => void} onProgress
  * @param {AbortSignal} [signal]
- * @returns {Promise<number>} the status; 0 if there was no answer
+ * @returns {Promise<number>} the status; 0 if there was no answer, or no progress any more
  */
-function putFile({ method, uploadUrl, headers }, file, onProgress, signal) {
-  // Not with fetch(), which does not report the progress of an upload.
-  return new Promise((resolve, reject) => {
+async function putFile(link, file, onProgress, signal) {
+  signal?.throwIfAborted();
+  const put = new AbortController();
+  const abort = () => put.abort();
+  let timer = 0;
+  /** @param {number} delayMs */
+  const abortIn = (delayMs) => {
+    clearTimeout(timer);
+    timer = setTimeout(abort, delayMs);
+  };
+  signal?.addEventListener("abort", abort);
+  try {
+    abortIn(UPLOAD_STALL_TIMEOUT_MS);
+    if (globalThis.XMLHttpRequest) {
+      return await putWithProgress(link, file, (fraction) => {
+        abortIn(UPLOAD_STALL_TIMEOUT_MS);
+        onProgress(fraction);
+      }, put.signal);
+    }
+    abortIn(UPLOAD_STALL_TIMEOUT_MS + file.size / MIN_UPLOAD_BYTES_PER_MS);
+    const { method, uploadUrl, headers } = link;
+    const response = await fetch(uploadUrl, { method, headers, body: file, signal: put.signal });
+    await response.body?.cancel();
+    if (response.ok) onProgress(1);
+    return response.status;
+  } catch {
     signal?.throwIfAborted();
+    return 0;
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", abort);
+  }
+}
+
+/**
+ * PUT a file with XMLHttpRequest: fetch() does not report the progress of an upload.
+ * @param {UploadFrame} link
+ * @param {Blob} file
+ * @param {(fraction: number) => void} onProgress
+ * @param {AbortSignal} signal
+ * @returns {Promise<number>} the status; it is rejected if there was no answer
+ */
+function putWithProgress({ method, uploadUrl, headers }, file, onProgress, signal) {
+  return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     request.open(method, uploadUrl);
     for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
     request.upload.addEventListener("progress", ({ loaded, total }) => onProgress(loaded / total));
     request.addEventListener("load", () => resolve(request.status));
-    request.addEventListener("error", () => resolve(0));
-    request.addEventListener("abort", () => reject(signal?.reason));
-    signal?.addEventListener("abort", () => request.abort());
+    request.addEventListener("error", reject);
+    request.addEventListener("abort", reject);
+    signal.addEventListener("abort", () => request.abort());
     request.send(file);
   });
 }

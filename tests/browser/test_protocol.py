@@ -665,6 +665,45 @@ async def test_handshake_without_an_answer_times_out(
     assert await page.evaluate("client.state.name") == "waiting"
 
 
+async def test_upload_that_makes_no_progress_is_tried_again(
+    module_page: Page, target: Target, pair: Pair, backend: ScriptedBackend
+) -> None:
+    backend.on_frame = lambda frame: [upload_frame(frame, target)]
+    await module_page.clock.install()
+    await connect_client(module_page, target, pair)
+    await module_page.evaluate(
+        """(chatId) => {
+          globalThis.puts = 0;
+          // The first makes progress for a minute, and then stalls; the second gets through.
+          globalThis.XMLHttpRequest = class extends EventTarget {
+            upload = new EventTarget();
+            status = 200;
+            open() {}
+            setRequestHeader() {}
+            abort() { this.dispatchEvent(new Event("abort")); }
+            send() {
+              puts += 1;
+              if (puts === 2) this.dispatchEvent(new Event("load"));
+              const progress = () => {
+                const part = Object.assign(new Event("progress"), { loaded: 1, total: 2 });
+                this.upload.dispatchEvent(part);
+              };
+              for (const seconds of [20, 40, 60]) setTimeout(progress, seconds * 1000);
+            }
+          };
+          globalThis.upload = client.upload(chatId, new File(["x"], "notes.txt"));
+        }""",
+        pair.chat_id,
+    )
+    await module_page.wait_for_function("puts === 1", polling=10)
+    for _ in range(6):  # a catch-up may answer in between
+        await module_page.clock.run_for(14_900)
+        assert await module_page.evaluate("puts") == 1
+    await module_page.clock.run_for(5_000)
+    assert await module_page.evaluate("upload") == "k/notes.txt"
+    assert await module_page.evaluate("puts") == 2
+
+
 async def test_client_asks_again_where_the_catch_up_of_the_handshake_does_not_end(
     anna: ChatPane, pair: Pair, backend: ScriptedBackend
 ) -> None:
