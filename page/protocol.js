@@ -7,7 +7,8 @@
  *     const client = new ChatClient({ url: "wss://….amazonaws.com/prod", userId: "user123" });
  *     client.addEventListener("message", ({ detail }) => console.log(detail.text));
  *     client.connect();
- *     client.send({ chatId: chatIdOf("user123", "user456"), text: "Hello!" });
+ *     const { ack } = client.send({ chatId: chatIdOf("user123", "user456"), text: "Hello!" });
+ *     console.log((await ack).messageId);
  *
  * It follows the rules of docs/protocol.md for a client that never loses a message: it gives each
  * message a `clientMessageId` and resends it until it is acknowledged; it connects with the `until`
@@ -154,6 +155,13 @@
 /**
  * @typedef {{messageId: string, timestamp: number, delivered?: number,
  *   duplicate?: true}} Ack without `delivered` if the message came back to this device instead
+ */
+
+/**
+ * An item of the outbox with a promise of its ack. The promise is pending while the item is
+ * `queued`, and rejected with a {@link ChatError} when the item is refused or discarded, which may
+ * be left unhandled. The property is not enumerable, so that a stored item does not contain it.
+ * @typedef {OutboxItem & {readonly ack: Promise<Ack>}} SentItem
  */
 
 /** @typedef {{item: OutboxItem, ack: Ack}} Acknowledged */
@@ -338,6 +346,8 @@ export class ChatClient extends ChatEventTarget {
   #seen;
   /** @type {Map<string, OutboxItem>} by `clientMessageId`, in the order in which they are sent */
   #outbox = new Map();
+  /** @type {Map<string, PromiseOfAck>} by `clientMessageId`, of the items that wait for one */
+  #acks = new Map();
   /** @type {Map<string, InFlight>} by chat id */
   #inFlight = new Map();
   /** @type {Request[]} of which the first of each lane is sent */
@@ -415,7 +425,7 @@ export class ChatClient extends ChatEventTarget {
   /**
    * Send a message once there is a connection, and resend it until it is acknowledged or refused.
    * @param {{chatId: string, text?: string, fileKey?: string, file?: FileInfo}} message
-   * @returns {OutboxItem}
+   * @returns {SentItem}
    * @throws {ChatError} if it does not fit in a frame
    */
   send({ chatId, text, fileKey, file }) {
@@ -429,22 +439,26 @@ export class ChatClient extends ChatEventTarget {
     this.#lastCreatedAt = createdAt;
     this.#typingAfter.set(sorted(chatId), Date.now() + TYPING_AFTER_MESSAGE_MS);
     this.#outbox.set(item.clientMessageId, item);
+    const sent = this.#promiseAck(item);
     this.#emit("outbox", item);
     this.#sendNext();
-    return item;
+    return sent;
   }
 
   /**
    * Send a refused message again.
    * @param {string} clientMessageId
+   * @returns {SentItem | undefined} the item, with a new promise; undefined if it is not known
    */
   retry(clientMessageId) {
     const item = this.#outbox.get(clientMessageId);
-    if (!item) return;
+    if (!item) return undefined;
     item.status = "queued";
     delete item.error;
+    const sent = this.#promiseAck(item);
     this.#emit("outbox", item);
     this.#sendNext();
+    return sent;
   }
 
   /**
@@ -453,7 +467,9 @@ export class ChatClient extends ChatEventTarget {
    */
   discard(clientMessageId) {
     const item = this.#outbox.get(clientMessageId);
-    if (item) this.#removeItem(item);
+    if (!item) return;
+    this.#removeItem(item);
+    this.#rejectAck(item, new ChatError("discarded", "The message was removed from the outbox."));
   }
 
   /**
@@ -867,6 +883,7 @@ export class ChatClient extends ChatEventTarget {
   #onStored(item, ack) {
     // The message may be pushed to another connection of the user, such as this client's next one.
     this.#seen.add(ack.messageId);
+    this.#takeAck(item)?.resolve(ack);
     this.#emit("ack", { item, ack });
     this.#removeItem(item);
   }
@@ -900,6 +917,7 @@ export class ChatClient extends ChatEventTarget {
     } else {
       item.status = "refused";
       this.#clearInFlight(item);
+      this.#rejectAck(item, error);
     }
     this.#emit("outbox", item);
     this.#sendNext();
@@ -932,6 +950,43 @@ export class ChatClient extends ChatEventTarget {
    * @property {number} timeouts how many times there was no answer
    * @property {number} failures how many times the answer was an error
    */
+
+  /**
+   * @typedef {object} PromiseOfAck
+   * @property {(ack: Ack) => void} resolve
+   * @property {(error: ChatError) => void} reject
+   */
+
+  /**
+   * @param {OutboxItem} item gets a promise of its ack, unless it has one that is pending
+   * @returns {SentItem}
+   */
+  #promiseAck(item) {
+    if (!this.#acks.has(item.clientMessageId)) {
+      /** @type {Promise<Ack>} */
+      const promise = new Promise((resolve, reject) => {
+        this.#acks.set(item.clientMessageId, { resolve, reject });
+      });
+      promise.catch(() => {}); // for those that do not use it
+      Object.defineProperty(item, "ack", { value: promise, configurable: true });
+    }
+    return /** @type {SentItem} */ (item);
+  }
+
+  /** @param {OutboxItem} item */
+  #takeAck({ clientMessageId }) {
+    const ack = this.#acks.get(clientMessageId);
+    this.#acks.delete(clientMessageId);
+    return ack;
+  }
+
+  /**
+   * @param {OutboxItem} item
+   * @param {ChatError} error
+   */
+  #rejectAck(item, error) {
+    this.#takeAck(item)?.reject(error);
+  }
 
   /** Send the first message of each chat without one in flight, so that none overtakes another. */
   #sendNext() {
