@@ -243,8 +243,13 @@ const FIRST_CATCH_UP_DELAY_MS = 5_000;
 // documented.
 const CATCH_UP_INTERVAL_MS = 4 * 60_000;
 const RESPONSE_TIMEOUT_MS = 12_000;
+// Shorter, because a connection is often dead after sleep or a change of the network.
+const PROBE_TIMEOUT_MS = 5_000;
 // For a request with all its attempts, and the time without a connection.
 const REQUEST_TIMEOUT_MS = 2 * 60_000;
+const SLEEP_CHECK_INTERVAL_MS = 10_000;
+// Longer than a minute, after which browsers run the timers of hidden pages.
+const MIN_SLEEP_MS = 90_000;
 const UPLOAD_STALL_TIMEOUT_MS = 30_000;
 // Extends the timeout where the progress of an upload is not known.
 const MIN_UPLOAD_BYTES_PER_MS = 16;
@@ -358,6 +363,7 @@ export class ChatClient extends ChatEventTarget {
   // Changes with each connection, so that what an earlier one awaited can be ignored.
   #connectionNumber = 0;
   #isWanted = false;
+  #attemptedAt = 0; // when the last attempt to connect began
   #openedAt = 0; // 0: it is not open
   #failures = 0;
   #newMessages = 0;
@@ -365,6 +371,10 @@ export class ChatClient extends ChatEventTarget {
   #connectTimer = 0;
   #reconnectTimer = 0;
   #catchUpTimer = 0;
+  #probeTimer = 0;
+  #sleepTimer = 0;
+  /** Removes the listeners of `#listenToPlatform`. */
+  #platform = new AbortController();
   #hasAskedToCatchUp = false; // on this connection
   #signals;
   /** @type {Map<string, SentReceipt>} the greatest of each kind and chat, by both */
@@ -402,6 +412,7 @@ export class ChatClient extends ChatEventTarget {
     if (this.#isWanted) return;
     this.#isWanted = true;
     this.#failures = 0;
+    this.#listenToPlatform();
     this.#open();
   }
 
@@ -410,16 +421,18 @@ export class ChatClient extends ChatEventTarget {
    * `disconnected`.
    */
   disconnect() {
-    this.#isWanted = false;
-    this.#close();
-    this.#setState({ name: "offline" });
+    this.#stop({ name: "offline" });
   }
 
-  /** Check the connection now, or reconnect now: for when the network or the user is back. */
+  /**
+   * Check the connection now, or reconnect now. The client does it when the network is back, when
+   * its page is shown, and after sleep.
+   */
   checkConnection() {
     if (!this.#isWanted) return;
-    if (this.state.name === "waiting") this.#open();
-    else if (this.#isOpen) this.#catchUp();
+    if (this.#isOpen) this.#probe();
+    else if (this.state.name === "waiting") this.#open();
+    else if (Date.now() - this.#attemptedAt > PROBE_TIMEOUT_MS) this.#open(); // it began before
   }
 
   /**
@@ -606,6 +619,7 @@ export class ChatClient extends ChatEventTarget {
 
   async #open() {
     this.#close();
+    this.#attemptedAt = Date.now();
     this.#connectTimer = setTimeout(() => this.#reconnectLater(), CONNECT_TIMEOUT_MS);
     const number = this.#connectionNumber;
     this.#setState({ name: "connecting" });
@@ -634,6 +648,36 @@ export class ChatClient extends ChatEventTarget {
     }
   }
 
+  /** Check the connection when the network or the user is back, and after sleep. */
+  #listenToPlatform() {
+    this.#platform = new AbortController();
+    const { signal } = this.#platform;
+    const check = () => this.checkConnection();
+    globalThis.addEventListener?.("online", check, { signal });
+    globalThis.addEventListener?.("pageshow", check, { signal });
+    globalThis.addEventListener?.("offline", () => this.#isOpen && this.#probe(), { signal });
+    globalThis.document?.addEventListener(
+      "visibilitychange", () => document.hidden || check(), { signal });
+    let awakeAt = Date.now();
+    this.#sleepTimer = setInterval(() => {
+      if (Date.now() - awakeAt > MIN_SLEEP_MS) check();
+      awakeAt = Date.now();
+    }, SLEEP_CHECK_INTERVAL_MS);
+  }
+
+  /** Ask what was missed, and reconnect unless a frame, any frame, arrives soon. */
+  #probe() {
+    this.#catchUp();
+    if (this.#requests.some(({ lane, isAwaited }) => lane === CATCH_UP && isAwaited)) {
+      this.#probeTimer ||= setTimeout(() => this.#reconnectLater(), PROBE_TIMEOUT_MS);
+    }
+  }
+
+  #endProbe() {
+    clearTimeout(this.#probeTimer);
+    this.#probeTimer = 0;
+  }
+
   /** @param {unknown} error */
   #connectFailed(error) {
     const reason = error instanceof ChatError ? error
@@ -642,9 +686,16 @@ export class ChatClient extends ChatEventTarget {
       this.#reconnectLater(reason); // the network is down, for example
       return;
     }
+    this.#stop({ name: "offline", error: reason });
+  }
+
+  /** @param {State} state */
+  #stop(state) {
     this.#isWanted = false;
+    this.#platform.abort();
+    clearInterval(this.#sleepTimer);
     this.#close();
-    this.#setState({ name: "offline", error: reason });
+    this.#setState(state);
   }
 
   async #address() {
@@ -725,6 +776,7 @@ export class ChatClient extends ChatEventTarget {
     clearTimeout(this.#connectTimer);
     clearTimeout(this.#reconnectTimer);
     clearTimeout(this.#catchUpTimer);
+    this.#endProbe();
     for (const request of this.#requests) {
       clearTimeout(request.timer);
       request.isAwaited = false;
@@ -776,6 +828,7 @@ export class ChatClient extends ChatEventTarget {
 
   /** @param {unknown} data */
   #onFrame(data) {
+    this.#endProbe();
     if (this.#hasAskedToCatchUp) this.#catchUpIn(CATCH_UP_INTERVAL_MS);
     const frame = parseFrame(data);
     switch (frame?.type) {

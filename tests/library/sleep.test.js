@@ -1,0 +1,71 @@
+/** A process that slept finds out soon whether its connection is dead. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { clientOf, connected, stateOf, stopClock, until } from "./support/clients.js";
+import { ScriptedBackend } from "./support/scripted-backend.js";
+
+test("a connection that died during sleep is replaced within 20 seconds", async (t) => {
+  const backend = await ScriptedBackend.start(t);
+  const clock = stopClock(t);
+  const client = await connected(clientOf(t, backend.url));
+  await clock.run(10); // the catch-up after the handshake is over
+  backend.onFrame = () => [];
+  clock.sleep(3600);
+  await clock.run(20);
+  await until(() => backend.handshakes.length === 2);
+  await stateOf(client, "connected");
+});
+
+test("a connection that died during sleep while a catch-up was asked for is replaced", async (t) => {
+  const backend = await ScriptedBackend.start(t);
+  const clock = stopClock(t);
+  await connected(clientOf(t, backend.url));
+  backend.onFrame = () => [];
+  await clock.run(6); // it is asked for after five seconds
+  assert.equal(backend.frames.length, 1);
+  clock.sleep(3600);
+  await clock.run(20);
+  await until(() => backend.handshakes.length === 2);
+});
+
+test("a connection that survived sleep is kept", async (t) => {
+  const backend = await ScriptedBackend.start(t);
+  const clock = stopClock(t);
+  const client = await connected(clientOf(t, backend.url));
+  await clock.run(10);
+  const before = backend.frames.length;
+  clock.sleep(3600);
+  await clock.run(20);
+  assert.equal(client.state.name, "connected");
+  assert.equal(backend.handshakes.length, 1);
+  assert.deepEqual(backend.frames.slice(before).map(({ action }) => action), ["getmessages"]);
+});
+
+test("a client that waits to reconnect does it after sleep", async (t) => {
+  const backend = await ScriptedBackend.start(t);
+  backend.onHandshake = (number) => number < 8 ? "HTTP/1.1 503 Busy\r\n\r\n" : "";
+  const clock = stopClock(t);
+  const client = clientOf(t, backend.url);
+  client.connect();
+  while (backend.handshakes.length < 7) await clock.run(1);
+  const { retryAt = 0 } = await stateOf(client, "waiting");
+  assert.ok(retryAt - Date.now() > 11_000);
+  clock.sleep(100);
+  await clock.run(11);
+  await stateOf(client, "connected");
+});
+
+test("an attempt to connect that was under way before sleep is replaced", async (t) => {
+  const backend = await ScriptedBackend.start(t);
+  backend.onHandshake = (number) => number === 1 ? null : "";
+  const clock = stopClock(t);
+  const client = clientOf(t, backend.url);
+  client.connect();
+  await clock.run(1);
+  assert.equal(client.state.name, "connecting");
+  clock.sleep(100);
+  await clock.run(11);
+  await stateOf(client, "connected");
+});
