@@ -202,7 +202,8 @@
  *   not the token's, so that no outbox is sent as another user's.
  * @property {string | (() => string | Promise<string>)} [token] for a backend with authentication.
  *   A function is called before each connection. If it throws a {@link ChatError}, the client goes
- *   offline; after another error it is called again.
+ *   offline. After another error, and if it returns a token that has expired or is malformed, it
+ *   is called again with backoff.
  * @property {number} [since] the last `until` that you stored; 0 the first time
  * @property {Iterable<string>} [seen] the ids of the messages that you have
  * @property {Iterable<OutboxItem>} [outbox] the items that you stored
@@ -290,6 +291,9 @@ export class ChatError extends Error {
   }
 }
 
+/** An error after which the token function is called again. */
+class TokenError extends ChatError {}
+
 /** Return a random id. `crypto.randomUUID` does not exist on a page that came by plain HTTP. */
 export function newId() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
@@ -339,6 +343,22 @@ export function claimsOf(token) {
     return typeof claims === "object" && claims !== null && !Array.isArray(claims) ? claims : null;
   } catch {
     return null;
+  }
+}
+
+/**
+ * Raise an error if a token is malformed or has expired, whatever its signature is.
+ * @param {string} token
+ * @param {typeof ChatError} TypeOfError
+ * @throws {ChatError}
+ */
+function requireUsableToken(token, TypeOfError = ChatError) {
+  const claims = claimsOf(token);
+  if (claims === null) {
+    throw new TypeOfError("bad_token", "The token is not of the form of a JSON Web Token.");
+  }
+  if (typeof claims.exp === "number" && claims.exp * 1000 + MAX_CLOCK_SKEW_MS < Date.now()) {
+    throw new TypeOfError("token_expired", "The token has expired: get a new one.");
   }
 }
 
@@ -682,11 +702,9 @@ export class ChatClient extends ChatEventTarget {
   #connectFailed(error) {
     const reason = error instanceof ChatError ? error
       : new ChatError("bad_address", `The backend's address cannot be used: ${messageOf(error)}`);
-    if (reason.code === "no_token") {
-      this.#reconnectLater(reason); // the network is down, for example
-      return;
-    }
-    this.#stop({ name: "offline", error: reason });
+    // If there is no token, the network may be down. One that has expired may come from a cache.
+    if (reason instanceof TokenError) this.#reconnectLater(reason);
+    else this.#stop({ name: "offline", error: reason });
   }
 
   /** @param {State} state */
@@ -701,16 +719,7 @@ export class ChatClient extends ChatEventTarget {
   async #address() {
     const url = new URL(this.#url);
     const token = await this.#currentToken();
-    if (token) {
-      const claims = claimsOf(token);
-      if (claims === null) {
-        throw new ChatError("bad_token", "The token is not of the form of a JSON Web Token.");
-      }
-      if (typeof claims.exp === "number" && claims.exp * 1000 + MAX_CLOCK_SKEW_MS < Date.now()) {
-        throw new ChatError("token_expired", "The token has expired: get a new one.");
-      }
-      url.searchParams.set("token", token);
-    }
+    if (token) url.searchParams.set("token", token);
     // Also with a token: the backend refuses a userId that is not the token's, so the outbox of one
     // user is never sent as another's.
     if (this.#userId || !token) {
@@ -728,13 +737,25 @@ export class ChatClient extends ChatEventTarget {
   }
 
   async #currentToken() {
-    if (typeof this.#token !== "function") return this.#token;
+    if (typeof this.#token !== "function") {
+      if (this.#token) requireUsableToken(this.#token);
+      return this.#token;
+    }
+    return this.#askForToken(this.#token);
+  }
+
+  /** @param {() => string | Promise<string>} getToken */
+  async #askForToken(getToken) {
+    /** @type {string} */
+    let token;
     try {
-      return await this.#token();
+      token = await getToken();
     } catch (error) {
       if (error instanceof ChatError) throw error;
-      throw new ChatError("no_token", messageOf(error));
+      throw new TokenError("no_token", messageOf(error));
     }
+    if (token) requireUsableToken(token, TokenError);
+    return token;
   }
 
   #onOpen() {
