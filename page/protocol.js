@@ -205,7 +205,8 @@
  *   offline. After another error, and if it returns a token that has expired or is malformed, it
  *   is called again with backoff.
  * @property {number} [since] the last `until` that you stored; 0 the first time
- * @property {Iterable<string>} [seen] the ids of the messages that you have
+ * @property {Iterable<string>} [seen] the ids of the messages that you have, oldest first. The
+ *   last 10,000 count
  * @property {Iterable<OutboxItem>} [outbox] the items that you stored
  * @property {Partial<Record<SignalName, boolean>>} [signals] which are sent; all by default. It is
  *   read before each signal, so it may change
@@ -264,6 +265,8 @@ const MAX_BACKOFF_MS = 30_000;
 // After a connection that lasted this long, the backoff starts again at its minimum.
 const STABLE_CONNECTION_MS = 60_000;
 const MAX_ATTEMPTS = 6;
+// Five times what one run of a catch-up may bring.
+const MAX_SEEN = 10_000;
 // API Gateway closes the connection on a larger frame, and would do so at each attempt.
 const MAX_FRAME_BYTES = 32 * 1024;
 // The clocks of the issuer, the backend and this machine differ.
@@ -416,7 +419,7 @@ export class ChatClient extends ChatEventTarget {
     this.#userId = userId;
     this.#token = token;
     this.#since = since;
-    this.#seen = new Set(seen);
+    this.#seen = new Set([...seen].slice(-MAX_SEEN));
     this.#signals = signals;
     this.#WebSocket = more.WebSocket ?? globalThis.WebSocket;
     for (const item of outbox) {
@@ -877,7 +880,7 @@ export class ChatClient extends ChatEventTarget {
       this.#onStored(item, message);
       return;
     }
-    this.#seen.add(message.messageId);
+    this.#markSeen(message.messageId);
     this.#newMessages += 1;
     removeUnsafeLink(message);
     this.#emit("message", message);
@@ -956,10 +959,17 @@ export class ChatClient extends ChatEventTarget {
    */
   #onStored(item, ack) {
     // The message may be pushed to another connection of the user, such as this client's next one.
-    this.#seen.add(ack.messageId);
+    this.#markSeen(ack.messageId);
     this.#takeAck(item)?.resolve(ack);
     this.#emit("ack", { item, ack });
     this.#removeItem(item);
+  }
+
+  /** @param {string} messageId */
+  #markSeen(messageId) {
+    this.#seen.add(messageId);
+    const [oldest] = this.#seen;
+    if (this.#seen.size > MAX_SEEN) this.#seen.delete(oldest);
   }
 
   /** @param {Unchecked<ErrorFrame>} frame */
