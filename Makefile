@@ -13,10 +13,10 @@ export SAM_CLI_TELEMETRY = 0
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test deploy-test smoke soak bench screenshot lint types build format lock audit clean
+.PHONY: help run test deploy-test smoke soak bench screenshot lint types build format declarations lock audit clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(STAMP) ## run the backend on this machine (PORT=3001)
 	@exec $(BIN)/python -m local --port $(PORT) --page page --query '?userId=user123' --query '?userId=user456'
@@ -45,6 +45,7 @@ lint: $(STAMP) $(NODE_STAMP) ## ruff, ESLint, tsc, sam validate --lint, and the 
 	$(BIN)/ruff format --check .
 	node_modules/.bin/eslint .
 	node_modules/.bin/tsc
+	node_modules/.bin/tsc --project tests/library
 	$(BIN)/sam validate --lint
 	$(BIN)/python -m local --lint
 
@@ -58,6 +59,9 @@ format: $(STAMP) $(NODE_STAMP) ## let ruff and ESLint rewrite what they can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	node_modules/.bin/eslint --fix .
+
+declarations: $(NODE_STAMP) ## write page/protocol.d.ts, the types of protocol.js
+	node_modules/.bin/tsc --project tsconfig.declarations.json
 
 lock: $(STAMP) ## pin the newest versions in requirements-*.txt, and those of package.json
 	$(BIN)/pip-compile --quiet --upgrade --extra dev --strip-extras --no-header \

@@ -1,3 +1,4 @@
+/*! Copyright (c) 2026 The Serverless Chat Backend authors. SPDX-License-Identifier: MIT */
 /**
  * A client of the chat that loses no message: one module without dependencies, to copy and use. It
  * runs in browsers, in workers, and in Node with its own WebSocket or that of the package `ws`.
@@ -225,9 +226,9 @@
  * An EventTarget whose events are {@link ChatEvents}.
  * @typedef {object} ChatEventTarget
  * @property {<T extends keyof ChatEvents>(type: T, listener: ChatListener<T>,
- *   options?: AddEventListenerOptions | boolean) => void} addEventListener
- * @property {<T extends keyof ChatEvents>(type: T, listener: ChatListener<T>,
- *   options?: EventListenerOptions | boolean) => void} removeEventListener
+ *   options?: {once?: boolean, signal?: AbortSignal}) => void} addEventListener
+ * @property {<T extends keyof ChatEvents>(type: T, listener: ChatListener<T>) => void
+ *   } removeEventListener
  * @property {(event: Event) => boolean} dispatchEvent
  */
 const ChatEventTarget = /** @type {new () => ChatEventTarget} */ (EventTarget);
