@@ -741,6 +741,7 @@ async def test_upload_that_makes_no_progress_is_tried_again(
     backend.on_frame = lambda frame: [upload_frame(frame, target)]
     await module_page.clock.install()
     await connect_client(module_page, target, pair)
+    await module_page.clock.pause_at(await module_page.evaluate("Date.now() / 1000 + 1"))
     await module_page.evaluate(
         """(chatId) => {
           globalThis.puts = 0;
@@ -766,10 +767,10 @@ async def test_upload_that_makes_no_progress_is_tried_again(
         pair.chat_id,
     )
     await module_page.wait_for_function("puts === 1", polling=10)
-    for _ in range(6):  # a catch-up may answer in between
-        await module_page.clock.run_for(14_900)
-        assert await module_page.evaluate("puts") == 1
-    await module_page.clock.run_for(5_000)
+    await module_page.clock.run_for(89_900)
+    assert await module_page.evaluate("puts") == 1
+    await module_page.clock.run_for(100)
+    await module_page.clock.run_for(1_000)  # the backoff
     assert await module_page.evaluate("upload") == "k/notes.txt"
     assert await module_page.evaluate("puts") == 2
 

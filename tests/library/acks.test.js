@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { clientOf, connected, outcomeOf, realDelay, until } from "./support/clients.js";
+import { clientOf, connected, outcomeOf, until } from "./support/clients.js";
+import { realDelay } from "./support/clock.js";
 import { CHAT_ID, ScriptedBackend, errorFrame } from "./support/scripted-backend.js";
 
 test("the promise of an ack is resolved with it", async (t) => {

@@ -5,7 +5,8 @@ import { once } from "node:events";
 import { createServer } from "node:net";
 import { test } from "node:test";
 
-import { clientOf, connected, realDelay, stateOf, stopClock, until } from "./support/clients.js";
+import { clientOf, connected, stateOf, until } from "./support/clients.js";
+import { realDelay, stopClock } from "./support/clock.js";
 import { CHAT_ID, ScriptedBackend, missedMessage } from "./support/scripted-backend.js";
 import { WEB_SOCKETS } from "./support/sockets.js";
 

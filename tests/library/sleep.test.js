@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { clientOf, connected, stateOf, stopClock, until } from "./support/clients.js";
+import { clientOf, connected, stateOf, until } from "./support/clients.js";
+import { stopClock } from "./support/clock.js";
 import { ScriptedBackend } from "./support/scripted-backend.js";
 
 test("a connection that died during sleep is replaced within 20 seconds", async (t) => {
@@ -34,13 +35,20 @@ test("a connection that survived sleep is kept", async (t) => {
   const backend = await ScriptedBackend.start(t);
   const clock = stopClock(t);
   const client = await connected(clientOf(t, backend.url));
-  await clock.run(10);
-  const before = backend.frames.length;
+  let answers = 0;
+  client.addEventListener("synced", () => {
+    answers += 1;
+  });
+  await clock.run(5); // then it asks what it missed while it connected
+  await until(() => answers === 1);
+  await clock.run(5);
   clock.sleep(3600);
-  await clock.run(20);
+  await clock.run(10);
+  await until(() => answers === 2);
+  await clock.run(60);
   assert.equal(client.state.name, "connected");
   assert.equal(backend.handshakes.length, 1);
-  assert.deepEqual(backend.frames.slice(before).map(({ action }) => action), ["getmessages"]);
+  assert.deepEqual(backend.frames.map(({ action }) => action), ["getmessages", "getmessages"]);
 });
 
 test("a client that waits to reconnect does it after sleep", async (t) => {

@@ -4,7 +4,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { ChatError } from "../../page/protocol.js";
-import { clientOf, stateOf, stopClock } from "./support/clients.js";
+import { clientOf, stateOf } from "./support/clients.js";
+import { stopClock } from "./support/clock.js";
 import { ScriptedBackend } from "./support/scripted-backend.js";
 
 /** @param {Record<string, unknown>} claims */

@@ -1,10 +1,8 @@
 /** Clients, and waiting for what they do. */
 
 import { ChatClient, ChatError } from "../../../page/protocol.js";
+import { realDelay } from "./clock.js";
 import { WebSocket } from "./sockets.js";
-
-// Tests replace the global one.
-const realSetTimeout = globalThis.setTimeout;
 
 /**
  * Return a client of user123 that is disconnected after the test.
@@ -48,13 +46,6 @@ export async function until(condition) {
   while (!condition()) await realDelay();
 }
 
-/** Let sockets and promises go on, for a moment of real time. */
-export function realDelay() {
-  return /** @type {Promise<void>} */ (new Promise((resolve) => {
-    realSetTimeout(resolve, 2);
-  }));
-}
-
 /**
  * Return what a promise was rejected with: the code of a ChatError; or "resolved".
  * @param {Promise<unknown>} promise
@@ -62,29 +53,4 @@ export function realDelay() {
  */
 export function outcomeOf(promise) {
   return promise.then(() => "resolved", (error) => error instanceof ChatError ? error.code : error);
-}
-
-/**
- * Replace the clock and the timers of this process; return functions that let time pass.
- * @param {import("node:test").TestContext} test
- */
-export function stopClock(test) {
-  const { mock } = test;
-  let now = Date.now();
-  mock.method(Date, "now", () => now);
-  mock.timers.enable({ apis: ["setTimeout", "setInterval"] });
-  return {
-    /** @param {number} seconds that the process runs */
-    async run(seconds) {
-      for (let second = 0; second < seconds; second += 1) {
-        now += 1000;
-        mock.timers.tick(1000);
-        await realDelay();
-      }
-    },
-    /** @param {number} seconds that the machine sleeps, in which timers do not advance */
-    sleep(seconds) {
-      now += seconds * 1000;
-    },
-  };
 }

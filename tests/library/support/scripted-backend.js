@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import { WebSocketServer } from "ws";
 
-import { realDelay } from "./clients.js";
+import { realDelay } from "./clock.js";
 
 /** @typedef {Record<string, any>} Frame */
 
