@@ -18,16 +18,16 @@ COMPILE_SHIPPED := CUSTOM_COMPILE_COMMAND="make lock" $(COMPILE) --generate-hash
 	--constraint requirements-dev.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run test deploy-test smoke soak bench screenshot lint types venv build format lock audit clean
+.PHONY: help run test deploy-test smoke soak bench screenshot lint types venv build format declarations lock audit clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(STAMP) ## run the backend on this machine (PORT=3001, OPTIONS="--host 0.0.0.0")
 	@exec $(BIN)/python -m local --port $(PORT) --page page --query '?userId=user123' --query '?userId=user456' $(OPTIONS)
 
 # A worker that dies ends the run: pytest-xdist 3.8 waits for ever for the one that would replace it.
-test: $(STAMP) ## run all tests, with coverage; or those of TESTS=tests/unit
+test: $(STAMP) $(NODE_STAMP) ## run all tests, with coverage; or those of TESTS=tests/unit
 	$(BIN)/python -m pytest --numprocesses 3 --max-worker-restart 0 $(or $(TESTS),--cov --cov-report=term)
 	$(if $(TESTS),,@echo "Coverage of local/: $$($(BIN)/coverage report --include='local/*' --fail-under=0 --format=total) %")
 
@@ -51,6 +51,7 @@ lint: $(STAMP) $(NODE_STAMP) ## ruff, ESLint, tsc, sam validate --lint, and the 
 	$(BIN)/ruff format --check .
 	node_modules/.bin/eslint .
 	node_modules/.bin/tsc
+	node_modules/.bin/tsc --project tests/library
 	$(BIN)/sam validate --lint
 	$(BIN)/python -m local --lint
 
@@ -66,6 +67,9 @@ format: $(STAMP) $(NODE_STAMP) ## let ruff and ESLint rewrite what they can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	node_modules/.bin/eslint --fix .
+
+declarations: $(NODE_STAMP) ## write page/protocol.d.ts, the types of protocol.js
+	node_modules/.bin/tsc --project tsconfig.declarations.json
 
 lock: $(STAMP) ## pin the newest versions in all requirements*.txt, and those of package.json
 	$(COMPILE) --upgrade --no-header --extra dev --output-file requirements-dev.txt pyproject.toml

@@ -1,4 +1,4 @@
-/** ESLint's rules for page/. Types are checked by tsc (tsconfig.json). */
+/** ESLint's rules for page/ and tests/library/. Types are checked by tsc (tsconfig.json). */
 
 import js from "@eslint/js";
 import globals from "globals";
@@ -7,10 +7,13 @@ import { defineConfig } from "eslint/config";
 export default defineConfig([
   {
     // `eslint` without paths lints these and nothing else.
-    ignores: ["**/*", "!page/", "!page/**", "!eslint.config.js"],
+    ignores: [
+      "**/*", "!page/", "!page/**", "!eslint.config.js",
+      "!tests/", "tests/*", "!tests/library/", "!tests/library/**",
+    ],
   },
   {
-    files: ["page/**/*.js", "eslint.config.js"],
+    files: ["page/**/*.js", "tests/library/**/*.js", "eslint.config.js"],
     extends: [js.configs.recommended],
     linterOptions: { reportUnusedDisableDirectives: "error", reportUnusedInlineConfigs: "error" },
     languageOptions: { ecmaVersion: 2025, sourceType: "module" },
@@ -78,5 +81,9 @@ export default defineConfig([
   {
     files: ["page/**/*.js"],
     languageOptions: { globals: globals.browser },
+  },
+  {
+    files: ["tests/library/**/*.js"],
+    languageOptions: { globals: globals.node },
   },
 ]);

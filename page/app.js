@@ -212,14 +212,11 @@ secondPane.addEventListener("click", () => {
   else openSecondPane();
 });
 window.addEventListener("focus", () => forEachPane((pane) => pane.markRead()));
-window.addEventListener("online", () => forEachPane((pane) => pane.checkConnection()));
 window.addEventListener("beforeunload", (event) => {
   if (slots.some(({ pane }) => pane?.isUploading)) event.preventDefault();
 });
 document.addEventListener("visibilitychange", () => {
-  if (document.hidden) return;
-  forEachPane((pane) => pane.checkConnection());
-  forEachPane((pane) => pane.markRead());
+  if (!document.hidden) forEachPane((pane) => pane.markRead());
 });
 window.matchMedia("(max-width: 47.99rem)").addEventListener("change", () => {
   forEachPane((pane) => pane.markRead());

@@ -131,11 +131,6 @@ export class ChatPane {
     this.#parts.text.focus();
   }
 
-  /** Check the connection now. */
-  checkConnection() {
-    this.#client.checkConnection();
-  }
-
   /** Mark the messages of the chat that is shown as read, if the pane is visible. */
   markRead() {
     if (!this.#isVisible) return;

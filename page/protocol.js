@@ -1,12 +1,15 @@
+/*! Copyright (c) 2026 The Serverless Chat Backend authors. SPDX-License-Identifier: MIT */
 /**
- * A client of the chat that loses no message: one module without dependencies, to copy and use.
+ * A client of the chat that loses no message: one module without dependencies, to copy and use. It
+ * runs in browsers, in workers, and in Node with its own WebSocket or that of the package `ws`.
  *
  *     import { ChatClient, chatIdOf } from "./protocol.js";
  *
  *     const client = new ChatClient({ url: "wss://….amazonaws.com/prod", userId: "user123" });
  *     client.addEventListener("message", ({ detail }) => console.log(detail.text));
  *     client.connect();
- *     client.send({ chatId: chatIdOf("user123", "user456"), text: "Hello!" });
+ *     const { ack } = client.send({ chatId: chatIdOf("user123", "user456"), text: "Hello!" });
+ *     console.log((await ack).messageId);
  *
  * It follows the rules of docs/protocol.md for a client that never loses a message: it gives each
  * message a `clientMessageId` and resends it until it is acknowledged; it connects with the `until`
@@ -155,6 +158,13 @@
  *   duplicate?: true}} Ack without `delivered` if the message came back to this device instead
  */
 
+/**
+ * An item of the outbox with a promise of its ack. The promise is pending while the item is
+ * `queued`, and rejected with a {@link ChatError} when the item is refused or discarded, which may
+ * be left unhandled. The property is not enumerable, so that a stored item does not contain it.
+ * @typedef {OutboxItem & {readonly ack: Promise<Ack>}} SentItem
+ */
+
 /** @typedef {{item: OutboxItem, ack: Ack}} Acknowledged */
 
 /** @typedef {SyncedFrame & {newMessages: number}} Synced with the number since the last one */
@@ -179,19 +189,30 @@
  */
 
 /**
+ * What the client uses of a WebSocket.
+ * @typedef {object} Socket
+ * @property {(type: any, listener: (event: any) => void) => void} addEventListener
+ * @property {(data: string) => void} send
+ * @property {() => void} close
+ */
+
+/**
  * @typedef {object} ChatClientOptions
  * @property {string} url of the stage: `wss://…/prod`
  * @property {string} [userId] may be left out if there is a token. The backend refuses one that is
  *   not the token's, so that no outbox is sent as another user's.
  * @property {string | (() => string | Promise<string>)} [token] for a backend with authentication.
  *   A function is called before each connection. If it throws a {@link ChatError}, the client goes
- *   offline; after another error it is called again.
+ *   offline. After another error, and if it returns a token that has expired or is malformed, it
+ *   is called again with backoff.
  * @property {number} [since] the last `until` that you stored; 0 the first time
- * @property {Iterable<string>} [seen] the ids of the messages that you have
+ * @property {Iterable<string>} [seen] the ids of the messages that you have, oldest first. The
+ *   last 10,000 count
  * @property {Iterable<OutboxItem>} [outbox] the items that you stored
  * @property {Partial<Record<SignalName, boolean>>} [signals] which are sent; all by default. It is
  *   read before each signal, so it may change
- * @property {new (url: string, protocols: string[]) => WebSocket} [WebSocket]
+ * @property {new (url: string, protocols: string[]) => Socket} [WebSocket] the global one, by
+ *   default. Node has one from version 22; before that, pass the one of the package `ws`
  */
 
 /**
@@ -205,9 +226,9 @@
  * An EventTarget whose events are {@link ChatEvents}.
  * @typedef {object} ChatEventTarget
  * @property {<T extends keyof ChatEvents>(type: T, listener: ChatListener<T>,
- *   options?: AddEventListenerOptions | boolean) => void} addEventListener
- * @property {<T extends keyof ChatEvents>(type: T, listener: ChatListener<T>,
- *   options?: EventListenerOptions | boolean) => void} removeEventListener
+ *   options?: {once?: boolean, signal?: AbortSignal}) => void} addEventListener
+ * @property {<T extends keyof ChatEvents>(type: T, listener: ChatListener<T>) => void
+ *   } removeEventListener
  * @property {(event: Event) => boolean} dispatchEvent
  */
 const ChatEventTarget = /** @type {new () => ChatEventTarget} */ (EventTarget);
@@ -225,6 +246,16 @@ const FIRST_CATCH_UP_DELAY_MS = 5_000;
 // documented.
 const CATCH_UP_INTERVAL_MS = 4 * 60_000;
 const RESPONSE_TIMEOUT_MS = 12_000;
+// Shorter, because a connection is often dead after sleep or a change of the network.
+const PROBE_TIMEOUT_MS = 5_000;
+// For a request with all its attempts, and the time without a connection.
+const REQUEST_TIMEOUT_MS = 2 * 60_000;
+const SLEEP_CHECK_INTERVAL_MS = 10_000;
+// Longer than a minute, after which browsers run the timers of hidden pages.
+const MIN_SLEEP_MS = 90_000;
+const UPLOAD_STALL_TIMEOUT_MS = 30_000;
+// Extends the timeout where the progress of an upload is not known.
+const MIN_UPLOAD_BYTES_PER_MS = 16;
 // In a network that drops packets, a handshake has no result at all.
 const CONNECT_TIMEOUT_MS = 60_000;
 // The lanes of requests; that of a page of a chat is the chat id.
@@ -235,6 +266,8 @@ const MAX_BACKOFF_MS = 30_000;
 // After a connection that lasted this long, the backoff starts again at its minimum.
 const STABLE_CONNECTION_MS = 60_000;
 const MAX_ATTEMPTS = 6;
+// Five times what one run of a catch-up may bring.
+const MAX_SEEN = 10_000;
 // API Gateway closes the connection on a larger frame, and would do so at each attempt.
 const MAX_FRAME_BYTES = 32 * 1024;
 // The clocks of the issuer, the backend and this machine differ.
@@ -261,6 +294,9 @@ export class ChatError extends Error {
     this.retryAfterMs = retryAfterMs;
   }
 }
+
+/** An error after which the token function is called again. */
+class TokenError extends ChatError {}
 
 /** Return a random id. `crypto.randomUUID` does not exist on a page that came by plain HTTP. */
 export function newId() {
@@ -291,6 +327,11 @@ function disconnected() {
   return new ChatError("disconnected", "There is no connection.");
 }
 
+/** Return the error of a frame that has no answer. */
+function noAnswer() {
+  return new ChatError("no_answer", "The backend does not answer.");
+}
+
 /**
  * Return the claims of a token without verifying it, which the backend does.
  * @param {string} token
@@ -309,6 +350,22 @@ export function claimsOf(token) {
   }
 }
 
+/**
+ * Raise an error if a token is malformed or has expired, whatever its signature is.
+ * @param {string} token
+ * @param {typeof ChatError} TypeOfError
+ * @throws {ChatError}
+ */
+function requireUsableToken(token, TypeOfError = ChatError) {
+  const claims = claimsOf(token);
+  if (claims === null) {
+    throw new TypeOfError("bad_token", "The token is not of the form of a JSON Web Token.");
+  }
+  if (typeof claims.exp === "number" && claims.exp * 1000 + MAX_CLOCK_SKEW_MS < Date.now()) {
+    throw new TypeOfError("token_expired", "The token has expired: get a new one.");
+  }
+}
+
 /** One user's connection to the chat, which is opened again until its owner disconnects. */
 export class ChatClient extends ChatEventTarget {
   #url;
@@ -318,16 +375,19 @@ export class ChatClient extends ChatEventTarget {
   #seen;
   /** @type {Map<string, OutboxItem>} by `clientMessageId`, in the order in which they are sent */
   #outbox = new Map();
+  /** @type {Map<string, PromiseOfAck>} by `clientMessageId`, of the items that wait for one */
+  #acks = new Map();
   /** @type {Map<string, InFlight>} by chat id */
   #inFlight = new Map();
   /** @type {Request[]} of which the first of each lane is sent */
   #requests = [];
   #WebSocket;
-  /** @type {WebSocket | null} */
+  /** @type {Socket | null} */
   #socket = null;
   // Changes with each connection, so that what an earlier one awaited can be ignored.
   #connectionNumber = 0;
   #isWanted = false;
+  #attemptedAt = 0; // when the last attempt to connect began
   #openedAt = 0; // 0: it is not open
   #failures = 0;
   #newMessages = 0;
@@ -335,6 +395,10 @@ export class ChatClient extends ChatEventTarget {
   #connectTimer = 0;
   #reconnectTimer = 0;
   #catchUpTimer = 0;
+  #probeTimer = 0;
+  #sleepTimer = 0;
+  /** Removes the listeners of `#listenToPlatform`. */
+  #platform = new AbortController();
   #hasAskedToCatchUp = false; // on this connection
   #signals;
   /** @type {Map<string, SentReceipt>} the greatest of each kind and chat, by both */
@@ -356,7 +420,7 @@ export class ChatClient extends ChatEventTarget {
     this.#userId = userId;
     this.#token = token;
     this.#since = since;
-    this.#seen = new Set(seen);
+    this.#seen = new Set([...seen].slice(-MAX_SEEN));
     this.#signals = signals;
     this.#WebSocket = more.WebSocket ?? globalThis.WebSocket;
     for (const item of outbox) {
@@ -372,27 +436,33 @@ export class ChatClient extends ChatEventTarget {
     if (this.#isWanted) return;
     this.#isWanted = true;
     this.#failures = 0;
+    this.#listenToPlatform();
     this.#open();
   }
 
-  /** Close the connection. The outbox keeps what is not acknowledged. */
+  /**
+   * Close the connection. The outbox keeps what is not acknowledged; other requests are rejected as
+   * `disconnected`.
+   */
   disconnect() {
-    this.#isWanted = false;
-    this.#close();
-    this.#setState({ name: "offline" });
+    this.#stop({ name: "offline" });
   }
 
-  /** Check the connection now, or reconnect now: for when the network or the user is back. */
+  /**
+   * Check the connection now, or reconnect now. The client does it when the network is back, when
+   * its page is shown, and after sleep.
+   */
   checkConnection() {
     if (!this.#isWanted) return;
-    if (this.state.name === "waiting") this.#open();
-    else if (this.#isOpen) this.#catchUp();
+    if (this.#isOpen) this.#probe();
+    else if (this.state.name === "waiting") this.#open();
+    else if (Date.now() - this.#attemptedAt > PROBE_TIMEOUT_MS) this.#open(); // it began before
   }
 
   /**
    * Send a message once there is a connection, and resend it until it is acknowledged or refused.
    * @param {{chatId: string, text?: string, fileKey?: string, file?: FileInfo}} message
-   * @returns {OutboxItem}
+   * @returns {SentItem}
    * @throws {ChatError} if it does not fit in a frame
    */
   send({ chatId, text, fileKey, file }) {
@@ -406,22 +476,26 @@ export class ChatClient extends ChatEventTarget {
     this.#lastCreatedAt = createdAt;
     this.#typingAfter.set(sorted(chatId), Date.now() + TYPING_AFTER_MESSAGE_MS);
     this.#outbox.set(item.clientMessageId, item);
+    const sent = this.#promiseAck(item);
     this.#emit("outbox", item);
     this.#sendNext();
-    return item;
+    return sent;
   }
 
   /**
    * Send a refused message again.
    * @param {string} clientMessageId
+   * @returns {SentItem | undefined} the item, with a new promise; undefined if it is not known
    */
   retry(clientMessageId) {
     const item = this.#outbox.get(clientMessageId);
-    if (!item) return;
+    if (!item) return undefined;
     item.status = "queued";
     delete item.error;
+    const sent = this.#promiseAck(item);
     this.#emit("outbox", item);
     this.#sendNext();
+    return sent;
   }
 
   /**
@@ -430,16 +504,22 @@ export class ChatClient extends ChatEventTarget {
    */
   discard(clientMessageId) {
     const item = this.#outbox.get(clientMessageId);
-    if (item) this.#removeItem(item);
+    if (!item) return;
+    this.#removeItem(item);
+    this.#rejectAck(item, new ChatError("discarded", "The message was removed from the outbox."));
   }
 
   /**
    * Upload a file, to send its key in a message.
+   *
+   * Without a connection it waits up to two minutes for one, and is then rejected as
+   * `disconnected`; at once if the client is offline.
    * @param {string} chatId
-   * @param {File} file
+   * @param {Blob & {readonly name: string}} file such as a File
    * @param {object} [options]
    * @param {string} [options.contentType] if it differs from the file's own
-   * @param {(fraction: number) => void} [options.onProgress] from 0 to 1
+   * @param {(fraction: number) => void} [options.onProgress] from 0 to 1. Without XMLHttpRequest,
+   *   as in Node, it is called at the end only
    * @param {AbortSignal} [options.signal]
    * @returns {Promise<string>} its key
    * @throws {ChatError}
@@ -473,7 +553,8 @@ export class ChatClient extends ChatEventTarget {
   }
 
   /**
-   * Return a new download link, with what is known of the file.
+   * Return a new download link, with what is known of the file. It waits for a connection as
+   * `upload` does.
    * @param {string} chatId
    * @param {string} fileKey
    * @param {AbortSignal} [signal]
@@ -562,53 +643,87 @@ export class ChatClient extends ChatEventTarget {
 
   async #open() {
     this.#close();
+    this.#attemptedAt = Date.now();
     this.#connectTimer = setTimeout(() => this.#reconnectLater(), CONNECT_TIMEOUT_MS);
     const number = this.#connectionNumber;
     this.#setState({ name: "connecting" });
     try {
       const { address, protocols } = await this.#address();
       if (number !== this.#connectionNumber) return;
+      if (!this.#WebSocket) {
+        throw new ChatError("no_websocket", "There is no WebSocket: pass one, such as that of ws.");
+      }
       this.#listenTo(new this.#WebSocket(address, protocols));
     } catch (error) {
       if (number === this.#connectionNumber) this.#connectFailed(error);
     }
   }
 
-  /** @param {WebSocket} socket */
+  /** @param {Socket} socket */
   #listenTo(socket) {
     this.#socket = socket;
     const isCurrent = () => socket === this.#socket;
     socket.addEventListener("open", () => isCurrent() && this.#onOpen());
     socket.addEventListener("message", ({ data }) => isCurrent() && this.#onFrame(data));
-    socket.addEventListener("close", () => isCurrent() && this.#reconnectLater());
+    // Without a listener to `error`, the package ws ends the process. After a refused handshake,
+    // Node's WebSocket sends no `close`.
+    for (const end of ["error", "close"]) {
+      socket.addEventListener(end, () => isCurrent() && this.#reconnectLater());
+    }
+  }
+
+  /** Check the connection when the network or the user is back, and after sleep. */
+  #listenToPlatform() {
+    this.#platform = new AbortController();
+    const { signal } = this.#platform;
+    const check = () => this.checkConnection();
+    globalThis.addEventListener?.("online", check, { signal });
+    globalThis.addEventListener?.("pageshow", check, { signal });
+    globalThis.addEventListener?.("offline", () => this.#isOpen && this.#probe(), { signal });
+    globalThis.document?.addEventListener(
+      "visibilitychange", () => document.hidden || check(), { signal });
+    let awakeAt = Date.now();
+    this.#sleepTimer = setInterval(() => {
+      if (Date.now() - awakeAt > MIN_SLEEP_MS) check();
+      awakeAt = Date.now();
+    }, SLEEP_CHECK_INTERVAL_MS);
+  }
+
+  /** Ask what was missed, and reconnect unless a frame, any frame, arrives soon. */
+  #probe() {
+    this.#catchUp();
+    if (this.#requests.some(({ lane, isAwaited }) => lane === CATCH_UP && isAwaited)) {
+      this.#probeTimer ||= setTimeout(() => this.#reconnectLater(), PROBE_TIMEOUT_MS);
+    }
+  }
+
+  #endProbe() {
+    clearTimeout(this.#probeTimer);
+    this.#probeTimer = 0;
   }
 
   /** @param {unknown} error */
   #connectFailed(error) {
     const reason = error instanceof ChatError ? error
       : new ChatError("bad_address", `The backend's address cannot be used: ${messageOf(error)}`);
-    if (reason.code === "no_token") {
-      this.#reconnectLater(reason); // the network is down, for example
-      return;
-    }
+    // If there is no token, the network may be down. One that has expired may come from a cache.
+    if (reason instanceof TokenError) this.#reconnectLater(reason);
+    else this.#stop({ name: "offline", error: reason });
+  }
+
+  /** @param {State} state */
+  #stop(state) {
     this.#isWanted = false;
+    this.#platform.abort();
+    clearInterval(this.#sleepTimer);
     this.#close();
-    this.#setState({ name: "offline", error: reason });
+    this.#setState(state);
   }
 
   /** Return the address, and the sub-protocols, which hold the token: addresses are logged. */
   async #address() {
     const url = new URL(this.#url);
     const token = await this.#currentToken();
-    if (token) {
-      const claims = claimsOf(token);
-      if (claims === null) {
-        throw new ChatError("bad_token", "The token is not of the form of a JSON Web Token.");
-      }
-      if (typeof claims.exp === "number" && claims.exp * 1000 + MAX_CLOCK_SKEW_MS < Date.now()) {
-        throw new ChatError("token_expired", "The token has expired: get a new one.");
-      }
-    }
     // Also with a token: the backend refuses a userId that is not the token's, so the outbox of one
     // user is never sent as another's.
     if (this.#userId || !token) {
@@ -626,13 +741,25 @@ export class ChatClient extends ChatEventTarget {
   }
 
   async #currentToken() {
-    if (typeof this.#token !== "function") return this.#token;
+    if (typeof this.#token !== "function") {
+      if (this.#token) requireUsableToken(this.#token);
+      return this.#token;
+    }
+    return this.#askForToken(this.#token);
+  }
+
+  /** @param {() => string | Promise<string>} getToken */
+  async #askForToken(getToken) {
+    /** @type {string} */
+    let token;
     try {
-      return await this.#token();
+      token = await getToken();
     } catch (error) {
       if (error instanceof ChatError) throw error;
-      throw new ChatError("no_token", messageOf(error));
+      throw new TokenError("no_token", messageOf(error));
     }
+    if (token) requireUsableToken(token, TokenError);
+    return token;
   }
 
   #onOpen() {
@@ -674,12 +801,12 @@ export class ChatClient extends ChatEventTarget {
     clearTimeout(this.#connectTimer);
     clearTimeout(this.#reconnectTimer);
     clearTimeout(this.#catchUpTimer);
+    this.#endProbe();
     for (const request of this.#requests) {
       clearTimeout(request.timer);
       request.isAwaited = false;
-      if (request.lane !== FILES) request.reject(disconnected());
+      if (request.lane !== FILES || !this.#isWanted) this.#rejectRequest(request, disconnected());
     }
-    this.#requests = this.#requests.filter(({ lane }) => lane === FILES);
   }
 
   /** @param {number} delayMs */
@@ -726,6 +853,7 @@ export class ChatClient extends ChatEventTarget {
 
   /** @param {unknown} data */
   #onFrame(data) {
+    this.#endProbe();
     if (this.#hasAskedToCatchUp) this.#catchUpIn(CATCH_UP_INTERVAL_MS);
     const frame = parseFrame(data);
     switch (frame?.type) {
@@ -753,7 +881,7 @@ export class ChatClient extends ChatEventTarget {
       this.#onStored(item, message);
       return;
     }
-    this.#seen.add(message.messageId);
+    this.#markSeen(message.messageId);
     this.#newMessages += 1;
     removeUnsafeLink(message);
     this.#emit("message", message);
@@ -832,9 +960,17 @@ export class ChatClient extends ChatEventTarget {
    */
   #onStored(item, ack) {
     // The message may be pushed to another connection of the user, such as this client's next one.
-    this.#seen.add(ack.messageId);
+    this.#markSeen(ack.messageId);
+    this.#takeAck(item)?.resolve(ack);
     this.#emit("ack", { item, ack });
     this.#removeItem(item);
+  }
+
+  /** @param {string} messageId */
+  #markSeen(messageId) {
+    this.#seen.add(messageId);
+    const [oldest] = this.#seen;
+    if (this.#seen.size > MAX_SEEN) this.#seen.delete(oldest);
   }
 
   /** @param {Unchecked<ErrorFrame>} frame */
@@ -866,6 +1002,7 @@ export class ChatClient extends ChatEventTarget {
     } else {
       item.status = "refused";
       this.#clearInFlight(item);
+      this.#rejectAck(item, error);
     }
     this.#emit("outbox", item);
     this.#sendNext();
@@ -898,6 +1035,43 @@ export class ChatClient extends ChatEventTarget {
    * @property {number} timeouts how many times there was no answer
    * @property {number} failures how many times the answer was an error
    */
+
+  /**
+   * @typedef {object} PromiseOfAck
+   * @property {(ack: Ack) => void} resolve
+   * @property {(error: ChatError) => void} reject
+   */
+
+  /**
+   * @param {OutboxItem} item gets a promise of its ack, unless it has one that is pending
+   * @returns {SentItem}
+   */
+  #promiseAck(item) {
+    if (!this.#acks.has(item.clientMessageId)) {
+      /** @type {Promise<Ack>} */
+      const promise = new Promise((resolve, reject) => {
+        this.#acks.set(item.clientMessageId, { resolve, reject });
+      });
+      promise.catch(() => {}); // for those that do not use it
+      Object.defineProperty(item, "ack", { value: promise, configurable: true });
+    }
+    return /** @type {SentItem} */ (item);
+  }
+
+  /** @param {OutboxItem} item */
+  #takeAck({ clientMessageId }) {
+    const ack = this.#acks.get(clientMessageId);
+    this.#acks.delete(clientMessageId);
+    return ack;
+  }
+
+  /**
+   * @param {OutboxItem} item
+   * @param {ChatError} error
+   */
+  #rejectAck(item, error) {
+    this.#takeAck(item)?.reject(error);
+  }
 
   /** Send the first message of each chat without one in flight, so that none overtakes another. */
   #sendNext() {
@@ -1075,7 +1249,9 @@ export class ChatClient extends ChatEventTarget {
    * @property {string} id its `clientMessageId`, which an error repeats
    * @property {(frame: AnswerFrame) => boolean} resolve returns whether the frame is its answer
    * @property {(error: Error) => void} reject
+   * @property {() => void} release stops the deadline, and listening to its AbortSignal
    * @property {number} failures
+   * @property {ChatError} [error] the last one
    * @property {boolean} isAwaited whether it is sent, and an answer is expected
    * @property {number} timer
    */
@@ -1091,6 +1267,7 @@ export class ChatClient extends ChatEventTarget {
   #request(lane, request, answerIn, signal) {
     return new Promise((resolve, reject) => {
       signal?.throwIfAborted();
+      if (!this.#isWanted) throw disconnected();
       const id = newId();
       const frame = { ...request, clientMessageId: id };
       requireFrameSize(frame);
@@ -1103,11 +1280,18 @@ export class ChatClient extends ChatEventTarget {
           if (answer) resolve(answer);
           return Boolean(answer);
         },
+        release: () => {},
       };
-      signal?.addEventListener("abort", () => {
-        reject(signal.reason);
-        this.#removeRequest(pending);
-      });
+      const deadline = setTimeout(() => {
+        const error = this.#isOpen ? pending.error ?? noAnswer() : disconnected();
+        this.#rejectRequest(pending, error);
+      }, REQUEST_TIMEOUT_MS);
+      const onAbort = () => this.#rejectRequest(pending, signal?.reason);
+      signal?.addEventListener("abort", onAbort);
+      pending.release = () => {
+        clearTimeout(deadline);
+        signal?.removeEventListener("abort", onAbort);
+      };
       this.#requests.push(pending);
       this.#sendRequest(pending);
     });
@@ -1131,7 +1315,7 @@ export class ChatClient extends ChatEventTarget {
     clearTimeout(request.timer);
     request.timer = setTimeout(() => {
       if (request.lane === FILES) {
-        this.#retryRequest(request, new ChatError("no_answer", "The backend does not answer."));
+        this.#retryRequest(request, noAnswer());
       } else {
         this.#reconnectLater(); // a late answer would look like that of the next request
       }
@@ -1146,9 +1330,9 @@ export class ChatClient extends ChatEventTarget {
     clearTimeout(request.timer);
     request.isAwaited = false;
     request.failures += 1;
+    request.error = error;
     if (request.failures === MAX_ATTEMPTS) {
-      request.reject(error);
-      this.#removeRequest(request);
+      this.#rejectRequest(request, error);
       return;
     }
     const delayMs = Math.max(error.retryAfterMs ?? 0, backoffMs(request.failures - 1));
@@ -1173,15 +1357,24 @@ export class ChatClient extends ChatEventTarget {
     if (isTransient(error)) {
       this.#retryRequest(request, error);
     } else {
-      request.reject(error);
-      this.#removeRequest(request);
+      this.#rejectRequest(request, error);
     }
+  }
+
+  /**
+   * @param {Request} request
+   * @param {Error} error
+   */
+  #rejectRequest(request, error) {
+    request.reject(error);
+    this.#removeRequest(request);
   }
 
   /** @param {Request} request */
   #removeRequest(request) {
     const wasFirst = this.#isFirst(request);
     clearTimeout(request.timer);
+    request.release();
     this.#requests = this.#requests.filter((each) => each !== request);
     const next = this.#requests.find(({ lane }) => lane === request.lane);
     if (wasFirst && next) this.#sendRequest(next);
@@ -1233,11 +1426,16 @@ function backoffMs(failures) {
 function sleep(milliseconds, signal) {
   return new Promise((resolve, reject) => {
     signal?.throwIfAborted();
-    const timer = setTimeout(resolve, milliseconds);
-    signal?.addEventListener("abort", () => {
+    let timer = 0;
+    const onAbort = () => {
       clearTimeout(timer);
-      reject(signal.reason);
-    });
+      reject(signal?.reason);
+    };
+    timer = setTimeout(() => {
+      signal?.removeEventListener("abort", onAbort);
+      resolve();
+    }, milliseconds);
+    signal?.addEventListener("abort", onAbort, { once: true });
   });
 }
 
@@ -1365,23 +1563,63 @@ function messageOf(error) {
 /**
  * PUT a file to its upload link.
  * @param {UploadFrame} link
- * @param {File} file
+ * @param {Blob} file
  * @param {(fraction: number) => void} onProgress
  * @param {AbortSignal} [signal]
- * @returns {Promise<number>} the status; 0 if there was no answer
+ * @returns {Promise<number>} the status; 0 if there was no answer, or no progress any more
  */
-function putFile({ method, uploadUrl, headers }, file, onProgress, signal) {
-  // Not with fetch(), which does not report the progress of an upload.
-  return new Promise((resolve, reject) => {
+async function putFile(link, file, onProgress, signal) {
+  signal?.throwIfAborted();
+  const put = new AbortController();
+  const abort = () => put.abort();
+  let timer = 0;
+  /** @param {number} delayMs */
+  const abortIn = (delayMs) => {
+    clearTimeout(timer);
+    timer = setTimeout(abort, delayMs);
+  };
+  signal?.addEventListener("abort", abort);
+  try {
+    abortIn(UPLOAD_STALL_TIMEOUT_MS);
+    if (globalThis.XMLHttpRequest) {
+      return await putWithProgress(link, file, (fraction) => {
+        abortIn(UPLOAD_STALL_TIMEOUT_MS);
+        onProgress(fraction);
+      }, put.signal);
+    }
+    abortIn(UPLOAD_STALL_TIMEOUT_MS + file.size / MIN_UPLOAD_BYTES_PER_MS);
+    const { method, uploadUrl, headers } = link;
+    const response = await fetch(uploadUrl, { method, headers, body: file, signal: put.signal });
+    await response.body?.cancel();
+    if (response.ok) onProgress(1);
+    return response.status;
+  } catch {
     signal?.throwIfAborted();
+    return 0;
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", abort);
+  }
+}
+
+/**
+ * PUT a file with XMLHttpRequest: fetch() does not report the progress of an upload.
+ * @param {UploadFrame} link
+ * @param {Blob} file
+ * @param {(fraction: number) => void} onProgress
+ * @param {AbortSignal} signal
+ * @returns {Promise<number>} the status; it is rejected if there was no answer
+ */
+function putWithProgress({ method, uploadUrl, headers }, file, onProgress, signal) {
+  return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     request.open(method, uploadUrl);
     for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
     request.upload.addEventListener("progress", ({ loaded, total }) => onProgress(loaded / total));
     request.addEventListener("load", () => resolve(request.status));
-    request.addEventListener("error", () => resolve(0));
-    request.addEventListener("abort", () => reject(signal?.reason));
-    signal?.addEventListener("abort", () => request.abort());
+    request.addEventListener("error", reject);
+    request.addEventListener("abort", reject);
+    signal.addEventListener("abort", () => request.abort());
     request.send(file);
   });
 }

@@ -673,6 +673,116 @@ async def test_handshake_without_an_answer_times_out(
     assert await page.evaluate("client.state.name") == "waiting"
 
 
+WAKE_UPS = {
+    "online": "window.dispatchEvent(new Event('online'))",
+    "pageshow": "window.dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))",
+    "visibilitychange": "document.dispatchEvent(new Event('visibilitychange'))",
+}
+
+
+@pytest.mark.parametrize("wake_up", WAKE_UPS.values(), ids=WAKE_UPS)
+async def test_client_that_waits_reconnects_at_once_when_it_wakes_up(
+    module_page: Page, target: Target, pair: Pair, backend: ScriptedBackend, wake_up: str
+) -> None:
+    await module_page.clock.install()
+    await connect_client(module_page, target, pair)
+    await module_page.clock.pause_at(await module_page.evaluate("Date.now() / 1000 + 1"))
+    assert backend.socket is not None
+    await backend.socket.close(code=1000)
+    await module_page.wait_for_function("client.state.name === 'waiting'", polling=10)
+    await module_page.evaluate(wake_up)
+    await module_page.wait_for_function("client.state.name === 'connected'", polling=10)
+    assert len(backend.since_values) == 2
+
+
+@pytest.mark.parametrize(
+    "event", [*WAKE_UPS.values(), "window.dispatchEvent(new Event('offline'))"],
+    ids=[*WAKE_UPS, "offline"],
+)  # fmt: skip
+async def test_dead_connection_is_given_up_five_seconds_after_an_event_of_the_platform(
+    module_page: Page, target: Target, pair: Pair, backend: ScriptedBackend, event: str
+) -> None:
+    await module_page.clock.install()
+    await connect_client(module_page, target, pair)
+    await module_page.clock.pause_at(await module_page.evaluate("Date.now() / 1000 + 1"))
+    backend.on_question = lambda _: []
+    await module_page.evaluate(event)
+    await module_page.clock.run_for(4_900)
+    assert await module_page.evaluate("client.state.name") == "connected"
+    await module_page.clock.run_for(100)
+    assert await module_page.evaluate("client.state.name") == "waiting"
+
+
+@pytest.mark.parametrize("wake_up", WAKE_UPS.values(), ids=WAKE_UPS)
+async def test_connection_that_answers_after_a_wake_up_is_kept(
+    module_page: Page, target: Target, pair: Pair, backend: ScriptedBackend, wake_up: str
+) -> None:
+    await module_page.clock.install()
+    await connect_client(module_page, target, pair)
+    await module_page.clock.pause_at(await module_page.evaluate("Date.now() / 1000 + 1"))
+    await module_page.evaluate(
+        f"""() => {{
+          const synced = new Promise((resolve) => client.addEventListener("synced", resolve));
+          {wake_up};
+          return synced;
+        }}"""
+    )
+    await module_page.clock.run_for(10_000)
+    assert await module_page.evaluate("client.state.name") == "connected"
+    assert len(backend.since_values) == 1
+
+
+async def test_client_that_is_disconnected_ignores_a_wake_up(
+    module_page: Page, target: Target, pair: Pair, backend: ScriptedBackend
+) -> None:
+    await connect_client(module_page, target, pair)
+    await module_page.evaluate("client.disconnect()")
+    for wake_up in WAKE_UPS.values():
+        await module_page.evaluate(wake_up)
+    assert await module_page.evaluate("client.state.name") == "offline"
+    assert len(backend.since_values) == 1
+
+
+async def test_upload_that_makes_no_progress_is_tried_again(
+    module_page: Page, target: Target, pair: Pair, backend: ScriptedBackend
+) -> None:
+    backend.on_frame = lambda frame: [upload_frame(frame, target)]
+    await module_page.clock.install()
+    await connect_client(module_page, target, pair)
+    await module_page.clock.pause_at(await module_page.evaluate("Date.now() / 1000 + 1"))
+    await module_page.evaluate(
+        """(chatId) => {
+          globalThis.puts = 0;
+          // The first makes progress for a minute, and then stalls; the second gets through.
+          globalThis.XMLHttpRequest = class extends EventTarget {
+            upload = new EventTarget();
+            status = 200;
+            open() {}
+            setRequestHeader() {}
+            abort() { this.dispatchEvent(new Event("abort")); }
+            send() {
+              puts += 1;
+              if (puts === 2) this.dispatchEvent(new Event("load"));
+              const progress = () => {
+                const part = Object.assign(new Event("progress"), { loaded: 1, total: 2 });
+                this.upload.dispatchEvent(part);
+              };
+              for (const seconds of [20, 40, 60]) setTimeout(progress, seconds * 1000);
+            }
+          };
+          globalThis.upload = client.upload(chatId, new File(["x"], "notes.txt"));
+        }""",
+        pair.chat_id,
+    )
+    await module_page.wait_for_function("puts === 1", polling=10)
+    await module_page.clock.run_for(89_900)
+    assert await module_page.evaluate("puts") == 1
+    await module_page.clock.run_for(100)
+    await module_page.clock.run_for(1_000)  # the backoff
+    assert await module_page.evaluate("upload") == "k/notes.txt"
+    assert await module_page.evaluate("puts") == 2
+
+
 async def test_client_asks_again_where_the_catch_up_of_the_handshake_does_not_end(
     anna: ChatPane, pair: Pair, backend: ScriptedBackend
 ) -> None:

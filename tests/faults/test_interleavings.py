@@ -397,8 +397,9 @@ class Actors:
         for connection_id, user_id in ((SENDER, A), (OLD, B)):
             times = {"connectedAt": {"N": str(NOW - HOUR_MS)}}
             key = {"S": f"user#{user_id}"}
+            row = {"connectionId": {"S": connection_id}, "userId": {"S": user_id}} | times
             world.connections |= {
-                connection_id: {"connectionId": {"S": connection_id}, "userId": {"S": user_id}},
+                connection_id: row,
                 key["S"]: {"connectionId": key, connection_id: {"M": times}},
             }
         for each in self.missed:
