@@ -33,7 +33,7 @@ from local.storage.data_folder import DataFolder
 from local.storage.index_lag import LaggingIndexes
 from local.storage.persistence import Persistence
 from local.storage.refusals import Refusal
-from local.storage.role_check import with_role_check
+from local.storage.role_check import Wsgi, with_role_check
 from local.storage.s3_forms import is_form
 from local.storage.s3_request import S3Request
 from local.storage.s3_signatures import check_body
@@ -65,7 +65,8 @@ class MotoApplication:
     def __init__(
         self, access: Access, hosts: frozenset[str], write_delay_s: Callable[[], float]
     ) -> None:
-        self._moto = with_role_check(moto_patches.Dispatcher())
+        self._moto = moto_patches.Dispatcher()
+        self._checked = with_role_check(self._moto)
         self._access = access
         self._hosts = hosts
         self._write_delay_s = write_delay_s
@@ -112,7 +113,7 @@ class MotoApplication:
                 self._check_form(request, body)
         if request.header("x-amz-target") in _WRITES:
             await asyncio.sleep(self._write_delay_s())
-        answer = self.call(request, body)
+        answer = self._answer(self._checked, request, body)
         if self._persistence and answer[0].startswith("2"):
             self._persistence.after(request, request.path_with_bucket(self._hosts), body)
         return answer
@@ -123,7 +124,7 @@ class MotoApplication:
 
     def call(self, request: S3Request, body: bytes) -> Answer:
         """Return moto's answer, without checking whether the request is allowed."""
-        return self._answer(_environ(request, self._hosts, body))
+        return self._answer(self._moto, request, body)
 
     def _check_form(self, request: S3Request, body: bytes) -> None:
         _, form, files = parse_form_data(_environ(request, self._hosts, body))
@@ -147,13 +148,14 @@ class MotoApplication:
         own = [each for each in headers if not each[0].lower().startswith("access-control-")]
         return status, own + s3_cors.answer_headers(self._cors_rules(request), request), content
 
-    def _answer(self, environ: dict[str, Any]) -> Answer:
+    def _answer(self, moto: Wsgi, request: S3Request, body: bytes) -> Answer:
+        environ = _environ(request, self._hosts, body)
         start: list[Any] = []
         try:
-            body = b"".join(self._moto(environ, lambda *args: start.extend(args)))
+            content = b"".join(moto(environ, lambda *args: start.extend(args)))
         except Exception as error:  # noqa: BLE001 -- moto lacks services, operations and libraries
             return not_imitated(environ, error, self._named)
-        return start[0], start[1], body
+        return start[0], start[1], content
 
 
 async def _body(receive: Any) -> bytes | None:

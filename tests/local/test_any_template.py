@@ -156,9 +156,9 @@ def test_connect_function_that_cannot_be_imported_is_named_at_the_start_and_at_e
             with pytest.raises(InvalidStatus) as refused, connect(run.url):
                 pass
             assert refused.value.response.status_code == 502
-            assert run.wait_for("Warning: route $connect") == (
-                "Warning: route $connect: local-Connect does not run: KeyError: 'MISSING':"
-                " the handshake is refused"
+            assert run.wait_for("Warning: handshake refused") == (
+                "Warning: handshake refused with 502: route $connect: local-Connect does not run:"
+                " KeyError: 'MISSING'"
             )
 
 
