@@ -21,10 +21,11 @@ def served() -> Iterator[Issuer]:
 
 
 @pytest.fixture(scope="module")
-def closed(served: Issuer) -> Iterator[LocalRunner]:
-    """A backend that requires tokens."""
+def closed(served: Issuer, target: Target) -> Iterator[LocalRunner]:
+    """A backend that requires tokens, for the page of the other one."""
     parameters = [f"JwtIssuer={served.url}", f"JwtAudience={AUDIENCE}"]
-    with local_runner("--parameter-overrides", *parameters) as runner:
+    origin = str(target.page).rstrip("/")
+    with local_runner("--allow-origin", origin, "--parameter-overrides", *parameters) as runner:
         yield runner
 
 
