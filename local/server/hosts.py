@@ -1,4 +1,4 @@
-"""Which `Host` headers name this machine, so that no web page reaches it under a name of its own.
+"""Which `Host` headers name this machine, so that no web page reaches it under its own name.
 
 A page can let its own domain name point to 127.0.0.1 (DNS rebinding); the browser then lets it read
 every answer, and sends the page's own name in `Host`.

@@ -59,7 +59,7 @@ def test_limited_connection_is_answered_again_later(backend: Backend, clock: Clo
 
 @pytest.mark.usefixtures("clock")
 def test_limit_of_one_connection_does_not_limit_others(backend: Backend) -> None:
-    """Nor another connection of the same user."""
+    """Not even other connections of the same user."""
     sender, tablet = backend.connect("user123"), backend.connect("user123")
     partner = backend.connect("user456")
     codes(backend, sender, BURST + 5)
