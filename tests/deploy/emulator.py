@@ -238,6 +238,17 @@ class Sam:
         template: str = got["TemplateBody"]
         return template
 
+    def _uploaded(self, template: str) -> str:
+        """Put a template into SAM's bucket, and return its URL. In a call it may have 51,200 bytes.
+
+        https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
+        """
+        buckets = self.aws.client("s3").list_buckets()["Buckets"]
+        (bucket,) = (each["Name"] for each in buckets if each["Name"].startswith("aws-sam-cli-"))
+        s3 = self.aws.client("s3", self.keys)
+        s3.put_object(Bucket=bucket, Key="changed.template", Body=template.encode())
+        return f"https://s3.{REGION}.amazonaws.com/{bucket}/changed.template"
+
     def change(self, stack: str, template: str, **parameters: str) -> "Deployment":
         """Create or update a stack with the calls of `sam deploy`.
 
@@ -257,7 +268,7 @@ class Sam:
         cloudformation.create_change_set(
             **change,
             ChangeSetType="UPDATE" if exists else "CREATE",
-            TemplateBody=template,
+            TemplateURL=self._uploaded(template),
             Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
             Parameters=[
                 {"ParameterKey": name, "ParameterValue": value}
