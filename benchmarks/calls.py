@@ -28,6 +28,8 @@ def run(*, quick: bool) -> Section:
             measured.wire.quiet_s = _QUIET_S
             characters = measured.log.characters
             answer = act()
+            if isinstance(answer, dict) and "code" in answer:
+                raise RuntimeError(f"{name}: {answer['code']}")
             measured.wire.quiet_s = 0
             log = list(measured.wire.log)
             operations = Counter(call.operation for call in log)
@@ -75,6 +77,7 @@ def _actions(measured: MeasuredBackend) -> dict[str, Callable[[], object]]:
     (first, _) = measured.open("first", 2)
     measured.open("second", 2)
     (away,) = measured.open("lonely")
+    (leaving,) = measured.open("leaving")
     many = measured.open("many", 16)[0]
     measured.open("more", 16)
     upload = {
@@ -120,7 +123,7 @@ def _actions(measured: MeasuredBackend) -> dict[str, Callable[[], object]]:
         "`getmessages` with `chatId`, 50 messages": lambda: backend.send(
             away, {"action": "getmessages", "chatId": stored}
         ),
-        "disconnect": lambda: backend.on_disconnect(events.disconnect(one)),
+        "disconnect": lambda: backend.on_disconnect(events.disconnect(leaving)),
         "text, one device a side": lambda: backend.send(one, text(chat)),
         "text with a `clientMessageId`": lambda: backend.send(
             one, text(chat, clientMessageId="c-1")

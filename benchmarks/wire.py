@@ -93,7 +93,7 @@ class Wire(Network):
             # A write whose condition failed costs the same, but for the index.
             done = response.status_code == 200
             reads, writes = units.used(name, asked, json.loads(response.content), done=done)
-        sent = len(cast("bytes", request.body)) if push else 0
+        sent = len(cast("bytes | None", request.body) or b"") if push else 0
         call = Call(operation, began, time.perf_counter(), reads, writes, sent)
         with self._moto:
             self.log.append(call)
