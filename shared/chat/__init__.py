@@ -6,6 +6,7 @@ A handler names its collaborators and makes one call. What happens then is here:
 module              what it does
 ==================  ==============================================================
 `websocket`         turns API Gateway's event into a request, and frames into replies
+`server_request`    reads the request of a server that invokes send_message itself
 `client_frame`      reads the fields of a frame that a client sent
 `server_frames`     builds the frames that clients receive
 `authentication`    finds out which user opens a connection, or sends a frame

@@ -6,7 +6,7 @@ import time
 
 from chat.chats import UserId
 from chat.client_frame import ClientFrame
-from chat.connections import ConnectionId
+from chat.connections import Origin
 from chat.fan_out import FanOut
 from chat.files import Files
 from chat.messages import Message, Messages
@@ -24,7 +24,7 @@ class Delivery:
         self._fan_out = fan_out
 
     def send(
-        self, frame: ClientFrame, *, user_id: UserId, came_from: ConnectionId, received_at: int
+        self, frame: ClientFrame, *, user_id: UserId, came_from: Origin, received_at: int
     ) -> Ack:
         """Store a message, push it, and return the ``ack`` for its sender.
 
