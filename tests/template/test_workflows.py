@@ -190,7 +190,7 @@ def test_documented_aws_command_exists(words: list[str]) -> None:
     required = {xform_name(member, "-") for member in shape.required_members}
     flags = {word.removeprefix("--").partition("=")[0] for word in rest if word.startswith("--")}
     # These are options of the CLI itself.
-    assert flags - {"query", "output", "endpoint-url"} <= members
+    assert flags - {"query", "output", "endpoint-url", "cli-binary-format"} <= members
     assert required <= flags
 
 
