@@ -23,9 +23,10 @@ from chat.push import Push
 from chat.rate_limit import RateLimit
 from chat.receipts import Receipts
 from chat.server_frames import Ack, Answer, SignalAck
-from chat.server_request import frame_in, is_from_server, sender_in, to_frame_event
+from chat.server_request import answer_as_frame, is_from_server, sender_in
 from chat.signals import Signals, is_signal
 from chat.telemetry import instrumented, logger
+from chat.waiting_topic import WaitingTopic
 from chat.websocket import Event, Request, handler
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ rate_limit = RateLimit.from_environment()
 receipts = Receipts.from_environment()
 authentication = FrameAuthentication(connections, push)
 fan_out = FanOut(connections, push)
-delivery = Delivery(messages, files, fan_out)
+delivery = Delivery(messages, files, fan_out, WaitingTopic.from_environment())
 signals = Signals(messages, receipts, fan_out)
 history = History(messages, receipts, files)
 catch_up = CatchUp(connections, messages, files, push)
@@ -50,7 +51,7 @@ def lambda_handler(event: Event, context: LambdaContext) -> Any:
     if request := CatchUpRequest.in_event(event):
         return run_catch_up(request, context)
     if is_from_server(event):
-        return frame_in(answer_server(to_frame_event(event, context.aws_request_id), context))
+        return answer_as_frame(event, context, answer_server)
     return answer(event, context)
 
 

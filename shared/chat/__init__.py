@@ -18,6 +18,7 @@ module              what it does
 `push`              pushes a frame to a connection, or closes it
 `fan_out`           pushes a frame to all connections of its users
 `delivery`          stores a message, pushes it, acknowledges it
+`waiting_topic`     notifies a topic of messages that wait
 `receipts`          the rows of ``ChatMessages`` that hold receipts
 `signals`           stores receipts, pushes signals, acknowledges them
 `history`           reads a page of a chat

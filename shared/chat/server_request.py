@@ -1,45 +1,43 @@
 """A request of a server, which invokes send_message itself, as IAM allows it.
 
 Its event is ``{"send": {"senderId": …, "chatId": …, "text": …}}``: the user whose message it is,
-and the fields of a ``sendmessage`` frame. It is answered as that frame would be, with the ``ack``
-or the ``error`` alone.
+and the fields of a ``sendmessage`` frame, as which it is answered.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from chat.chats import USER_ID_CHARACTERS, UserId, is_user_id
 from chat.client_frame import ClientFrame
 from chat.errors import InvalidRequest
 from chat.websocket import Event, Reply
 
-_EVENT_KEY = "send"
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+type _Handler = Callable[[Event, LambdaContext], Reply]
 
 
 def is_from_server(event: object) -> bool:
     """Return whether an event is a server's. API Gateway's never are: they have other keys."""
-    return isinstance(event, Mapping) and event.keys() == {_EVENT_KEY}
+    return isinstance(event, Mapping) and event.keys() == {"send"}
 
 
-def to_frame_event(event: Event, request_id: str) -> Event:
-    """Return the event of the frame, on no connection, as if it had been received just now."""
-    context = {
+def answer_as_frame(event: Event, context: LambdaContext, answer: _Handler) -> Any:
+    """Let `answer` answer a frame on no connection, received just now; return its frame alone."""
+    frame_context = {
         "routeKey": "sendmessage",
-        "messageId": request_id,
-        "requestId": request_id,
+        "messageId": context.aws_request_id,
+        "requestId": context.aws_request_id,
         "requestTimeEpoch": time.time_ns() // 1_000_000,
         "connectionId": None,
     }
-    return {"requestContext": context, "body": json.dumps(event[_EVENT_KEY])}
-
-
-def frame_in(reply: Reply) -> Any:
-    """Return the frame in what API Gateway would get."""
-    return json.loads(str(reply["body"]))
+    frame_event = {"requestContext": frame_context, "body": json.dumps(event["send"])}
+    return json.loads(str(answer(frame_event, context)["body"]))
 
 
 def sender_in(frame: ClientFrame) -> UserId:

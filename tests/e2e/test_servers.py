@@ -1,4 +1,7 @@
-"""A server sends by Lambda's Invoke, to a local runner; its users have real sockets."""
+"""What servers do with a local runner: they send, and are notified of what waits.
+
+Users have real sockets.
+"""
 
 import json
 from collections.abc import Iterator
@@ -9,26 +12,33 @@ import pytest
 
 from tests.support.device import device
 from tests.support.runner import NO_LAG, LocalRunner, local_runner
+from tests.support.subscriber import TOPIC_ARN, Subscriber
 from tests.support.users import Pair
 
 
 @pytest.fixture(scope="module")
 def run() -> Iterator[LocalRunner]:
-    with local_runner(*NO_LAG) as runner:
+    parameters = ("--parameter-overrides", f"WaitingTopicArn={TOPIC_ARN}")
+    with local_runner(*NO_LAG, *parameters) as runner:
         yield runner
 
 
+def client_of(service: Any, endpoint: str) -> Any:
+    """Make a client with credentials, which the local runner does not check."""
+    return boto3.client(
+        service,
+        "us-east-1",
+        endpoint_url=endpoint,
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
+
+
 class Server:
-    """A server with credentials, which the local runner does not check."""
+    """A server that sends."""
 
     def __init__(self, endpoint: str) -> None:
-        self._lambda = boto3.client(
-            "lambda",
-            "us-east-1",
-            endpoint_url=endpoint,
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
-        )
+        self._lambda = client_of("lambda", endpoint)
 
     def send(self, pair: Pair, **fields: Any) -> dict[str, Any]:
         """Send as the first of the two users; return the answer."""
@@ -85,3 +95,36 @@ def test_refused_request_of_a_server_is_answered_with_an_error(server: Server, p
     error = server.send(pair, senderId="mallory")
     assert (error["type"], error["code"]) == ("error", "forbidden")
     assert error["requestId"]
+
+
+def subscribe(run: LocalRunner, name: str, recipient_id: str | None = None) -> Subscriber:
+    return Subscriber(lambda service: client_of(service, run.aws_endpoint), name, recipient_id)
+
+
+def test_queue_receives_exactly_the_messages_that_waited(run: LocalRunner, pair: Pair) -> None:
+    everything = subscribe(run, f"all-{pair.first}")
+    of_another = subscribe(run, f"filtered-{pair.first}", recipient_id=pair.first)
+    with device(run.url, userId=pair.first) as here:
+        waiting = [here.say(pair.chat_id, text)["messageId"] for text in ("1", "2")]
+        with device(run.url, userId=pair.second) as there:
+            assert here.say(pair.chat_id, "3")["delivered"] == 1
+            assert there.receive()["text"] == "3"
+        last = here.say(pair.chat_id, "4")
+        waiting.append(last["messageId"])
+    received = everything.received(wait_s=5)
+    assert [each["messageId"] for each in received] == waiting
+    assert received[-1] == {
+        "messageId": last["messageId"],
+        "chatId": pair.chat_id,
+        "senderId": pair.first,
+        "recipientId": pair.second,
+        "timestamp": last["timestamp"],
+    }
+    assert of_another.received() == []
+
+
+def test_recipient_can_be_filtered(run: LocalRunner, server: Server, pair: Pair) -> None:
+    filtered = subscribe(run, f"filtered-{pair.second}", recipient_id=pair.second)
+    waiting = server.send(pair)["messageId"]
+    server.send(Pair.new())
+    assert [each["messageId"] for each in filtered.received(wait_s=5)] == [waiting]

@@ -1,0 +1,59 @@
+"""A topic for notifications of waiting messages, and a queue that subscribes to it."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from local.template.model import ACCOUNT_ID
+
+TOPIC = "waiting-messages"
+TOPIC_ARN = f"arn:aws:sns:us-east-1:{ACCOUNT_ID}:{TOPIC}"
+FIELDS = {"messageId", "chatId", "senderId", "recipientId", "timestamp"}
+
+
+class Subscriber:
+    """A queue that subscribes to the topic: as `docs/operating.md` shows, by boto3.
+
+    Args:
+        client_of: Makes the client of a service.
+        name: The queue's.
+        recipient_id: Whose notifications it wants only; all, if none.
+    """
+
+    def __init__(
+        self, client_of: Callable[[str], Any], name: str, recipient_id: str | None = None
+    ) -> None:
+        sns, self._sqs = client_of("sns"), client_of("sqs")
+        topic = sns.create_topic(Name=TOPIC)["TopicArn"]
+        assert topic == TOPIC_ARN
+        self._queue = self._sqs.create_queue(QueueName=name)["QueueUrl"]
+        got = self._sqs.get_queue_attributes(QueueUrl=self._queue, AttributeNames=["QueueArn"])
+        wanted = {"FilterPolicy": json.dumps({"recipientId": [recipient_id]})}
+        sns.subscribe(
+            TopicArn=topic,
+            Protocol="sqs",
+            Endpoint=got["Attributes"]["QueueArn"],
+            Attributes=wanted if recipient_id else {},
+        )
+
+    def received(self, *, wait_s: int = 0) -> list[dict[str, Any]]:
+        """Take what is in the queue; wait for the first so long."""
+        found: list[dict[str, Any]] = []
+        while messages := self._receive(0 if found else wait_s):
+            for each in messages:
+                envelope = json.loads(each["Body"])
+                notification = json.loads(envelope["Message"])
+                assert notification.keys() == FIELDS
+                assert envelope["MessageAttributes"] == {
+                    "recipientId": {"Type": "String", "Value": notification["recipientId"]}
+                }
+                found.append(notification)
+                self._sqs.delete_message(QueueUrl=self._queue, ReceiptHandle=each["ReceiptHandle"])
+        return found
+
+    def _receive(self, wait_s: int) -> list[dict[str, Any]]:
+        answer = self._sqs.receive_message(
+            QueueUrl=self._queue, MaxNumberOfMessages=10, WaitTimeSeconds=wait_s
+        )
+        messages: list[dict[str, Any]] = answer.get("Messages", [])
+        return messages
