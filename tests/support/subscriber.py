@@ -5,10 +5,10 @@ from collections.abc import Callable
 from typing import Any
 
 from local.template.model import ACCOUNT_ID
+from tests.support import document
 
 TOPIC = "waiting-messages"
 TOPIC_ARN = f"arn:aws:sns:us-east-1:{ACCOUNT_ID}:{TOPIC}"
-FIELDS = {"messageId", "chatId", "senderId", "recipientId", "timestamp"}
 
 
 class Subscriber:
@@ -43,7 +43,7 @@ class Subscriber:
             for each in messages:
                 envelope = json.loads(each["Body"])
                 notification = json.loads(envelope["Message"])
-                assert notification.keys() == FIELDS
+                document.named("Notification").validate(notification)
                 assert envelope["MessageAttributes"] == {
                     "recipientId": {"Type": "String", "Value": notification["recipientId"]}
                 }
