@@ -1,14 +1,26 @@
 """A topic for notifications of waiting messages, and a queue that subscribes to it."""
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
 from local.template.model import ACCOUNT_ID
 from tests.support import document
+from tests.support.backend import ROOT
 
 TOPIC = "waiting-messages"
 TOPIC_ARN = f"arn:aws:sns:us-east-1:{ACCOUNT_ID}:{TOPIC}"
+
+
+def documented_policy(queue: str, topic: str) -> dict[str, str]:
+    """Return the attributes of a queue that the topic may send to, from `docs/operating.md`."""
+    text = (ROOT / "docs" / "operating.md").read_text()
+    (shown,) = re.findall(r"^`policy.json` .*?^```json\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    attributes: dict[str, str] = json.loads(
+        shown.replace("<queue arn>", queue).replace("<topic arn>", topic)
+    )
+    return attributes
 
 
 class Subscriber:
@@ -25,14 +37,17 @@ class Subscriber:
     ) -> None:
         sns, self._sqs = client_of("sns"), client_of("sqs")
         topic = sns.create_topic(Name=TOPIC)["TopicArn"]
-        assert topic == TOPIC_ARN
         self._queue = self._sqs.create_queue(QueueName=name)["QueueUrl"]
         got = self._sqs.get_queue_attributes(QueueUrl=self._queue, AttributeNames=["QueueArn"])
+        queue = got["Attributes"]["QueueArn"]
+        self._sqs.set_queue_attributes(
+            QueueUrl=self._queue, Attributes=documented_policy(queue, topic)
+        )
         wanted = {"FilterPolicy": json.dumps({"recipientId": [recipient_id]})}
         sns.subscribe(
             TopicArn=topic,
             Protocol="sqs",
-            Endpoint=got["Attributes"]["QueueArn"],
+            Endpoint=queue,
             Attributes=wanted if recipient_id else {},
         )
 
