@@ -153,5 +153,6 @@ def measured_backend() -> Iterator[MeasuredBackend]:
             s3=s3,
             bucket=bucket_of(stack),
         )
-        with_topic = containers(template(WaitingTopicArn=topic), api)
-        yield MeasuredBackend(stack, backend, replace(backend, **with_topic), between, log)
+        with_topic = containers(template(WaitingTopicArn=topic), api)["send_message"]
+        notifying = replace(backend, send_message=with_topic)
+        yield MeasuredBackend(stack, backend, notifying, between, log)

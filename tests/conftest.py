@@ -122,11 +122,11 @@ def notifying_functions(_notifying: dict[str, Container]) -> dict[str, Container
 
 
 @pytest.fixture
-def subscriber(backend: Backend, wire: Network, stack: Stack) -> Subscriber:
+def subscriber(backend: Backend, stack: Stack) -> Subscriber:
     """A new queue that subscribes to that topic."""
-    assert backend
-    made = Subscriber(lambda name: boto3.client(name, stack.region), f"queue-{uuid4()}")
-    wire.calls.clear()
+    client: Any = boto3.client  # its types are those of single services
+    made = Subscriber(lambda name: client(name, stack.region), f"queue-{uuid4()}")
+    backend.wire.calls.clear()
     return made
 
 

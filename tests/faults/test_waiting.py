@@ -22,9 +22,9 @@ from tests.support.subscriber import Subscriber
 
 CHAT = "user123#user456"
 CALLS = ["GetItem", "TransactWriteItems", "BatchGetItem", "Publish"]
-CRASHES = [killed_before, killed_after]
+CRASHES: list[FaultAction] = [killed_before, killed_after]
 # botocore tries again after these.
-LATE = [lost_on_its_way, answer_lost]
+LATE: list[FaultAction] = [lost_on_its_way, answer_lost]
 
 pytestmark = pytest.mark.usefixtures("clock")
 
@@ -35,8 +35,7 @@ def functions(notifying_functions: dict[str, Container]) -> dict[str, Container]
 
 
 @pytest.fixture
-def sender(backend: Backend, subscriber: Subscriber) -> str:
-    assert subscriber
+def sender(backend: Backend, subscriber: Subscriber) -> str:  # noqa: ARG001 -- it makes the topic
     connection_id = backend.connect("user123")
     backend.wire.calls.clear()
     return connection_id
@@ -71,7 +70,7 @@ def test_message_that_waits_makes_as_many_calls_as_these_tests_make_fail(
 @pytest.mark.parametrize(
     ("call", "action"),
     [
-        *itertools.product(range(len(CALLS)), CRASHES + LATE),
+        *itertools.product(range(len(CALLS)), [*CRASHES, *LATE]),
         *itertools.product(range(len(CALLS) - 1), [throttled, failing]),
     ],
 )

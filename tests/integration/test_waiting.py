@@ -50,8 +50,8 @@ def test_message_is_stored_and_pushed_before_it_is_announced(
     sender = backend.connect("user123")
     backend.connect("user123", connected_at=LONG_AGO)
     wire.calls.clear()
-    backend.say(sender, CHAT, TEXT)
-    assert subscriber
+    ack = backend.say(sender, CHAT, TEXT)
+    assert [each["messageId"] for each in subscriber.received()] == [ack["messageId"]]
     order = ["dynamodb.PutItem", "apigatewaymanagementapi.PostToConnection", PUBLISH]
     assert [each for each in wire.calls if each in order] == order
 
