@@ -42,7 +42,7 @@ THAT_FAILS = """\
   Wait:
     Type: AWS::CloudFormation::WaitCondition
     DependsOn: [MessagesTable, FilesBucket]
-    Properties: { Handle: !Ref Handle, Timeout: "1" }
+    Properties: { Handle: { Ref: Handle }, Timeout: "1" }
 """
 
 
