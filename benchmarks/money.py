@@ -18,8 +18,8 @@ _MEMORY_MB = 512
 _SIZES_MB = (128, 256, 512, 1024, 1769)
 _USERS = (1_000, 100_000, 10_000_000)
 _SERVICES = ("API Gateway", "Lambda", "DynamoDB", "S3", "SNS", "logs", "egress")
-# What is priced, how many devices it is pushed to, and how many messages of API Gateway's it is
-# besides: a frame and its ack, or none for a server.
+# What is priced, how many devices it is pushed to, and how many more messages of API Gateway's it
+# is: a frame and its ack, or none for a server.
 _KINDS = {
     "text, one device a side": (1, 2),
     "text with a `clientMessageId`": (1, 2),

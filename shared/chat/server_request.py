@@ -28,7 +28,7 @@ def is_from_server(event: object) -> bool:
 
 
 def answer_as_frame(event: Event, context: LambdaContext, answer: _Handler) -> Any:
-    """Let `answer` answer a frame on no connection, received just now; return its frame alone."""
+    """Return the frame with which `answer` replies to the same on no connection, received now."""
     frame_context = {
         "routeKey": "sendmessage",
         "messageId": context.aws_request_id,
