@@ -92,6 +92,7 @@ def _actions(measured: MeasuredBackend) -> dict[str, Callable[[], object]]:
         (one, chat), (first, "first#second"), (away, "lonely#other"), (many, "many#more"),
     ):  # fmt: skip
         backend.say(connection_id, chat_id, "warm up")
+    measured.notifying.say(away, "lonely#other", "warm up")
     backend.send(one, {"action": "sendfile", "chatId": chat, "fileKey": file_key})
     backend.send(one, {"action": "sendmessage", "chatId": chat, "typing": True})
 
@@ -102,13 +103,6 @@ def _actions(measured: MeasuredBackend) -> dict[str, Callable[[], object]]:
 
     def catch_up(user_id: str) -> object:
         return backend.send(devices[user_id], {"action": "getmessages", "since": 0})
-
-    def cold(frame: object) -> Callable[[], object]:
-        def act() -> object:
-            measured.restart()
-            return backend.send(one, frame)
-
-        return act
 
     def replay() -> None:
         measured.wire.queue[:] = measured.wire.queue[-1:]
@@ -132,6 +126,12 @@ def _actions(measured: MeasuredBackend) -> dict[str, Callable[[], object]]:
         "text, two devices a side": lambda: backend.send(first, text("first#second")),
         "text, 16 devices a side": lambda: backend.send(many, text("many#more")),
         "text, recipient offline": lambda: backend.send(away, text("gone2#lonely")),
+        "text, recipient offline, with a topic": lambda: measured.notifying.send(
+            away, text("gone2#lonely")
+        ),
+        "text of a server, one device": lambda: backend.send_message(
+            {"send": text("lonely#server") | {"senderId": "server"}}
+        ),
         "file, one device a side": lambda: backend.send(one, text(chat, fileKey=file_key)),
         "receipt, one device a side": lambda: backend.send(
             one, {"action": "sendmessage", "chatId": chat, "read": 1}
@@ -143,11 +143,13 @@ def _actions(measured: MeasuredBackend) -> dict[str, Callable[[], object]]:
         "download link": lambda: backend.send(
             one, {"action": "sendfile", "chatId": chat, "fileKey": file_key}
         ),
-        "text, cold container": lambda: _cold_text(measured, first),
-        "upload link, cold container": cold(upload),
+        "text, cold container": lambda: _cold(measured, first, text("first#second")),
+        "upload link, cold container": lambda: _cold(
+            measured, first, upload | {"chatId": "first#second"}
+        ),
     }
 
 
-def _cold_text(measured: MeasuredBackend, connection_id: str) -> object:
+def _cold(measured: MeasuredBackend, connection_id: str, frame: object) -> object:
     measured.restart()
-    return measured.backend.send(connection_id, text("first#second"))
+    return measured.backend.send(connection_id, frame)

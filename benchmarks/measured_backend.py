@@ -6,6 +6,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
+from dataclasses import replace
 from io import TextIOBase
 from pathlib import Path
 from typing import Any
@@ -46,12 +47,21 @@ class MeasuredBackend:
     """A deployment, and who uses it.
 
     Attributes:
+        notifying: The same deployment, if it had a topic for messages that wait.
         log: What the functions wrote.
     """
 
-    def __init__(self, stack: Stack, backend: Backend, between: Wire, log: CharacterCount) -> None:
+    def __init__(
+        self,
+        stack: Stack,
+        backend: Backend,
+        notifying: Backend,
+        between: Wire,
+        log: CharacterCount,
+    ) -> None:
         self.stack = stack
         self.backend = backend
+        self.notifying = notifying
         self.wire = between
         self.log = log
 
@@ -99,10 +109,10 @@ def store(dynamodb: Any, sender: str, recipient: str, count: int) -> str:
     return chat_id
 
 
-def template() -> Stack:
+def template(**overrides: str) -> Stack:
     """Load the template."""
     with tempfile.TemporaryDirectory() as scratch:
-        return loaded(Path(scratch))
+        return loaded(Path(scratch), **overrides)
 
 
 def _uncounted(_wire: Wire, _operation: str, _request: object, send: Callable[[], Any]) -> Any:
@@ -134,6 +144,7 @@ def measured_backend() -> Iterator[MeasuredBackend]:
             s3 = boto3.client("s3", stack.region)
             for item in stack.storage:
                 create_item(item, dynamodb, s3)
+            topic = boto3.client("sns", stack.region).create_topic(Name="waiting")["TopicArn"]
         backend = Backend(
             **containers(stack, api),
             api=api,
@@ -142,4 +153,6 @@ def measured_backend() -> Iterator[MeasuredBackend]:
             s3=s3,
             bucket=bucket_of(stack),
         )
-        yield MeasuredBackend(stack, backend, between, log)
+        with_topic = containers(template(WaitingTopicArn=topic), api)["send_message"]
+        notifying = replace(backend, send_message=with_topic)
+        yield MeasuredBackend(stack, backend, notifying, between, log)

@@ -17,14 +17,17 @@ _ASSUMED: dict[str, Any] = _FACTS["assumptions"]
 _MEMORY_MB = 512
 _SIZES_MB = (128, 256, 512, 1024, 1769)
 _USERS = (1_000, 100_000, 10_000_000)
-_SERVICES = ("API Gateway", "Lambda", "DynamoDB", "S3", "logs", "egress")
-# What is priced, and how many devices it is pushed to.
+_SERVICES = ("API Gateway", "Lambda", "DynamoDB", "S3", "SNS", "logs", "egress")
+# What is priced, how many devices it is pushed to, and how many more messages of API Gateway's it
+# is: a frame and its ack, or none for a server.
 _KINDS = {
-    "text, one device a side": 1,
-    "text with a `clientMessageId`": 1,
-    "text, recipient offline": 0,
-    "text, two devices a side": 3,
-    "file, one device a side": 1,
+    "text, one device a side": (1, 2),
+    "text with a `clientMessageId`": (1, 2),
+    "text, recipient offline": (0, 2),
+    "text, recipient offline, with a topic": (0, 2),
+    "text of a server, one device": (1, 0),
+    "text, two devices a side": (3, 2),
+    "file, one device a side": (1, 2),
 }
 # What else a month is made of, and how many messages of API Gateway's it is. Whether a handshake
 # and an end are billed as messages is not documented: as one each, to be safe.
@@ -48,12 +51,12 @@ def run(calls: Mapping[str, Any], warm: Mapping[str, Any], cold: Mapping[str, An
     push_ms = cpu["text, one device a side"] - cpu["text, recipient offline"]
     init_ms = cold["handlers"]["send_message"]["wallMs"]["handler"]["median"]
     taken = {}
-    for name, pushes in _KINDS.items():
+    for name, (pushes, frames) in _KINDS.items():
         base = "text with a `clientMessageId`" if "`" in name else "text, recipient offline"
-        # Each call costs about the same: what S3 is asked counts as a push does.
-        work = cpu[base] + push_ms * (pushes + calls[name]["s3"])
-        # The frame in, the ack, and the pushes.
-        taken[name] = _million(calls[name], work, init_ms, 2 + pushes)
+        # Each call costs about the same: what S3 and SNS are asked counts as a push does.
+        others = calls[name]["s3"] + calls[name]["calls"].get("sns.Publish", 0)
+        work = cpu[base] + push_ms * (pushes + others)
+        taken[name] = _million(calls[name], work, init_ms, frames + pushes)
     for name, frames in _OTHERS.items():
         taken[name] = _million(calls[name], cpu[name], init_ms, frames)
     for name in _READS:
@@ -93,6 +96,7 @@ def _million(calls: Mapping[str, Any], cpu_ms: float, init_ms: float, frames: in
         # nowhere said to cost less.
         "s3Puts": has_file * 1e6,
         "s3Gets": (calls["s3"] + has_file) * 1e6,
+        "snsPublishes": calls["calls"].get("sns.Publish", 0) * 1e6,
         # In GB, as a million times a thousandth of a kB is.
         "logGb": (calls["logBytes"] + _ASSUMED["platformLogBytes"]) / 1e3,
         "egressGb": (calls["pushBytes"] + calls["replyBytes"] + has_file * _ASSUMED["fileBytes"])

@@ -71,6 +71,7 @@ def _size(item: Mapping[str, Any]) -> int:
 def _value_size(value: Mapping[str, Any]) -> int:
     if "N" in value:
         return math.ceil(len(value["N"]) / 2) + 1
-    if "M" in value:  # a map costs 3 bytes, and 1 for each of its values
+    if "M" in value:
+        # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html
         return 3 + len(value["M"]) + _size(value["M"])
     return len(value["S"].encode())

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from uuid import uuid4
 
 import boto3
 import pytest
@@ -17,6 +18,7 @@ from tests.support.embedded_storage import empty_storage
 from tests.support.management_api import ManagementApi, management_api
 from tests.support.network import Network, between_botocore_and_moto
 from tests.support.stack import ENDPOINT, bucket_of, containers, loaded
+from tests.support.subscriber import TOPIC_ARN, Subscriber
 
 _TESTS = Path(__file__).parent
 _WAITING = ("bench", "soak", "browser", "attacks", "smoke", "e2e", "conformance")
@@ -95,19 +97,52 @@ def _clients(stack: Stack) -> dict[str, Any]:
         return {name: boto3.client(name, stack.region) for name in ("dynamodb", "s3")}
 
 
+@pytest.fixture(scope="session")
+def notifying_stack(tmp_path_factory: pytest.TempPathFactory) -> Stack:
+    """The template, with a topic for messages that wait."""
+    return loaded(tmp_path_factory.mktemp("scratch"), WaitingTopicArn=TOPIC_ARN)
+
+
+@pytest.fixture(scope="session")
+def _notifying(notifying_stack: Stack, _api: ManagementApi) -> dict[str, Container]:
+    with mock_aws():
+        return containers(notifying_stack, _api)
+
+
+@pytest.fixture
+def functions(_containers: dict[str, Container]) -> dict[str, Container]:
+    """The containers of the deployment; modules of tests may choose others."""
+    return _containers
+
+
+@pytest.fixture
+def notifying_functions(_notifying: dict[str, Container]) -> dict[str, Container]:
+    """Those of a deployment with a topic for messages that wait."""
+    return _notifying
+
+
+@pytest.fixture
+def subscriber(backend: Backend, stack: Stack) -> Subscriber:
+    """A new queue that subscribes to that topic."""
+    client: Any = boto3.client  # its types are those of single services
+    made = Subscriber(lambda name: client(name, stack.region), f"queue-{uuid4()}")
+    backend.wire.calls.clear()
+    return made
+
+
 @pytest.fixture
 def backend(
     stack: Stack,
     api: ManagementApi,
     wire: Network,
-    _containers: dict[str, Container],
+    functions: dict[str, Container],
     _clients: dict[str, Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Backend]:
     """A deployment with empty tables. Its containers are warm, but know none of its connections."""
     # Pauses between attempts are botocore's business, and no test's.
     monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None))
-    modules = _containers["send_message"].modules
+    modules = functions["send_message"].modules
     monkeypatch.setattr(modules["chat.messages"], "STORE_TIMEOUT_S", 0.2)
     monkeypatch.setattr(modules["chat.retry"], "_FIRST_PAUSE_S", 0.002)
     # Nothing lags here but in the tests that say so.
@@ -117,7 +152,7 @@ def backend(
     monkeypatch.setenv(ENDPOINT, api.url)
     with empty_storage(stack, **_clients):
         wire.calls.clear()
-        yield Backend(**_containers, **_clients, api=api, wire=wire, bucket=bucket_of(stack))
+        yield Backend(**functions, **_clients, api=api, wire=wire, bucket=bucket_of(stack))
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ A handler names its collaborators and makes one call. What happens then is here:
 module              what it does
 ==================  ==============================================================
 `websocket`         turns API Gateway's event into a request, and frames into replies
+`server_request`    reads the request of a server that invokes send_message itself
 `client_frame`      reads the fields of a frame that a client sent
 `server_frames`     builds the frames that clients receive
 `authentication`    finds out which user opens a connection, or sends a frame
@@ -17,6 +18,7 @@ module              what it does
 `push`              pushes a frame to a connection, or closes it
 `fan_out`           pushes a frame to all connections of its users
 `delivery`          stores a message, pushes it, acknowledges it
+`waiting_topic`     notifies a topic of messages that wait
 `receipts`          the rows of ``ChatMessages`` that hold receipts
 `signals`           stores receipts, pushes signals, acknowledges them
 `history`           reads a page of a chat

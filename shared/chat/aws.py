@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import cache
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import botocore
 import botocore.session
@@ -30,6 +30,7 @@ type DynamoDB = DynamoDBClient
 type Lambda = LambdaClient
 type ManagementApi = ApiGatewayManagementApiClient
 type S3 = S3Client
+type SNS = Any  # One call does not justify its stubs.
 type Row = dict[str, AttributeValueTypeDef]
 
 TRY_AGAIN = "The service is busy. Send the same again in a moment."
@@ -64,7 +65,6 @@ _S3_CONFIG = _CONFIG.merge(
         s3={"addressing_style": "virtual", "us_east_1_regional_endpoint": "regional"},
     )
 )
-
 # Codes of a service that is overloaded rather than asked wrongly, in addition to the statuses from
 # 500 on. DynamoDB's:
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html
@@ -134,6 +134,13 @@ def management_api() -> ApiGatewayManagementApiClient:
 def lambda_api() -> LambdaClient:
     """Return this container's Lambda client."""
     return cast("LambdaClient", session().create_client("lambda", config=_CONFIG))
+
+
+@cache
+def sns() -> SNS:
+    """Return this container's SNS client. Nothing depends on its calls, so they get less time."""
+    config = _CONFIG.merge(Config(connect_timeout=0.4, read_timeout=0.6))
+    return session().create_client("sns", config=config)
 
 
 class _Lazy[Client]:

@@ -22,6 +22,8 @@ from chat.errors import Unauthorized, Unavailable
 from chat.retry import attempts, deadline_in
 
 ConnectionId = NewType("ConnectionId", str)
+type Origin = ConnectionId | None
+"""The connection that a frame came on; none where a server sent it."""
 
 _LIFETIME_S = 24 * 60 * 60
 # API Gateway waits for $connect for at most 29 s.

@@ -6,25 +6,29 @@ import time
 
 from chat.chats import UserId
 from chat.client_frame import ClientFrame
-from chat.connections import ConnectionId
+from chat.connections import Origin
 from chat.fan_out import FanOut
 from chat.files import Files
 from chat.messages import Message, Messages
 from chat.push import Outcome
 from chat.server_frames import Ack, ack, message_frame
 from chat.telemetry import count, logger
+from chat.waiting_topic import WaitingTopic
 
 
 class Delivery:
     """Delivers messages."""
 
-    def __init__(self, messages: Messages, files: Files, fan_out: FanOut) -> None:
+    def __init__(
+        self, messages: Messages, files: Files, fan_out: FanOut, topic: WaitingTopic | None = None
+    ) -> None:
         self._messages = messages
         self._files = files
         self._fan_out = fan_out
+        self._topic = topic
 
     def send(
-        self, frame: ClientFrame, *, user_id: UserId, came_from: ConnectionId, received_at: int
+        self, frame: ClientFrame, *, user_id: UserId, came_from: Origin, received_at: int
     ) -> Ack:
         """Store a message, push it, and return the ``ack`` for its sender.
 
@@ -34,6 +38,7 @@ class Delivery:
         never after. Once it is stored nothing that fails undoes it: a device that was not reached
         reads it later. A resend is pushed again, because the first attempt may have ended before it
         pushed; devices dedupe messages by their ids. `came_from`, which sent it, gets no push.
+        What reached no connection of the recipient is announced to the topic, if there is one.
         `received_at` is in milliseconds.
 
         Raises:
@@ -67,4 +72,6 @@ class Delivery:
             devices=len(outcomes),
             delivered=delivered,
         )
+        if delivered == 0 and self._topic:
+            self._topic.notify(stored.message)
         return ack(stored, delivered)

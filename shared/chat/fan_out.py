@@ -8,7 +8,7 @@ from typing import Final
 
 from chat import aws
 from chat.chats import UserId
-from chat.connections import Connection, ConnectionId, Connections
+from chat.connections import Connection, Connections, Origin
 from chat.errors import Unavailable
 from chat.push import Outcome, Push
 from chat.retry import attempts, deadline_in, is_over
@@ -29,7 +29,7 @@ class FanOut:
         self._push = push
 
     def push(
-        self, frames: Mapping[UserId, Pushed], *, came_from: ConnectionId, now: int, began_at: float
+        self, frames: Mapping[UserId, Pushed], *, came_from: Origin, now: int, began_at: float
     ) -> dict[UserId, list[Outcome]]:
         """Push to all connections of the users but one; return what became of each push.
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from chat.chats import Chat, UserId
 from chat.client_frame import MAX_TIMESTAMP, ClientFrame
-from chat.connections import ConnectionId
+from chat.connections import Origin
 from chat.errors import Forbidden, InvalidRequest
 from chat.fan_out import FanOut
 from chat.messages import Messages
@@ -36,7 +36,7 @@ class Signals:
         self._cached_newest_in = lru_cache(_MAX_CACHED)(self._newest_in)
 
     def send(
-        self, frame: ClientFrame, *, user_id: UserId, came_from: ConnectionId, received_at: int
+        self, frame: ClientFrame, *, user_id: UserId, came_from: Origin, received_at: int
     ) -> SignalAck:
         """Store a receipt; push a signal; return the ``ack``.
 

@@ -22,14 +22,15 @@ def test_event_fields_in_a_frame_are_ignored(attacked: AttackedBackend, users: U
         "requestContext": {"authorizer": {"userId": users.alice}},
         "headers": {"Authorization": "Bearer x"},
         "queryStringParameters": {"userId": users.alice},
+        "send": {"senderId": users.alice, "chatId": users.chat_id, "text": "x"},
         "catchUp": {"connection_id": "x", "user_id": users.alice, "since": 0, "connected_at": 0},
     }
     with attacked.device(users.mallory) as mallory:
         assert mallory.ask(forged)["code"] == "forbidden"
 
 
-@pytest.mark.parametrize("action", ["$connect", "$disconnect", "$default", "catchUp"])
-def test_frame_cannot_select_connect_disconnect_or_catch_up(
+@pytest.mark.parametrize("action", ["$connect", "$disconnect", "$default", "catchUp", "send"])
+def test_frame_cannot_select_what_only_an_event_can_be(
     attacked: AttackedBackend, users: Users, action: str
 ) -> None:
     """Otherwise Mallory could become another user, or remove a connection from the limit."""

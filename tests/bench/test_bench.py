@@ -22,6 +22,12 @@ def test_quick_bench_runs_and_counts_the_promised_calls(tmp_path: Path) -> None:
         assert calls[text]["deep"] == 3
         assert (calls[text]["reads"], calls[text]["writes"]) == (2, 2)
     assert calls["text, cold container"]["deep"] == 4
+    # What a topic adds, and only for messages that wait.
+    offline = calls["text, recipient offline"]["calls"]
+    assert "sns.Publish" not in offline
+    assert calls["text, recipient offline, with a topic"]["calls"] == offline | {"sns.Publish": 1}
+    assert calls["text of a server, one device"]["deep"] == 3
+    assert calls["upload link, cold container"]["calls"] == {"dynamodb.GetItem": 1}
     assert calls["connect"]["deep"] == 1
     assert calls["upload link"]["calls"] == {}
     assert calls["`getmessages` with `since`, nothing missed"]["calls"] == {"dynamodb.Query": 1}

@@ -29,6 +29,7 @@ from tests.support.backend import ROOT
 from tests.support.blocking_client import connect
 from tests.support.device import Device
 from tests.support.issuer import AUDIENCE, issuer
+from tests.support.subscriber import TOPIC, Subscriber
 from tests.support.users import Pair
 
 OTHER = f"{STACK}-other"
@@ -41,7 +42,7 @@ THAT_FAILS = """\
   Wait:
     Type: AWS::CloudFormation::WaitCondition
     DependsOn: [MessagesTable, FilesBucket]
-    Properties: { Handle: !Ref Handle, Timeout: "1" }
+    Properties: { Handle: { Ref: Handle }, Timeout: "1" }
 """
 
 
@@ -281,6 +282,35 @@ def test_deployment_with_an_issuer_needs_its_tokens(
         ):
             assert sender.ask(text_of(pair, "Hello!", "c-1"))["delivered"] == 1
             assert recipient.receive()["senderId"] == pair.first
+
+
+def test_server_sends_and_a_queue_receives_what_waits(
+    sam: Sam, aws: Emulator, template: str, pair: Pair
+) -> None:
+    topic = aws.client("sns").create_topic(Name=TOPIC)["TopicArn"]
+    subscriber = Subscriber(aws.client, "waiting-messages")
+
+    def send(client_message_id: str) -> dict[str, Any]:
+        message = text_of(pair, "Hello!", client_message_id) | {"senderId": pair.first}
+        answer = aws.client("lambda").invoke(
+            FunctionName="other-3-send-message", Payload=json.dumps({"send": message})
+        )
+        frame: dict[str, Any] = json.loads(answer["Payload"].read())
+        return frame
+
+    with cleaned_up(aws):
+        parameters = {"WaitingTopicArn": topic, "Monitoring": "true"}
+        deployed = sam.change(OTHER, template, **NAMES, **parameters)
+        waiting = send("c-1")
+        assert (waiting["type"], waiting["delivered"]) == ("ack", 0)
+        with device(deployed.url, userId=pair.second, since="0") as recipient:
+            assert catch_up(recipient) == ["Hello!"]
+            assert send("c-2")["delivered"] == 1
+            assert recipient.receive()["senderId"] == pair.first
+        received = subscriber.received(wait_s=5)
+        assert [each["messageId"] for each in received] == [waiting["messageId"]]
+        cloudwatch = aws.client("cloudwatch")
+        assert len(cloudwatch.describe_alarms(AlarmNamePrefix=f"{OTHER}-")["MetricAlarms"]) == 9
 
 
 def with_the_old_index(template: str) -> str:

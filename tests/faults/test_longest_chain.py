@@ -33,6 +33,7 @@ _CLIENTS = {
     "s3": "s3",
     "apigatewaymanagementapi": "management_api",
     "lambda": "lambda_api",
+    "sns": "sns",
 }
 _OUTCOMES = ["unreached", "late", "answer lost", "throttled"]
 _MORE_OUTCOMES = {
@@ -91,6 +92,11 @@ def in_parallel[Result](clock: Clock, calls: Sequence[Callable[[], Result]]) -> 
     if errors:
         raise errors[0]
     return results
+
+
+@pytest.fixture
+def functions(notifying_functions: dict[str, Container]) -> dict[str, Container]:
+    return notifying_functions
 
 
 @pytest.fixture

@@ -13,9 +13,10 @@ from local.template.model import Stack
 from local.template.resources import Names
 from local.template.transform import to_cloudformation
 from tests.support import events
-from tests.support.backend import ROOT, Backend, Logs
+from tests.support.backend import ROOT, Backend, Container, Logs
 from tests.support.flows import CHAT, LONG_AGO, TEXT, Flows
 from tests.support.network import Fault, Network, denied, index_behind, lost_on_its_way, throttled
+from tests.support.subscriber import TOPIC_ARN
 
 type Line = dict[str, Any]
 type Metric = tuple[str, tuple[tuple[str, str], ...]]
@@ -28,6 +29,11 @@ COMMON = {
 }  # fmt: skip
 TEXT_FRAME = {"action": "sendmessage", "chatId": CHAT, "text": TEXT}
 PHOTO = {"action": "sendfile", "chatId": CHAT, "fileName": "a.jpg", "contentType": "image/jpeg"}
+
+
+@pytest.fixture
+def functions(notifying_functions: dict[str, Container]) -> dict[str, Container]:
+    return notifying_functions
 
 
 def lines_of(logs: Logs) -> list[Line]:
@@ -168,7 +174,7 @@ def test_failed_push_logs_its_reason(backend: Backend, logs: Logs) -> None:
     backend.api.broken[recipient] = 403
     logs()
     backend.say(sender, CHAT, TEXT)
-    push, sent = lines_of(logs)
+    push, sent, _ = lines_of(logs)  # and nobody has made the topic
     assert sent["message"] == "message sent"
     assert (push["message"], push["to"]) == ("push failed", recipient)
     assert push["reason"].startswith("ForbiddenException: ")
@@ -187,6 +193,8 @@ def metrics_in(lines: list[Line]) -> Iterator[tuple[str, Metric]]:
 def run_all_outcomes(backend: Backend, wire: Network) -> None:
     """Cause each outcome that a function can log or count."""
     Flows(backend).run()
+    # Nobody has made the topic.
+    backend.send_message({"send": {"senderId": "a", "chatId": "a#b", "text": TEXT}})
     sender, recipient = backend.connect("user123"), backend.connect("user456")
     file_key = backend.upload(sender, PHOTO)
     for frame in (
@@ -215,9 +223,8 @@ def run_all_outcomes(backend: Backend, wire: Network) -> None:
 
 def watched_metrics(stack: Stack) -> dict[str, set[Metric]]:
     """Return the metrics in alarms and on the dashboard, by namespace."""
-    document, values = to_cloudformation(
-        ROOT / "template-python.yaml", {"Monitoring": "true"}, stack.region
-    )
+    parameters = {"Monitoring": "true", "WaitingTopicArn": TOPIC_ARN}
+    document, values = to_cloudformation(ROOT / "template-python.yaml", parameters, stack.region)
     resolver = Resolver(document, values, Names(stack.region))
     found: dict[str, set[Metric]] = {}
     for resource in document["Resources"].values():
@@ -233,7 +240,8 @@ def watched_metrics(stack: Stack) -> dict[str, set[Metric]]:
                 found.setdefault(metric["Namespace"], set()).add(
                     (metric["MetricName"], tuple(sorted(dimensions.items())))
                 )
-    body = document["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    body, more = document["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    body = body.replace("${NotificationAlarm}", more["NotificationAlarm"]["Fn::If"][1]["Fn::Sub"])
     body = re.sub(r"\$\{(\w+)\.Arn\}", r"\1", body)  # only AWS knows the ARNs of alarms
     for widget in json.loads(resolver.resolve({"Fn::Sub": body}))["widgets"]:
         for namespace, name, *pairs in expanded(widget["properties"].get("metrics", [])):

@@ -11,7 +11,7 @@ from moto import mock_aws
 
 from local.template.model import Stack
 from tests.support import events
-from tests.support.backend import Backend
+from tests.support.backend import Backend, Container
 from tests.support.flows import CHAT, FILE_NAME, TEXT, Flows
 from tests.support.issuer import AUDIENCE, issuer
 from tests.support.management_api import ManagementApi
@@ -20,6 +20,11 @@ from tests.support.stack import container, loaded
 
 # The fixture `logs` writes the log lines of the functions to standard output.
 pytestmark = pytest.mark.usefixtures("logs")
+
+
+@pytest.fixture
+def functions(notifying_functions: dict[str, Container]) -> dict[str, Container]:
+    return notifying_functions
 
 
 @pytest.fixture

@@ -81,6 +81,8 @@ def payloads(references: list[dict[str, str]]) -> list[str]:
 def test_unions_list_the_frames_of_all_operations() -> None:
     directions: dict[str, set[str]] = {"receive": set(), "send": set()}
     for operation in DOCUMENT["operations"].values():
+        if document.ref_of(operation["channel"]) is not CHAT:
+            continue
         directions[operation["action"]].update(payloads(operation["messages"]))
         directions["send"].update(payloads(operation.get("reply", {}).get("messages", [])))
     for action, union in (("receive", "ClientFrame"), ("send", "ServerFrame")):
@@ -99,11 +101,17 @@ def test_client_frames_are_open_and_server_frames_are_closed() -> None:
 
 def test_examples_of_frames_are_valid() -> None:
     received = [each["$ref"] for each in SCHEMAS["ServerFrame"]["oneOf"]]
-    for message in DOCUMENT["components"]["messages"].values():
+    for message in map(document.ref_of, CHAT["messages"].values()):
         union = "ServerFrame" if message["payload"]["$ref"] in received else "ClientFrame"
         for example in message["examples"]:
             document.validator(message["payload"]).validate(example["payload"])
             document.named(union).validate(example["payload"])
+
+
+def test_example_of_a_notification_is_valid() -> None:
+    message = DOCUMENT["components"]["messages"]["Notification"]
+    (example,) = message["examples"]
+    document.validator(message["payload"]).validate(example["payload"])
 
 
 def schemas_within(value: Any) -> list[dict[str, Any]]:

@@ -34,6 +34,7 @@ class Flows:
         self.send_a_file()
         self.catch_up()
         self.signal()
+        self.send_from_a_server()
         self.be_refused()
         self.flood()
         self.leave()
@@ -80,6 +81,11 @@ class Flows:
         sent = self.backend.say(sender, CHAT, TEXT)
         for fields in ({"received": sent["timestamp"]}, {"read": 0}, {"typing": True}):
             self._ask(reader, {"action": "sendmessage", "chatId": CHAT, **fields})
+
+    def send_from_a_server(self) -> None:
+        for sender in ("user123", "user789", TEXT):
+            fields = {"senderId": sender, "chatId": CHAT, "text": TEXT, "clientMessageId": "c-2"}
+            self._note(self.backend.send_message({"send": fields}))
 
     def be_refused(self) -> None:
         stranger = self.backend.connect("user789")

@@ -50,6 +50,16 @@ def s3_answers(status: int, code: str = "") -> FaultAction:
     return action
 
 
+def sns_answers(status: int, code: str) -> FaultAction:
+    """Make SNS answer with an error."""
+
+    def action(request: AWSPreparedRequest, _: Send) -> AWSResponse:
+        body = f"<ErrorResponse><Error><Code>{code}</Code></Error></ErrorResponse>"
+        return AWSResponse(request.url, status, HTTPHeaders(), RawBody(body.encode()))
+
+    return action
+
+
 class Killed(BaseException):
     """Lambda ended the function here. No `except Exception` gets to know of it."""
 

@@ -19,6 +19,7 @@ from tests.support.stack import loaded
 
 TEMPLATE = ROOT / "template-python.yaml"
 TOPIC = "arn:aws:sns:us-east-1:123456789012:on-call"
+WAITING = {"WaitingTopicArn": "arn:aws:sns:us-east-1:123456789012:waiting"}
 type Resources = dict[str, dict[str, Any]]
 
 
@@ -40,12 +41,16 @@ def of_kind(resources: Resources, kind: str) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def alarms() -> list[dict[str, Any]]:
-    return of_kind(deployed(Monitoring="true", AlarmTopicArn=TOPIC), "AWS::CloudWatch::Alarm")
+    return of_kind(
+        deployed(Monitoring="true", AlarmTopicArn=TOPIC, **WAITING), "AWS::CloudWatch::Alarm"
+    )
 
 
 def test_monitoring_is_off_by_default() -> None:
     resources = deployed()
-    assert not [each for each in resources.values() if each["Type"].startswith("AWS::CloudWatch::")]
+    for each in (resources, deployed(**WAITING)):
+        kinds = {resource["Type"] for resource in each.values()}
+        assert not [kind for kind in kinds if kind.startswith("AWS::CloudWatch::")]
     assert "AccessLogGroup" not in resources
 
 
@@ -53,6 +58,8 @@ def test_monitoring_adds_a_dashboard_and_alarms() -> None:
     resources = deployed(Monitoring="true")
     assert len(of_kind(resources, "AWS::CloudWatch::Dashboard")) == 1
     assert len(of_kind(resources, "AWS::CloudWatch::Alarm")) == 8
+    more = deployed(Monitoring="true", **WAITING)
+    assert more.keys() - resources.keys() == {"NotificationFailuresAlarm"}
     assert "AccessLogGroup" not in resources
 
 
@@ -105,6 +112,7 @@ def test_alarms_cover_errors_throttles_pushes_and_duration(alarms: list[dict[str
         watched = looks_at(by_name["table-throttles"], metric)
         assert watched == tables | {"ChatMessages/recipientId-index"}
     assert looks_at(by_name["push-failures"], "PushFailures") == {"send_message"}
+    assert by_name["notification-failures"]["MetricName"] == "NotificationFailures"
     slow = by_name["slow"]
     assert (slow["MetricName"], slow["ExtendedStatistic"]) == ("IntegrationLatency", "p99")
 
@@ -142,9 +150,15 @@ def test_runbook_has_a_section_for_each_alarm(alarms: list[dict[str, Any]]) -> N
         assert anchor in headings
 
 
-def test_dashboard_shows_every_alarm_and_widgets_do_not_overlap() -> None:
-    resources = deployed(Monitoring="true")
-    body = json.loads(resources["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"])
+@pytest.mark.parametrize("parameters", [{}, WAITING], ids=["without a topic", "with a topic"])
+def test_dashboard_shows_every_alarm_and_widgets_do_not_overlap(
+    parameters: dict[str, str],
+) -> None:
+    resources = deployed(Monitoring="true", **parameters)
+    text, more = resources["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    _, with_topic, without = more["NotificationAlarm"]["Fn::If"]
+    added = with_topic["Fn::Sub"] if parameters else without
+    body = json.loads(text.replace("${NotificationAlarm}", added))
     (status,) = (each for each in body["widgets"] if each["type"] == "alarm")
     kinds = {name: each["Type"] for name, each in resources.items()}
     shown = {arn.removeprefix("${").removesuffix(".Arn}") for arn in status["properties"]["alarms"]}
@@ -204,10 +218,16 @@ def test_linter_finds_no_mistake_with_any_combination_of_the_parameters() -> Non
     """All in one call: it reads the template once, and resolves it with each combination."""
     combinations = [
         ParameterSet(
-            None, {"Monitoring": monitoring, "AccessLogs": access_logs, "AlarmTopicArn": topic}
+            None,
+            {
+                "Monitoring": monitoring,
+                "AccessLogs": access_logs,
+                "AlarmTopicArn": topic,
+                "WaitingTopicArn": waiting,
+            },
         )
-        for monitoring, access_logs, topic in itertools.product(
-            ["true", "false"], ["true", "false"], ["", TOPIC]
+        for monitoring, access_logs, topic, waiting in itertools.product(
+            ["true", "false"], ["true", "false"], ["", TOPIC], ["", TOPIC]
         )
     ]
     config = ManualArgs(parameters=combinations, regions=["us-east-1"])

@@ -30,6 +30,7 @@ FOLDERS = {
 }
 EXECUTE_API = "arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}"
 LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
+NOTHING = {"Ref": "AWS::NoValue"}
 TRACES = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
 POST_AND_DELETE = {
     ("execute-api:ManageConnections", f"{EXECUTE_API}:${{ChatApi}}/prod/{method}/@connections/*")
@@ -161,13 +162,21 @@ def permissions(resources: Resources, role: str) -> set[tuple[str, str]]:
     (policy,) = resources[role]["Properties"]["Policies"]
     assert "ManagedPolicyArns" not in resources[role]["Properties"]
     allowed = set()
-    for statement in policy["PolicyDocument"]["Statement"]:
+    for given in policy["PolicyDocument"]["Statement"]:
+        # Those with a condition, too.
+        _, statement, otherwise = given.get("Fn::If", ("", given, NOTHING))
+        assert otherwise == NOTHING
         assert statement.keys() == {"Effect", "Action", "Resource"}
         assert statement["Effect"] == "Allow"
         for target in _listed(statement["Resource"]):
-            name = "*" if target == "*" else target.get("Fn::Sub") or ".".join(target["Fn::GetAtt"])
+            name = target if target == "*" else _shortest(target)
             allowed |= {(each, name) for each in _listed(statement["Action"])}
     return allowed
+
+
+def _shortest(target: dict[str, Any]) -> str:
+    ((_, named),) = target.items()
+    return named if isinstance(named, str) else ".".join(named)
 
 
 def _listed(value: Any) -> list[Any]:
@@ -212,6 +221,7 @@ def _listed(value: Any) -> list[Any]:
                 ("s3:GetObject", "${FilesBucket.Arn}/*"),
                 ("s3:GetObjectTagging", "${FilesBucket.Arn}/*"),
                 ("s3:DeleteObjectTagging", "${FilesBucket.Arn}/*"),
+                ("sns:Publish", "WaitingTopicArn"),
                 *POST_AND_DELETE,
             },
         ),
@@ -280,6 +290,7 @@ def test_template_grants_nothing_outside_the_four_roles(resources: Resources) ->
                 "FILES_BUCKET",
                 "MAX_FILE_BYTES",
                 "SHOW_FILES_IN_PLACE",
+                "WAITING_TOPIC_ARN",
                 "AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI",
             },
         ),
@@ -305,6 +316,37 @@ def test_function_has_only_the_variables_that_it_uses(
     # Two stacks must not add to the same metrics.
     namespace = environment["POWERTOOLS_METRICS_NAMESPACE"]
     assert namespace == {"Fn::Sub": "ServerlessChat/${AWS::StackName}"}
+
+
+@pytest.mark.parametrize(
+    ("arn", "is_accepted"),
+    [
+        ("", True),
+        ("arn:aws:sns:us-east-1:123456789012:waiting-messages", True),
+        ("arn:aws:sns:us-east-1:123456789012:waiting-messages.fifo", False),
+        ("arn:aws:sqs:us-east-1:123456789012:waiting-messages", False),
+        ("arn:aws:sns:us-east-1:123456789012:*", False),
+        ("waiting-messages", False),
+    ],
+)
+def test_waiting_topic_must_be_a_standard_topic(arn: str, *, is_accepted: bool) -> None:
+    pattern = SOURCE["Parameters"]["WaitingTopicArn"]["AllowedPattern"]
+    assert bool(re.fullmatch(pattern, arn)) is is_accepted
+
+
+@pytest.mark.parametrize("arn", ["", "arn:aws:sns:us-east-1:123456789012:waiting"])
+def test_waiting_topic_adds_a_variable_and_a_permission_only_where_it_is_set(arn: str) -> None:
+    document, values = to_cloudformation(TEMPLATE, {"WaitingTopicArn": arn}, "us-east-1")
+    resolver = Resolver(document, values, Names("us-east-1"))
+    function, role = (document["Resources"][f"SendMessage{each}"] for each in ("Function", "Role"))
+    variables = resolver.resolve(function["Properties"]["Environment"]["Variables"])
+    assert variables.get("WAITING_TOPIC_ARN", "") == arn
+    assert ("WAITING_TOPIC_ARN" in variables) == bool(arn)
+    # Without `Sub`: only AWS knows the ids in them.
+    (policy,) = role["Properties"]["Policies"]
+    statement = resolver.resolve(policy["PolicyDocument"]["Statement"][-1:])
+    expected = {"Effect": "Allow", "Action": "sns:Publish", "Resource": arn}
+    assert statement == ([expected] if arn else [])
 
 
 def test_each_function_logs_json_to_its_own_group_with_a_retention(resources: Resources) -> None:
