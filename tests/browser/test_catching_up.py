@@ -37,6 +37,22 @@ async def test_pane_catches_up_after_being_offline(panes: tuple[ChatPane, ChatPa
     await bert.expect_messages("before", "one", "two", "three")
 
 
+async def test_newest_message_is_visible_after_a_catch_up(
+    panes: tuple[ChatPane, ChatPane],
+) -> None:
+    anna, bert = panes
+    await bert.button("Go offline").click()
+    await bert.expect_state("Offline")
+    texts = [f"missed {number}" for number in range(20)]
+    for text in texts:
+        await anna.send(text)
+    await expect(anna.message(texts[-1])).to_contain_text("Sent")
+    await bert.button("Go online").click()
+    await bert.expect_state("Connected")
+    await expect(bert.message(texts[0])).to_contain_text("20 messages while you were away")
+    await expect(bert.message(texts[-1])).to_be_in_viewport(ratio=1)
+
+
 async def test_page_reconnects_after_the_backend_closes_the_connection(
     panes: tuple[ChatPane, ChatPane], target: Target
 ) -> None:
