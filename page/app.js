@@ -71,6 +71,7 @@ function openPane(slot, { me, chatId, backend: chosenBackend, token }) {
   const pane = new ChatPane({
     me, chatId, backend, token,
     onLeave: () => showForm(slot).focus(),
+    onEnterToken: () => showForm(slot).askForToken(),
     onUnread: showUnread,
     onConnected: () => void reloadForOtherDatabase(),
   });
@@ -183,6 +184,7 @@ function openFromAddress() {
   const form = showForm(slot);
   form.setToken(address.token);
   if (isComplete(participants) && (address.token || !needsToken)) form.submit();
+  if (!slot.pane && needsToken) form.requireToken();
   if (slot.pane && address.panes.length > 1) openSecondPane();
 }
 

@@ -1,11 +1,13 @@
 /** The pane of one user: the chats of that user, of which one is shown. */
 
-import { chatIdFrom, partnerIn } from "./chats.js";
+import { partnerIn } from "./chats.js";
+import { ConnectionStatus } from "./connection-status.js";
 import { cloneTemplate, createElement, createIcon, find, showAvatar, showText } from "./dom.js";
 import { Files, contentTypeOf } from "./files.js";
-import { formatError, formatMissed, formatProblem, formatState, formatThrown } from "./format.js";
+import { formatError, formatMissed, formatThrown } from "./format.js";
 import { ChatHistory } from "./history.js";
 import { MessageList } from "./message-list.js";
+import { NewChatForm } from "./new-chat-form.js";
 import { ChatClient, ChatError, MAX_TEXT_LENGTH, newId } from "./protocol.js";
 import { SignalSwitches } from "./signal-switches.js";
 import { ChatStorage } from "./storage.js";
@@ -23,7 +25,8 @@ const READ_DELAY_MS = 400;
 /** The chats of one user. */
 export class ChatPane {
   #me;
-  #hasToken;
+  #status;
+  #newChat;
   #client;
   #storage;
   #files;
@@ -53,7 +56,6 @@ export class ChatPane {
   /** The alert that is shown when there is no other. */
   #permanentAlert = "";
   #chatId;
-  #countdown = 0;
   #readTimer = 0;
 
   /**
@@ -63,13 +65,13 @@ export class ChatPane {
    * @param {string} options.backend
    * @param {string} options.token empty if there is none
    * @param {() => void} options.onLeave
+   * @param {() => void} options.onEnterToken is called when the user wants to enter a token
    * @param {() => void} options.onUnread is called when `unread` changes
    * @param {() => void} options.onConnected is called with each new connection
    */
-  constructor({ me, chatId, backend, token, onLeave, onUnread, onConnected }) {
+  constructor({ me, chatId, backend, token, onLeave, onEnterToken, onUnread, onConnected }) {
     this.#me = me;
     this.#chatId = chatId;
-    this.#hasToken = Boolean(token);
     this.#onUnread = onUnread;
     this.#onConnected = onConnected;
     this.element = cloneTemplate("chat-pane", HTMLElement);
@@ -103,6 +105,16 @@ export class ChatPane {
       onAtEnd: () => this.#sendReadSoon(),
     });
     this.#parts.leave.addEventListener("click", onLeave);
+    this.#parts.enterToken.addEventListener("click", onEnterToken);
+    this.#status = new ConnectionStatus(this.#parts, this.#client, { hasToken: Boolean(token) });
+    this.#newChat = new NewChatForm(this.#parts.newChat, {
+      me,
+      onOpen: (opened) => this.#showChat(opened),
+      onClose: () => {
+        this.#showAlert("");
+        this.focus();
+      },
+    });
     this.#listenToClient();
     this.#listenToControls();
     this.#showChat(chatId);
@@ -144,7 +156,7 @@ export class ChatPane {
 
   /** Disconnect, and cancel the uploads. */
   close() {
-    clearInterval(this.#countdown);
+    this.#status.close();
     clearTimeout(this.#readTimer);
     this.#typing.close();
     for (const { abort } of this.#uploads.values()) abort.abort();
@@ -156,7 +168,7 @@ export class ChatPane {
 
   #listenToClient() {
     this.#client.addEventListener("state", () => {
-      this.#showState();
+      this.#announceState();
       this.#followConnection();
       if (this.#client.state.name === "connected") this.#sendReadSoon();
     });
@@ -537,26 +549,14 @@ export class ChatPane {
       "button", { type: "button", className: "chip" }, createIcon("plus"), "New chat");
     chip.dataset.chat = "";
     chip.addEventListener("click", () => {
-      this.#parts.newChat.hidden = false;
-      this.#parts.newPartner.focus();
+      this.#newChat.show();
     });
     return chip;
   }
 
-  #showState() {
-    clearInterval(this.#countdown);
+  #announceState() {
     const { state } = this.#client;
-    const isOnline = state.name === "connected" || state.name === "catching-up";
-    const showLabel = () => showText(this.#parts.stateLabel, formatState(state));
-    showLabel();
-    if (state.name === "waiting") this.#countdown = setInterval(showLabel, 250);
-    this.#parts.state.dataset.state = state.name;
-    this.#parts.toggle.textContent = state.name === "offline" ? "Go online" : "Go offline";
-    this.#list.setOnline(isOnline);
-    // The notice stays during the next attempt, which brings no news until it ends.
-    if (state.name !== "connecting") {
-      showText(this.#parts.notice, formatProblem(state, { hasToken: this.#hasToken }));
-    }
+    this.#list.setOnline(state.name === "connected" || state.name === "catching-up");
     if (state.name === "connected") {
       this.#announce("You are connected");
       this.#onConnected();
@@ -582,11 +582,7 @@ export class ChatPane {
   // --- controls ----------------------------------------------------------------------------------
 
   #listenToControls() {
-    const { toggle, privacy, signals, composer, text, attach, fileInput } = this.#parts;
-    toggle.addEventListener("click", () => {
-      if (this.#client.state.name === "offline") this.#client.connect();
-      else this.#client.disconnect();
-    });
+    const { privacy, signals, composer, text, attach, fileInput } = this.#parts;
     privacy.addEventListener("click", () => {
       signals.hidden = !signals.hidden;
       privacy.ariaExpanded = String(!signals.hidden);
@@ -626,33 +622,6 @@ export class ChatPane {
       event.preventDefault();
       this.#attach(event.dataTransfer?.files ?? []);
     });
-    this.#listenToNewChat();
-  }
-
-  #listenToNewChat() {
-    const { newChat, newPartner, cancelNewChat } = this.#parts;
-    newChat.addEventListener("submit", (event) => {
-      event.preventDefault();
-      try {
-        this.#showChat(chatIdFrom(newPartner.value, this.#me));
-      } catch (error) {
-        this.#showAlert(formatThrown(error));
-        return;
-      }
-      this.#hideNewChat();
-    });
-    cancelNewChat.addEventListener("click", () => this.#hideNewChat());
-    newChat.addEventListener("keydown", ({ key }) => {
-      if (key === "Escape") this.#hideNewChat();
-    });
-  }
-
-  #hideNewChat() {
-    const { newChat } = this.#parts;
-    newChat.reset();
-    newChat.hidden = true;
-    this.#showAlert("");
-    this.focus();
   }
 
   #send() {
@@ -688,9 +657,8 @@ function partsOf(element) {
     privacy: find(element, ".privacy", HTMLButtonElement),
     chats: find(element, ".chats", HTMLElement),
     newChat: find(element, ".new-chat", HTMLFormElement),
-    newPartner: find(element, ".new-chat input", HTMLInputElement),
-    cancelNewChat: find(element, ".new-chat .cancel", HTMLButtonElement),
     notice: find(element, ".notice", HTMLElement),
+    enterToken: find(element, ".enter-token", HTMLButtonElement),
     list: find(element, ".message-list", HTMLElement),
     jump: find(element, ".jump", HTMLButtonElement),
     signals: find(element, ".signals", HTMLFieldSetElement),

@@ -21,6 +21,7 @@ const ERROR_TITLES = {
   upload_failed: "Not uploaded",
   download_failed: "Not downloaded",
   bad_user_id: "No such user id",
+  bad_chat_id: "No such chat",
   bad_token: "No such token",
   no_token: "No token",
   no_storage: "Nothing can be stored",
@@ -48,8 +49,9 @@ export function formatThrown(thrown) {
 /**
  * Format what the connection is doing.
  * @param {State} state
+ * @param {{hasGivenUp: boolean}} options
  */
-export function formatState({ name, retryAt = 0, error }) {
+export function formatState({ name, retryAt = 0, error }, { hasGivenUp }) {
   switch (name) {
     case "connected": return "Connected";
     case "catching-up": return "Catching up";
@@ -58,23 +60,23 @@ export function formatState({ name, retryAt = 0, error }) {
       const seconds = Math.max(1, Math.ceil((retryAt - Date.now()) / 1000));
       return `Reconnecting in ${seconds} s`;
     }
-    default: return error ? "Not connected" : "Offline";
+    default: return error || hasGivenUp ? "Not connected" : "Offline";
   }
 }
 
 /**
  * Format why there is no connection, and what to do; return "" if there is nothing to explain.
  * @param {State} state
- * @param {{hasToken: boolean}} options
+ * @param {{hasToken: boolean, hasGivenUp: boolean}} options
  */
-export function formatProblem({ name, problem, error }, { hasToken }) {
+export function formatProblem({ name, problem, error }, { hasToken, hasGivenUp }) {
   if (error) return formatError(error);
-  if (name !== "waiting" || problem !== "unreachable") return "";
+  if (!hasGivenUp && (name !== "waiting" || problem !== "unreachable")) return "";
   const refusal = hasToken
     ? "the token has expired, is somebody else's or is not one for this backend"
     : "it wants a token, or does not take this user id";
   return `There is no connection: the backend is out of reach, or refuses because ${refusal}. `
-    + "(Browsers do not tell which.) Trying again.";
+    + `(Browsers do not tell which.) ${hasGivenUp ? "Several attempts failed." : "Trying again."}`;
 }
 
 /**
