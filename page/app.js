@@ -1,6 +1,6 @@
 /** The page: one pane, or two side by side. */
 
-import { defaultBackend, readAddress, writeAddress } from "./address.js";
+import { defaultBackend, exchanged, readAddress, writeAddress } from "./address.js";
 import { ChatPane } from "./chat-pane.js";
 import { databaseId } from "./database.js";
 import { createElement, find } from "./dom.js";
@@ -72,6 +72,10 @@ function openPane(slot, { me, chatId, backend: chosenBackend, token }) {
     me, chatId, backend, token,
     onLeave: () => showForm(slot).focus(),
     onEnterToken: () => showForm(slot).askForToken(),
+    onChat: () => {
+      slot.participants = { me, partner: pane.partner || pane.chatId };
+      saveAddress({ isNewEntry: true });
+    },
     onUnread: showUnread,
     onConnected: () => void reloadForOtherDatabase(),
   });
@@ -83,10 +87,12 @@ function openPane(slot, { me, chatId, backend: chosenBackend, token }) {
   pane.focus();
 }
 
-/** Open the partner's pane; or the form, if it needs the partner's token or user id. */
-function openSecondPane() {
+/**
+ * Open a second pane, the partner's; or the form, if it needs a token or user id.
+ * @param {Participants} participants
+ */
+function openSecondPane({ me, partner } = exchanged(slots[0].participants)) {
   const [first] = slots;
-  const { me: partner, partner: me } = first.participants;
   const slot = addSlot({ me, partner });
   if (needsToken || !isComplete(slot.participants)) showForm(slot);
   else openPane(slot, { me, chatId: chatIdOf(me, partner), backend, token: "" });
@@ -112,12 +118,33 @@ function render() {
     if (current !== element) main.insertBefore(element, current);
   });
   main.dataset.panes = String(slots.length);
-  const [{ participants, pane }] = slots;
+  const [{ pane }] = slots;
   secondPane.hidden = pane === null && slots.length === 1;
   secondPaneLabel.textContent = slots.length > 1 ? "Close second pane" : "Second pane";
   backendLabel.textContent = hostOf(backend);
-  if (pane) writeAddress({ backend, ...participants, paneCount: slots.length, needsToken });
+  saveAddress({ isNewEntry: false });
   renderSwitch();
+}
+
+/**
+ * Write what is shown into the address.
+ * @param {{isNewEntry: boolean}} options whether the Back button returns to what was shown before
+ */
+function saveAddress(options) {
+  if (!slots[0].pane) return;
+  const panes = slots.map(({ participants }) => participants);
+  writeAddress({ backend, panes, needsToken }, options);
+}
+
+/** Show the chats of the address that the Back button returned to. */
+function followAddress() {
+  readAddress().panes.forEach(({ me, partner }, index) => {
+    const slot = slots[index];
+    if (!slot?.pane || slot.participants.me !== me) return;
+    slot.participants = { me, partner };
+    slot.pane.returnTo(partner.includes("#") ? partner : chatIdOf(me, partner));
+  });
+  saveAddress({ isNewEntry: false });
 }
 
 /** Show a button for each slot, and return the buttons. */
@@ -185,7 +212,7 @@ function openFromAddress() {
   form.setToken(address.token);
   if (isComplete(participants) && (address.token || !needsToken)) form.submit();
   if (!slot.pane && needsToken) form.requireToken();
-  if (slot.pane && address.panes.length > 1) openSecondPane();
+  if (slot.pane && address.panes.length > 1) openSecondPane(address.panes[1]);
 }
 
 /** Say so if the backend of this page has another database than the last time. */
@@ -213,6 +240,7 @@ secondPane.addEventListener("click", () => {
   if (slots.length > 1) closeSecondPane();
   else openSecondPane();
 });
+window.addEventListener("popstate", followAddress);
 window.addEventListener("focus", () => forEachPane((pane) => pane.markRead()));
 window.addEventListener("beforeunload", (event) => {
   if (slots.some(({ pane }) => pane?.isUploading)) event.preventDefault();

@@ -1,13 +1,16 @@
 /** The pane of one user: the chats of that user, of which one is shown. */
 
+import { ChatList } from "./chat-list.js";
 import { partnerIn } from "./chats.js";
 import { ConnectionStatus } from "./connection-status.js";
-import { cloneTemplate, createElement, createIcon, find, showAvatar, showText } from "./dom.js";
+import { cloneTemplate, createElement, find, showAvatar, showText } from "./dom.js";
+import { Entries } from "./entries.js";
 import { Files, contentTypeOf } from "./files.js";
-import { formatError, formatMissed, formatThrown } from "./format.js";
+import { MAX_UNREAD, formatError, formatMissed, formatThrown } from "./format.js";
 import { ChatHistory } from "./history.js";
 import { MessageList } from "./message-list.js";
 import { NewChatForm } from "./new-chat-form.js";
+import { Previews } from "./previews.js";
 import { ChatClient, ChatError, MAX_TEXT_LENGTH, newId } from "./protocol.js";
 import { SignalSwitches } from "./signal-switches.js";
 import { ChatStorage } from "./storage.js";
@@ -35,27 +38,23 @@ export class ChatPane {
   #parts;
   #onUnread;
   #onConnected;
-  /** @type {Map<string, Entry>} by key */
-  #entries = new Map();
-  /** @type {Map<string, number>} the timestamp of the newest stored message, by chat id */
-  #newest = new Map();
-  /** @type {Map<string, number>} the same of the partner's messages */
-  #newestOfPartner = new Map();
+  #chats;
+  #previews;
+  #onChat;
+  #entries = new Entries();
+  #closed = new AbortController();
   /** @type {Map<string, ChatHistory>} by chat id, of the chats that were shown */
   #histories = new Map();
   /** @type {ReceivedMessage[]} messages of the last frame, which are not shown yet */
   #received = [];
-  /** @type {Map<string, Set<string>>} the keys of unread messages, by chat id */
-  #unread = new Map();
   /** @type {Map<string, {file: File, abort: AbortController}>} by key */
   #uploads = new Map();
   /** @type {Set<string>} the keys of the messages of the current catch-up */
   #missed = new Set();
-  /** @type {Map<string, string>} texts that are not sent, by chat id */
-  #drafts = new Map();
   /** The alert that is shown when there is no other. */
   #permanentAlert = "";
   #chatId;
+  #shownUnread = 0;
   #readTimer = 0;
 
   /**
@@ -66,12 +65,15 @@ export class ChatPane {
    * @param {string} options.token empty if there is none
    * @param {() => void} options.onLeave
    * @param {() => void} options.onEnterToken is called when the user wants to enter a token
+   * @param {() => void} options.onChat is called when the user opens another chat
    * @param {() => void} options.onUnread is called when `unread` changes
    * @param {() => void} options.onConnected is called with each new connection
    */
-  constructor({ me, chatId, backend, token, onLeave, onEnterToken, onUnread, onConnected }) {
+  constructor({ me, chatId, backend, token, onLeave, onEnterToken, onChat, ...more }) {
+    const { onUnread, onConnected } = more;
     this.#me = me;
     this.#chatId = chatId;
+    this.#onChat = onChat;
     this.#onUnread = onUnread;
     this.#onConnected = onConnected;
     this.element = cloneTemplate("chat-pane", HTMLElement);
@@ -81,10 +83,11 @@ export class ChatPane {
         + "page is loaded again.";
       this.#showAlert(this.#permanentAlert);
     });
-    for (const known of this.#storage.chats().keys()) this.#newest.set(known, 0);
+    this.#storage.onReadElsewhere(() => this.#showChats(), this.#closed.signal);
+    for (const known of this.#storage.chats().keys()) this.#entries.addChat(known);
     const switches = new SignalSwitches(this.#parts.signals, this.#storage, () => this.markRead());
     const outbox = this.#storage.outbox();
-    for (const item of outbox) this.#store(this.#entryOfItem(item));
+    for (const item of outbox) this.#entries.put(this.#entryOfItem(item));
     this.#client = new ChatClient({
       url: backend,
       userId: me,
@@ -92,6 +95,17 @@ export class ChatPane {
       since: this.#storage.until,
       outbox,
       signals: switches.signals,
+    });
+    this.#previews = new Previews(this.#client, (messages) => {
+      for (const entry of this.#entriesOf(messages)) this.#entries.put(entry);
+      this.#showChats();
+    });
+    this.#chats = new ChatList(this.#parts.chats, {
+      onOpen: (opened) => {
+        this.#openChat(opened);
+        this.focus();
+      },
+      onNew: () => this.#newChat.show(),
     });
     this.#typing = new TypingIndicator(this.#parts.typing);
     this.#files = new Files(this.#client);
@@ -109,7 +123,7 @@ export class ChatPane {
     this.#status = new ConnectionStatus(this.#parts, this.#client, { hasToken: Boolean(token) });
     this.#newChat = new NewChatForm(this.#parts.newChat, {
       me,
-      onOpen: (opened) => this.#showChat(opened),
+      onOpen: (opened) => this.#openChat(opened),
       onClose: () => {
         this.#showAlert("");
         this.focus();
@@ -126,11 +140,15 @@ export class ChatPane {
     return partnerIn(this.#chatId, this.#me) ?? "";
   }
 
-  /** How many messages are unread. */
+  /** The chat that is shown. */
+  get chatId() {
+    return this.#chatId;
+  }
+
+  /** How many messages are unread, of which `MAX_UNREAD` of each chat count. */
   get unread() {
-    let count = 0;
-    for (const keys of this.#unread.values()) count += keys.size;
-    return count;
+    return this.#entries.chatIds.reduce(
+      (sum, chatId) => sum + Math.min(MAX_UNREAD, this.#unreadIn(chatId)), 0);
   }
 
   /** Whether leaving the page would cancel an upload. */
@@ -147,15 +165,15 @@ export class ChatPane {
   markRead() {
     if (!this.#isVisible) return;
     this.#sendReadSoon();
-    const newest = this.#newest.get(this.#chatId);
+    const hadUnread = this.#unreadIn(this.#chatId) > 0;
+    const newest = this.#entries.newest(this.#chatId);
     if (newest) this.#storage.storeRead(this.#chatId, newest);
-    if (!this.#unread.delete(this.#chatId)) return;
-    this.#showChats();
-    this.#onUnread();
+    if (hadUnread) this.#showChats();
   }
 
   /** Disconnect, and cancel the uploads. */
   close() {
+    this.#closed.abort();
     this.#status.close();
     clearTimeout(this.#readTimer);
     this.#typing.close();
@@ -205,16 +223,12 @@ export class ChatPane {
       if (!isCatchUp) this.#announce(`${senderId}: ${text ?? file?.name ?? ""}`);
       // The overlap of a catch-up contains messages that were read before a reload.
       else if (timestamp > (readUntil.get(chatId) ?? 0)) this.#missed.add(key);
-      else continue;
-      const unread = this.#unread.get(chatId) ?? new Set();
-      this.#unread.set(chatId, unread.add(key));
     }
     for (const chatId of new Set(entries.map((entry) => entry.chatId))) {
       this.#storage.storeRead(chatId, 0);
     }
-    this.#showChats();
-    this.#onUnread();
     this.markRead();
+    this.#showChats();
   }
 
   /** @param {import("./protocol.js").Acknowledged} acknowledged */
@@ -259,34 +273,25 @@ export class ChatPane {
   #sendRead() {
     const isSeen = this.#isVisible && document.hasFocus() && this.#list.isAtEnd;
     const isWhole = this.#client.state.name === "connected" && this.#history.isCurrent;
-    const newest = this.#newestOfPartner.get(this.#chatId);
+    const newest = this.#entries.newestOfPartner(this.#chatId);
     if (isSeen && isWhole && newest) this.#client.markRead(this.#chatId, newest);
   }
 
   /** @param {import("./protocol.js").Receipt} receipt */
   #onReceipt({ chatId, userId, received = 0, read = 0 }) {
     if (userId === this.#me) {
-      this.#markReadElsewhere(chatId, read);
+      if (read > 0) this.#storage.storeRead(chatId, read);
+      this.#showChats();
       return;
     }
     this.#storage.forgetDelivered(chatId, received);
     if (chatId === this.#chatId) this.#list.setReceipts(this.#partnersReceipts);
   }
 
-  /**
-   * Mark messages as read that the user has read on another device.
-   * @param {string} chatId
-   * @param {number} read up to which time
-   */
-  #markReadElsewhere(chatId, read) {
-    if (read > 0) this.#storage.storeRead(chatId, read);
-    const unread = this.#unread.get(chatId);
-    if (!unread) return;
-    for (const key of unread) {
-      if ((this.#entries.get(key)?.timestamp ?? 0) <= read) unread.delete(key);
-    }
-    this.#showChats();
-    this.#onUnread();
+  /** @param {string} chatId */
+  #unreadIn(chatId) {
+    const { read = 0 } = this.#client.receiptsOf(chatId, this.#me);
+    return this.#entries.countUnread(chatId, Math.max(read, this.#storage.readUntil(chatId)));
   }
 
   get #partnersReceipts() {
@@ -316,7 +321,7 @@ export class ChatPane {
       this.#history.loadNewest();
     } else if (name !== "catching-up") {
       for (const [chatId, history] of this.#histories) {
-        history.disconnected(this.#newest.get(chatId) ?? 0);
+        history.disconnected(this.#entries.newest(chatId));
       }
     }
   }
@@ -329,13 +334,14 @@ export class ChatPane {
   #onHistory(chatId, messages, isFirst) {
     const entries = this.#entriesOf(messages);
     if (isFirst) {
-      for (const entry of entries) this.#store(entry);
+      for (const entry of entries) this.#entries.put(entry);
       if (chatId === this.#chatId) this.#showEntries();
     } else {
       this.#put(entries);
     }
     if (messages.length > 0) this.#storage.storeRead(chatId, 0);
     if (chatId === this.#chatId) this.markRead();
+    this.#showChats();
   }
 
   /** @param {string} chatId */
@@ -382,20 +388,10 @@ export class ChatPane {
     };
   }
 
-  /** @param {Entry} entry */
-  #store(entry) {
-    this.#entries.set(entry.key, entry);
-    const newest = this.#newest.get(entry.chatId) ?? 0;
-    this.#newest.set(entry.chatId, isSent(entry) ? Math.max(newest, entry.timestamp) : newest);
-    if (!entry.isMine) {
-      const newestOfPartner = this.#newestOfPartner.get(entry.chatId) ?? 0;
-      this.#newestOfPartner.set(entry.chatId, Math.max(newestOfPartner, entry.timestamp));
-    }
-  }
-
   /** @param {Entry[]} entries */
   #put(entries) {
-    for (const entry of entries) this.#store(entry);
+    for (const entry of entries) this.#entries.put(entry);
+    this.#showChats();
     this.#list.put(entries.filter((entry) => this.#isShown(entry)));
   }
 
@@ -411,7 +407,7 @@ export class ChatPane {
   }
 
   #showEntries() {
-    const shown = [...this.#entries.values()].filter((entry) => this.#isShown(entry));
+    const shown = this.#entries.all().filter((entry) => this.#isShown(entry));
     this.#list.setEntries(shown, this.#partnersReceipts);
   }
 
@@ -435,6 +431,7 @@ export class ChatPane {
     upload?.abort.abort();
     this.#storage.removeItem(entry.key);
     this.#removeEntry(entry.key);
+    this.#showChats();
     if (!upload) this.#client.discard(entry.key);
   }
 
@@ -492,15 +489,31 @@ export class ChatPane {
 
   // --- what is shown -----------------------------------------------------------------------------
 
+  /**
+   * Show a chat that the user went back to.
+   * @param {string} chatId
+   */
+  returnTo(chatId) {
+    if (chatId !== this.#chatId) this.#showChat(chatId);
+  }
+
+  /** @param {string} chatId the user opens it */
+  #openChat(chatId) {
+    if (chatId === this.#chatId) return;
+    this.#showChat(chatId);
+    this.#onChat();
+  }
+
   /** @param {string} chatId */
   #showChat(chatId) {
-    const { text } = this.#parts;
-    this.#drafts.set(this.#chatId, text.value);
-    text.value = this.#drafts.get(chatId) ?? "";
+    this.#parts.text.value = this.#storage.draft(chatId);
     this.#chatId = chatId;
     const title = partnerIn(chatId, this.#me) ?? chatId;
-    this.#parts.partner.textContent = title;
-    this.#parts.me.textContent = this.#me;
+    for (const [part, name] of /** @type {const} */ ([["partner", title], ["me", this.#me]])) {
+      this.#parts[part].textContent = name;
+      this.#parts[part].title = name;
+    }
+    this.#parts.chats.ariaLabel = `Chats of ${this.#me}`;
     showAvatar(this.#parts.avatar, title);
     this.element.setAttribute("aria-label", `${this.#me}, talking to ${title}`);
     this.#parts.list.setAttribute("aria-label", `Messages with ${title}`);
@@ -515,49 +528,32 @@ export class ChatPane {
   }
 
   #showChats() {
-    const chatIds = new Set([this.#chatId, ...this.#newest.keys()]);
-    for (const [chatId, draft] of this.#drafts) if (draft) chatIds.add(chatId);
-    const chips = [...chatIds].sort().map((chatId) => this.#chipOf(chatId));
-    chips.push(this.#newChatChip());
-    const { chats } = this.#parts;
-    // A new chat may be inserted before the chip that has the focus.
-    const focused = [...chats.children].find((chip) => chip === document.activeElement);
-    chats.replaceChildren(...chips);
-    if (focused instanceof HTMLElement) {
-      chips.find((chip) => chip.dataset.chat === focused.dataset.chat)?.focus();
-    }
+    const chatIds = new Set(
+      [this.#chatId, ...this.#entries.chatIds, ...this.#storage.draftedChats()]);
+    this.#chats.show([...chatIds].map((chatId) => this.#summaryOf(chatId)), this.#chatId);
+    if (this.unread === this.#shownUnread) return;
+    this.#shownUnread = this.unread;
+    this.#onUnread();
   }
 
   /** @param {string} chatId */
-  #chipOf(chatId) {
-    const name = createElement(
-      "span", { className: "name" }, partnerIn(chatId, this.#me) ?? chatId);
-    const chip = createElement("button", { type: "button", className: "chip" }, name);
-    const count = this.#unread.get(chatId)?.size ?? 0;
-    if (count) chip.append(createElement("span", { className: "count" }, `${count} new`));
-    chip.dataset.chat = chatId;
-    if (chatId === this.#chatId) chip.setAttribute("aria-current", "true");
-    chip.addEventListener("click", () => {
-      this.#showChat(chatId);
-      this.focus();
-    });
-    return chip;
-  }
-
-  #newChatChip() {
-    const chip = createElement(
-      "button", { type: "button", className: "chip" }, createIcon("plus"), "New chat");
-    chip.dataset.chat = "";
-    chip.addEventListener("click", () => {
-      this.#newChat.show();
-    });
-    return chip;
+  #summaryOf(chatId) {
+    const latest = this.#entries.latest(chatId);
+    const text = latest?.text ?? latest?.file?.name ?? "";
+    return {
+      chatId,
+      name: partnerIn(chatId, this.#me) ?? chatId,
+      text: latest?.isMine ? `You: ${text}` : text,
+      timestamp: latest?.timestamp ?? this.#storage.readUntil(chatId),
+      unread: this.#unreadIn(chatId),
+    };
   }
 
   #announceState() {
     const { state } = this.#client;
     this.#list.setOnline(state.name === "connected" || state.name === "catching-up");
     if (state.name === "connected") {
+      this.#previews.load(this.#entries.chatIds.filter((chatId) => !this.#histories.has(chatId)));
       this.#announce("You are connected");
       this.#onConnected();
     }
@@ -599,8 +595,9 @@ export class ChatPane {
     });
     text.addEventListener("input", () => {
       this.#showAlert("");
+      this.#storage.storeDraft(this.#chatId, text.value);
       // The backend pushes no signal in a chat without a message.
-      if (text.value.trim() && this.#newest.get(this.#chatId)) {
+      if (text.value.trim() && this.#entries.newest(this.#chatId)) {
         this.#client.markTyping(this.#chatId);
       }
     });
@@ -638,6 +635,7 @@ export class ChatPane {
     try {
       this.#client.send({ chatId: this.#chatId, text });
       input.value = "";
+      this.#storage.storeDraft(this.#chatId, "");
     } catch (error) {
       this.#showAlert(formatThrown(error));
     }
@@ -670,12 +668,4 @@ function partsOf(element) {
     text: find(element, "textarea", HTMLTextAreaElement),
     announcer: find(element, ".announcer", HTMLElement),
   };
-}
-
-/**
- * Return whether the timestamp of an entry is that of the backend.
- * @param {Entry} entry
- */
-function isSent({ status }) {
-  return status === undefined || status === "sent" || status === "delivered";
 }

@@ -5,6 +5,9 @@ import { ChatError } from "./protocol.js";
 /** @typedef {import("./protocol.js").State} State */
 /** @typedef {import("./message-view.js").Status} Status */
 
+/** The greatest number of unread messages of a chat that is shown. */
+export const MAX_UNREAD = 20;
+
 /** @type {Record<string, string>} */
 const ERROR_TITLES = {
   invalid_request: "Not accepted",
@@ -129,6 +132,7 @@ export function formatMissed(count) {
 
 const time = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
 const dateAndTime = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "medium" });
+const shortDate = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
 const dateOfThisYear = new Intl.DateTimeFormat(
   undefined, { weekday: "long", day: "numeric", month: "long" });
 const dateOfAnotherYear = new Intl.DateTimeFormat(undefined, { dateStyle: "long" });
@@ -147,6 +151,24 @@ export function formatTime(timestamp) {
  */
 export function formatDateAndTime(timestamp) {
   return dateAndTime.format(timestamp);
+}
+
+/**
+ * Format when a chat had its latest message: the time of today, or else the day.
+ * @param {number} timestamp
+ */
+export function formatRecent(timestamp) {
+  const isToday = new Date(timestamp).toDateString() === new Date().toDateString();
+  return (isToday ? time : shortDate).format(timestamp);
+}
+
+/**
+ * Format how many messages of a chat are unread. More than `MAX_UNREAD` are not counted, so that
+ * the number does not depend on how many a tab has loaded.
+ * @param {number} count
+ */
+export function formatUnread(count) {
+  return count > MAX_UNREAD ? `${MAX_UNREAD}+` : String(count);
 }
 
 /**

@@ -143,6 +143,7 @@ export class MessageView {
     const { name } = file;
     attachment.hidden = false;
     fileName.textContent = name;
+    fileName.title = name;
     fileSize.textContent = formatSize(file.size);
     previewFrame.hidden = !isPicture(file);
     download.setAttribute("aria-label", `Download ${name}`);

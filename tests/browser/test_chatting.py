@@ -12,6 +12,9 @@ from tests.support.users import Pair
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
+FOCUSED = """document.activeElement.querySelector('.name')?.textContent
+  || document.activeElement.innerText.trim() || document.activeElement.ariaLabel"""
+
 
 async def test_two_panes_exchange_messages(panes: tuple[ChatPane, ChatPane]) -> None:
     anna, bert = panes
@@ -86,10 +89,9 @@ async def test_page_can_be_used_with_the_keyboard_alone(
     order = []
     for _ in range(6):
         await page.keyboard.press("Shift+Tab")
-        order.append(await page.evaluate("document.activeElement.innerText.trim() || "
-                                         "document.activeElement.ariaLabel"))  # fmt: skip
+        order.append(await page.evaluate(FOCUSED))
     assert order == [
-        "New chat", pair.second, "Leave", "What others see", "Go offline", "Second pane",
+        pair.second, "New chat", "Leave", "What others see", "Go offline", "Second pane",
     ]  # fmt: skip
 
 
@@ -101,7 +103,8 @@ async def test_message_from_another_user_appears_in_a_separate_chat(
     with device(target.url, userId=other) as carl:
         carl.say(f"{anna.user_id}#{other}", "It is me.")
     chip = anna.region.get_by_role("navigation", name="Chats").get_by_role("button", name=other)
-    await expect(chip).to_have_text(f"{other}1 new")
+    await expect(chip).to_contain_text("It is me.")
+    await expect(chip).to_contain_text("1 new")
     await expect(anna.message("It is me.")).to_have_count(0)
     await expect(anna.page).to_have_title(re.compile(r"^\(1\)"))
     await anna.text_input.fill("a draft for the first")
@@ -111,7 +114,7 @@ async def test_message_from_another_user_appears_in_a_separate_chat(
     await anna.region.get_by_role("navigation").get_by_role("button", name=bert.user_id).click()
     await expect(anna.text_input).to_have_value("a draft for the first")
     await chip.click()
-    await expect(chip).to_have_text(other)
+    await expect(chip).not_to_contain_text("new")
     await expect(anna.page).not_to_have_title(re.compile(r"^\("))
 
 
