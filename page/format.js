@@ -5,6 +5,9 @@ import { ChatError } from "./protocol.js";
 /** @typedef {import("./protocol.js").State} State */
 /** @typedef {import("./message-view.js").Status} Status */
 
+/** What is shown of a file that the backend does not have any more. */
+export const FILE_IS_MISSING = "The file is not there any more.";
+
 /** The greatest number of unread messages of a chat that is shown. */
 export const MAX_UNREAD = 20;
 

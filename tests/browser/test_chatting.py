@@ -61,6 +61,34 @@ async def test_html_in_a_message_is_shown_as_text(panes: tuple[ChatPane, ChatPan
         await expect(pane.messages.get_by_role("img")).to_have_count(0)
 
 
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        ("See https://example.com/a?b=1&c=(2).", "https://example.com/a?b=1&c=(2)"),
+        ("(http://example.com/x)", "http://example.com/x"),
+        ("\u201chttps://example.com\u201d!", "https://example.com"),
+    ],
+)
+async def test_url_in_a_message_is_a_link(
+    panes: tuple[ChatPane, ChatPane], text: str, url: str
+) -> None:
+    anna, bert = panes
+    await anna.send(text)
+    for pane in (anna, bert):
+        link = pane.messages.get_by_role("link")
+        await expect(link).to_have_text(url)
+        await expect(link).to_have_attribute("rel", "noopener noreferrer")
+        await expect(pane.messages.get_by_text(text, exact=True)).to_be_visible()
+
+
+@pytest.mark.parametrize("text", ["javascript:alert(1)", "https://", "data:text/html,x"])
+async def test_other_texts_are_no_links(panes: tuple[ChatPane, ChatPane], text: str) -> None:
+    anna, _ = panes
+    await anna.send(text)
+    await expect(anna.messages).to_contain_text(text)
+    await expect(anna.messages.get_by_role("link")).to_have_count(0)
+
+
 async def test_page_can_be_used_with_the_keyboard_alone(
     page: Page, target: Target, pair: Pair
 ) -> None:
