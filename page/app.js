@@ -2,6 +2,7 @@
 
 import { defaultBackend, exchanged, readAddress, writeAddress } from "./address.js";
 import { ChatPane } from "./chat-pane.js";
+import { confirmLoss } from "./confirm-dialog.js";
 import { databaseId } from "./database.js";
 import { createElement, find } from "./dom.js";
 import { chatIdOf, claimsOf } from "./protocol.js";
@@ -70,8 +71,8 @@ function openPane(slot, { me, chatId, backend: chosenBackend, token }) {
   needsToken = Boolean(token);
   const pane = new ChatPane({
     me, chatId, backend, token,
-    onLeave: () => showForm(slot).focus(),
-    onEnterToken: () => showForm(slot).askForToken(),
+    onLeave: () => leaveFor(slot, (form) => form.focus()),
+    onEnterToken: () => leaveFor(slot, (form) => form.askForToken()),
     onChat: () => {
       slot.participants = { me, partner: pane.partner || pane.chatId };
       saveAddress({ isNewEntry: true });
@@ -99,8 +100,25 @@ function openSecondPane({ me, partner } = exchanged(slots[0].participants)) {
   first.pane?.focus();
 }
 
-function closeSecondPane() {
-  slots[1].pane?.close();
+/**
+ * Show the form in place of a pane, if the user agrees to lose what is not uploaded.
+ * @param {Slot} slot
+ * @param {(form: StartForm) => void} focus
+ */
+async function leaveFor(slot, focus) {
+  if (await mayClose(slot)) focus(showForm(slot));
+}
+
+/** @param {Slot} slot */
+async function mayClose({ pane }) {
+  if (!pane?.hasUnsentFiles) return true;
+  return confirmLoss("Files are not sent yet. Leave, and do not send them?", "Leave");
+}
+
+async function closeSecondPane() {
+  const second = slots[1];
+  if (!await mayClose(second) || slots[1] !== second) return;
+  second.pane?.close();
   slots.length = 1;
   visibleIndex = 0;
   render();
@@ -243,7 +261,7 @@ secondPane.addEventListener("click", () => {
 window.addEventListener("popstate", followAddress);
 window.addEventListener("focus", () => forEachPane((pane) => pane.markRead()));
 window.addEventListener("beforeunload", (event) => {
-  if (slots.some(({ pane }) => pane?.isUploading)) event.preventDefault();
+  if (slots.some(({ pane }) => pane?.hasUnsentFiles)) event.preventDefault();
 });
 document.addEventListener("visibilitychange", () => {
   if (!document.hidden) forEachPane((pane) => pane.markRead());

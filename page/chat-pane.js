@@ -2,6 +2,7 @@
 
 import { ChatList } from "./chat-list.js";
 import { partnerIn } from "./chats.js";
+import { Composer } from "./composer.js";
 import { ConnectionStatus } from "./connection-status.js";
 import { cloneTemplate, createElement, find, showAvatar, showText } from "./dom.js";
 import { Entries } from "./entries.js";
@@ -11,10 +12,11 @@ import { ChatHistory } from "./history.js";
 import { MessageList } from "./message-list.js";
 import { NewChatForm } from "./new-chat-form.js";
 import { Previews } from "./previews.js";
-import { ChatClient, ChatError, MAX_TEXT_LENGTH, newId } from "./protocol.js";
+import { ChatClient, ChatError, newId } from "./protocol.js";
 import { SignalSwitches } from "./signal-switches.js";
 import { ChatStorage } from "./storage.js";
 import { TypingIndicator } from "./typing.js";
+import { Uploads } from "./uploads.js";
 
 /** @typedef {import("./message-view.js").Entry} Entry */
 /** @typedef {import("./protocol.js").OutboxItem} OutboxItem */
@@ -47,8 +49,8 @@ export class ChatPane {
   #histories = new Map();
   /** @type {ReceivedMessage[]} messages of the last frame, which are not shown yet */
   #received = [];
-  /** @type {Map<string, {file: File, abort: AbortController}>} by key */
-  #uploads = new Map();
+  #uploads;
+  #composer;
   /** @type {Set<string>} the keys of the messages of the current catch-up */
   #missed = new Set();
   /** The alert that is shown when there is no other. */
@@ -109,6 +111,15 @@ export class ChatPane {
     });
     this.#typing = new TypingIndicator(this.#parts.typing);
     this.#files = new Files(this.#client);
+    this.#uploads = new Uploads(this.#client, this.#files, {
+      onProgress: (entry) => this.#put([entry]),
+      onSent: (key) => this.#removeEntry(key),
+    });
+    this.#composer = new Composer(this.element, {
+      onSend: (text, files) => this.#send(text, files),
+      onInput: (text) => this.#onInput(text),
+      onProblem: (problem) => this.#showAlert(problem),
+    });
     this.#list = new MessageList(this.#parts.list, this.#parts.jump, {
       download: (stored) => this.#download(stored),
       previewUrl: (stored, options) => this.#files.previewUrl(stored, options),
@@ -151,14 +162,14 @@ export class ChatPane {
       (sum, chatId) => sum + Math.min(MAX_UNREAD, this.#unreadIn(chatId)), 0);
   }
 
-  /** Whether leaving the page would cancel an upload. */
-  get isUploading() {
-    return this.#uploads.size > 0;
+  /** Whether leaving the pane would lose files that are not uploaded. */
+  get hasUnsentFiles() {
+    return this.#uploads.isActive || this.#composer.hasFiles;
   }
 
   /** Focus the input for a message. */
   focus() {
-    this.#parts.text.focus();
+    this.#composer.focus();
   }
 
   /** Mark the messages of the chat that is shown as read, if the pane is visible. */
@@ -177,7 +188,7 @@ export class ChatPane {
     this.#status.close();
     clearTimeout(this.#readTimer);
     this.#typing.close();
-    for (const { abort } of this.#uploads.values()) abort.abort();
+    this.#uploads.close();
     this.#client.disconnect();
     this.#files.close();
   }
@@ -419,64 +430,34 @@ export class ChatPane {
 
   /** @param {Entry} entry */
   #retry(entry) {
-    const upload = this.#uploads.get(entry.key);
-    if (upload) this.#upload(entry, upload.file);
-    else this.#client.retry(entry.key);
+    if (!this.#uploads.retry(entry)) this.#client.retry(entry.key);
   }
 
   /** @param {Entry} entry */
   #remove(entry) {
-    const upload = this.#uploads.get(entry.key);
-    this.#uploads.delete(entry.key);
-    upload?.abort.abort();
+    const wasUpload = this.#uploads.cancel(entry.key);
     this.#storage.removeItem(entry.key);
     this.#removeEntry(entry.key);
     this.#showChats();
-    if (!upload) this.#client.discard(entry.key);
+    if (!wasUpload) this.#client.discard(entry.key);
   }
 
   // --- files -------------------------------------------------------------------------------------
 
-  /** @param {Iterable<File>} files */
-  #attach(files) {
-    for (const file of files) {
-      this.#upload({
+  /**
+   * Upload files, and send a message for each; the first has the text.
+   * @param {File[]} files
+   * @param {string} text
+   */
+  #sendFiles(files, text) {
+    files.forEach((file, index) => {
+      this.#uploads.start({
         key: newId(), chatId: this.#chatId, senderId: this.#me, isMine: true,
         timestamp: Date.now(),
+        text: (index === 0 && text) || undefined,
         file: { name: file.name, type: contentTypeOf(file), size: file.size },
       }, file);
-    }
-  }
-
-  /**
-   * @param {Entry} entry
-   * @param {File} file
-   */
-  async #upload(entry, file) {
-    this.#uploads.get(entry.key)?.abort.abort(); // the previous attempt, if it is not over
-    const abort = new AbortController();
-    this.#uploads.set(entry.key, { file, abort });
-    /** @param {Partial<Entry>} changes */
-    const show = (changes) => this.#put([{
-      ...entry, status: "uploading", error: undefined, progress: 0, ...changes,
-    }]);
-    show({});
-    try {
-      const fileKey = await this.#client.upload(entry.chatId, file, {
-        contentType: entry.file?.type,
-        signal: abort.signal,
-        onProgress: (progress) => show({ progress }),
-      });
-      this.#files.storeSent(fileKey, file);
-      this.#client.send({ chatId: entry.chatId, fileKey, file: entry.file });
-      this.#uploads.delete(entry.key);
-      this.#removeEntry(entry.key);
-    } catch (error) {
-      if (abort.signal.aborted) return;
-      const { code, message } = error instanceof ChatError ? error
-        : new ChatError("upload_failed", String(error));
-      show({ status: "refused", error: { code, message } });
-    }
+    });
   }
 
   /** @param {import("./files.js").StoredFile} stored */
@@ -506,9 +487,9 @@ export class ChatPane {
 
   /** @param {string} chatId */
   #showChat(chatId) {
-    this.#parts.text.value = this.#storage.draft(chatId);
     this.#chatId = chatId;
     const title = partnerIn(chatId, this.#me) ?? chatId;
+    this.#composer.showChat(chatId, { draft: this.#storage.draft(chatId), partner: title });
     for (const [part, name] of /** @type {const} */ ([["partner", title], ["me", this.#me]])) {
       this.#parts[part].textContent = name;
       this.#parts[part].title = name;
@@ -578,66 +559,33 @@ export class ChatPane {
   // --- controls ----------------------------------------------------------------------------------
 
   #listenToControls() {
-    const { privacy, signals, composer, text, attach, fileInput } = this.#parts;
+    const { privacy, signals } = this.#parts;
     privacy.addEventListener("click", () => {
       signals.hidden = !signals.hidden;
       privacy.ariaExpanded = String(!signals.hidden);
     });
-    composer.addEventListener("submit", (event) => {
-      event.preventDefault();
-      this.#send();
-    });
-    text.addEventListener("keydown", (event) => {
-      // In an input method, Enter completes a word.
-      if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
-      event.preventDefault();
-      this.#send();
-    });
-    text.addEventListener("input", () => {
-      this.#showAlert("");
-      this.#storage.storeDraft(this.#chatId, text.value);
-      // The backend pushes no signal in a chat without a message.
-      if (text.value.trim() && this.#entries.newest(this.#chatId)) {
-        this.#client.markTyping(this.#chatId);
-      }
-    });
-    text.addEventListener("paste", (event) => {
-      const files = event.clipboardData?.files ?? [];
-      if (files.length === 0) return;
-      event.preventDefault();
-      this.#attach(files);
-    });
-    attach.addEventListener("click", () => fileInput.click());
-    fileInput.addEventListener("change", () => {
-      this.#attach(fileInput.files ?? []);
-      fileInput.value = "";
-    });
-    this.element.addEventListener("dragover", (event) => {
-      if (event.dataTransfer?.types.includes("Files")) event.preventDefault();
-    });
-    this.element.addEventListener("drop", (event) => {
-      event.preventDefault();
-      this.#attach(event.dataTransfer?.files ?? []);
-    });
   }
 
-  #send() {
-    const input = this.#parts.text;
-    const text = input.value.trim();
-    const length = [...text].length;
-    if (length === 0) return;
-    if (length > MAX_TEXT_LENGTH) {
-      this.#showAlert(
-        `Too long: ${length} characters. A message may have ${MAX_TEXT_LENGTH}.`);
-      return;
-    }
-    this.#showAlert("");
+  /** @param {string} text */
+  #onInput(text) {
+    this.#storage.storeDraft(this.#chatId, text);
+    // The backend pushes no signal in a chat without a message.
+    if (text.trim() && this.#entries.newest(this.#chatId)) this.#client.markTyping(this.#chatId);
+  }
+
+  /**
+   * Send a text, or files with it; return whether that was possible.
+   * @param {string} text
+   * @param {File[]} files
+   */
+  #send(text, files) {
     try {
-      this.#client.send({ chatId: this.#chatId, text });
-      input.value = "";
-      this.#storage.storeDraft(this.#chatId, "");
+      if (files.length > 0) this.#sendFiles(files, text);
+      else this.#client.send({ chatId: this.#chatId, text });
+      return true;
     } catch (error) {
       this.#showAlert(formatThrown(error));
+      return false;
     }
   }
 }
@@ -662,10 +610,6 @@ function partsOf(element) {
     signals: find(element, ".signals", HTMLFieldSetElement),
     typing: find(element, ".typing", HTMLElement),
     alert: find(element, ".alert", HTMLElement),
-    composer: find(element, ".composer", HTMLFormElement),
-    fileInput: find(element, ".file-input", HTMLInputElement),
-    attach: find(element, ".attach", HTMLButtonElement),
-    text: find(element, "textarea", HTMLTextAreaElement),
     announcer: find(element, ".announcer", HTMLElement),
   };
 }

@@ -12,7 +12,9 @@ const MAX_LINK_AGE_MS = 10 * 60_000;
  */
 const TYPE_ALIASES = {
   "application/x-zip-compressed": "application/zip",
+  "audio/m4a": "audio/mp4",
   "audio/mp3": "audio/mpeg",
+  "audio/x-m4a": "audio/mp4",
   "image/jpg": "image/jpeg",
 };
 

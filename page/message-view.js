@@ -104,7 +104,8 @@ export class MessageView {
     }
     showText(error, entry.error ? formatError(entry.error) : "");
     // A message that is being resent after an error can be removed, too.
-    actions.hidden = entry.status !== "refused" && !entry.error;
+    const isWaiting = entry.status === "queued" && !isOnline;
+    actions.hidden = entry.status !== "refused" && !isWaiting && !entry.error;
     retry.hidden = entry.status !== "refused";
     const summary = entry.text ?? entry.file?.name ?? "the message";
     retry.setAttribute("aria-label", `Try again: ${summary}`);

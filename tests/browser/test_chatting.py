@@ -109,7 +109,7 @@ async def test_page_can_be_used_with_the_keyboard_alone(
     await expect(anna.text_input).to_have_value("")
     await page.keyboard.press("Tab")
     await expect(anna.button("Send")).to_be_focused()
-    for name in ("Message", "Send a file"):
+    for name in ("Message", "Add a file"):
         await page.keyboard.press("Shift+Tab")
         await expect(anna.region.get_by_label(name, exact=True)).to_be_focused()
     await page.keyboard.press("Shift+Tab")

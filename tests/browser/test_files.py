@@ -8,11 +8,13 @@ from pathlib import Path
 
 import boto3
 import pytest
-from playwright.async_api import Route, expect
+from playwright.async_api import Page, Route, expect
 
+from local.template.transform import read
 from tests.browser.browser_errors import BrowserErrors
 from tests.browser.chat_pane import ChatPane
 from tests.browser.network import Network
+from tests.support.backend import ROOT
 from tests.support.runner import Target
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -114,21 +116,55 @@ async def test_several_files_are_sent_at_once(
     await expect(anna.messages).to_have_count(2)
 
 
-async def test_file_of_an_unsupported_type_shows_the_error_of_the_backend(
-    panes: tuple[ChatPane, ChatPane], tmp_path: Path
+async def test_type_and_size_are_checked_before_the_upload(
+    network: Network, panes: tuple[ChatPane, ChatPane], tmp_path: Path, picture: Path
+) -> None:
+    anna, _ = panes
+    page, large = tmp_path / "page.html", tmp_path / "large.pdf"
+    page.write_text("<script>alert(1)</script>")
+    with large.open("wb") as file:
+        file.truncate(26214401)
+    network.sent.clear()
+    await anna.stage(page, large, picture)
+    alert = anna.region.get_by_role("alert")
+    await expect(alert).to_contain_text("“page.html” cannot be sent: this kind of file")
+    await expect(alert).to_contain_text("“large.pdf” cannot be sent: it has 26 MB")
+    staged = anna.region.get_by_role("list", name="Files to send").get_by_role("listitem")
+    await expect(staged).to_have_count(1)
+    assert "sendfile" not in {frame["action"] for frame in network.sent}
+
+
+async def test_limits_of_the_page_are_the_defaults_of_the_template(
+    page: Page, target: Target
+) -> None:
+    await page.goto(str(target.page))
+    limits = await page.evaluate(
+        """async () => {
+          const limits = await import("/file-limits.js");
+          return [limits.ALLOWED_CONTENT_TYPES.join(","), limits.MAX_FILE_BYTES];
+        }"""
+    )
+    parameters = read(ROOT / "template-python.yaml")["Parameters"]
+    assert limits == [
+        parameters["AllowedContentTypes"]["Default"], parameters["MaxFileBytes"]["Default"],
+    ]  # fmt: skip
+
+
+async def test_staged_file_is_removed_or_sent_with_a_caption(
+    panes: tuple[ChatPane, ChatPane], document: Path, picture: Path
 ) -> None:
     anna, bert = panes
-    path = tmp_path / "page.html"
-    path.write_text("<script>alert(1)</script>")
-    await anna.attach(path)
-    refused = anna.message("page.html")
-    await expect(refused).to_contain_text("Not sent")
-    await expect(refused.get_by_role("alert")).to_contain_text(
-        "This kind of file is not taken. `contentType` must be one of"
-    )
-    await refused.get_by_role("button", name="Remove").click()
+    await anna.stage(document, picture)
+    staged = anna.region.get_by_role("list", name="Files to send").get_by_role("listitem")
+    await expect(staged).to_have_count(2)
+    await anna.button(f"Remove {document.name}").click()
+    await expect(staged).to_have_text(re.compile("blue.png"))
+    await expect(anna.text_input).to_be_focused()
     await expect(anna.messages).to_have_count(0)
-    await expect(bert.messages).to_have_count(0)
+    await anna.send("A caption")
+    await expect(staged).to_have_count(0)
+    await expect(bert.message("A caption")).to_contain_text("blue.png")
+    await expect(bert.messages).to_have_count(1)
 
 
 async def test_upload_is_retried_after_a_connection_reset(
