@@ -17,7 +17,9 @@ export function readAddress() {
   const me = query.get("me") ?? "";
   const partner = query.get("with") ?? "";
   const panes = [{ me, partner }];
-  if (query.get("panes") === "2") panes.push({ me: partner, partner: me });
+  if (query.get("panes") === "2") {
+    panes.push({ me: query.get("me2") ?? partner, partner: query.get("with2") ?? me });
+  }
   if (needsToken) {
     query.set("token", "");
     replaceQuery(query);
@@ -29,20 +31,34 @@ export function readAddress() {
  * Write the parameters, so that a reload or a bookmark shows the same panes.
  * @param {object} shown
  * @param {string} shown.backend
- * @param {string} shown.me
- * @param {string} shown.partner
- * @param {number} shown.paneCount
+ * @param {Participants[]} shown.panes
  * @param {boolean} shown.needsToken
+ * @param {{isNewEntry: boolean}} options whether the Back button returns to the address before
  */
-export function writeAddress({ backend, me, partner, paneCount, needsToken }) {
+export function writeAddress({ backend, panes: [first, second], needsToken }, { isNewEntry }) {
   const query = new URLSearchParams();
   if (backend !== defaultBackend()) query.set("url", backend);
-  if (me) query.set("me", me);
-  if (partner) query.set("with", partner);
-  if (paneCount > 1) query.set("panes", String(paneCount));
+  if (first.me) query.set("me", first.me);
+  if (first.partner) query.set("with", first.partner);
+  if (second) {
+    query.set("panes", "2");
+    const { me, partner } = exchanged(first);
+    if (second.me !== me) query.set("me2", second.me);
+    if (second.partner !== partner) query.set("with2", second.partner);
+  }
   // Empty: after a reload, the page asks for the token again.
   if (needsToken) query.set("token", "");
-  replaceQuery(query);
+  if (isNewEntry) history.pushState(null, "", addressOf(query));
+  else replaceQuery(query);
+}
+
+/**
+ * Return the participants as the partner sees them.
+ * @param {Participants} participants
+ * @returns {Participants}
+ */
+export function exchanged({ me, partner }) {
+  return { me: partner, partner: me };
 }
 
 /** Return the address of the backend that serves this page. */
@@ -52,5 +68,10 @@ export function defaultBackend() {
 
 /** @param {URLSearchParams} query */
 function replaceQuery(query) {
-  history.replaceState(null, "", query.size ? `?${query}` : location.pathname);
+  history.replaceState(null, "", addressOf(query));
+}
+
+/** @param {URLSearchParams} query */
+function addressOf(query) {
+  return query.size ? `?${query}` : location.pathname;
 }

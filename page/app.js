@@ -1,7 +1,8 @@
 /** The page: one pane, or two side by side. */
 
-import { defaultBackend, readAddress, writeAddress } from "./address.js";
+import { defaultBackend, exchanged, readAddress, writeAddress } from "./address.js";
 import { ChatPane } from "./chat-pane.js";
+import { confirmLoss } from "./confirm-dialog.js";
 import { databaseId } from "./database.js";
 import { createElement, find } from "./dom.js";
 import { chatIdOf, claimsOf } from "./protocol.js";
@@ -70,7 +71,12 @@ function openPane(slot, { me, chatId, backend: chosenBackend, token }) {
   needsToken = Boolean(token);
   const pane = new ChatPane({
     me, chatId, backend, token,
-    onLeave: () => showForm(slot).focus(),
+    onLeave: () => leaveFor(slot, (form) => form.focus()),
+    onEnterToken: () => leaveFor(slot, (form) => form.askForToken()),
+    onChat: () => {
+      slot.participants = { me, partner: pane.partner || pane.chatId };
+      saveAddress({ isNewEntry: true });
+    },
     onUnread: showUnread,
     onConnected: () => void reloadForOtherDatabase(),
   });
@@ -82,18 +88,37 @@ function openPane(slot, { me, chatId, backend: chosenBackend, token }) {
   pane.focus();
 }
 
-/** Open the partner's pane; or the form, if it needs the partner's token or user id. */
-function openSecondPane() {
+/**
+ * Open a second pane, the partner's; or the form, if it needs a token or user id.
+ * @param {Participants} participants
+ */
+function openSecondPane({ me, partner } = exchanged(slots[0].participants)) {
   const [first] = slots;
-  const { me: partner, partner: me } = first.participants;
   const slot = addSlot({ me, partner });
   if (needsToken || !isComplete(slot.participants)) showForm(slot);
   else openPane(slot, { me, chatId: chatIdOf(me, partner), backend, token: "" });
   first.pane?.focus();
 }
 
-function closeSecondPane() {
-  slots[1].pane?.close();
+/**
+ * Show the form in place of a pane, if the user agrees to lose what is not uploaded.
+ * @param {Slot} slot
+ * @param {(form: StartForm) => void} focus
+ */
+async function leaveFor(slot, focus) {
+  if (await mayClose(slot)) focus(showForm(slot));
+}
+
+/** @param {Slot} slot */
+async function mayClose({ pane }) {
+  if (!pane?.hasUnsentFiles) return true;
+  return confirmLoss("Files are not sent yet. Leave, and do not send them?", "Leave");
+}
+
+async function closeSecondPane() {
+  const second = slots[1];
+  if (!await mayClose(second) || slots[1] !== second) return;
+  second.pane?.close();
   slots.length = 1;
   visibleIndex = 0;
   render();
@@ -111,12 +136,33 @@ function render() {
     if (current !== element) main.insertBefore(element, current);
   });
   main.dataset.panes = String(slots.length);
-  const [{ participants, pane }] = slots;
+  const [{ pane }] = slots;
   secondPane.hidden = pane === null && slots.length === 1;
   secondPaneLabel.textContent = slots.length > 1 ? "Close second pane" : "Second pane";
   backendLabel.textContent = hostOf(backend);
-  if (pane) writeAddress({ backend, ...participants, paneCount: slots.length, needsToken });
+  saveAddress({ isNewEntry: false });
   renderSwitch();
+}
+
+/**
+ * Write what is shown into the address.
+ * @param {{isNewEntry: boolean}} options whether the Back button returns to what was shown before
+ */
+function saveAddress(options) {
+  if (!slots[0].pane) return;
+  const panes = slots.map(({ participants }) => participants);
+  writeAddress({ backend, panes, needsToken }, options);
+}
+
+/** Show the chats of the address that the Back button returned to. */
+function followAddress() {
+  readAddress().panes.forEach(({ me, partner }, index) => {
+    const slot = slots[index];
+    if (!slot?.pane || slot.participants.me !== me) return;
+    slot.participants = { me, partner };
+    slot.pane.returnTo(partner.includes("#") ? partner : chatIdOf(me, partner));
+  });
+  saveAddress({ isNewEntry: false });
 }
 
 /** Show a button for each slot, and return the buttons. */
@@ -183,7 +229,8 @@ function openFromAddress() {
   const form = showForm(slot);
   form.setToken(address.token);
   if (isComplete(participants) && (address.token || !needsToken)) form.submit();
-  if (slot.pane && address.panes.length > 1) openSecondPane();
+  if (!slot.pane && needsToken) form.requireToken();
+  if (slot.pane && address.panes.length > 1) openSecondPane(address.panes[1]);
 }
 
 /** Say so if the backend of this page has another database than the last time. */
@@ -211,9 +258,10 @@ secondPane.addEventListener("click", () => {
   if (slots.length > 1) closeSecondPane();
   else openSecondPane();
 });
+window.addEventListener("popstate", followAddress);
 window.addEventListener("focus", () => forEachPane((pane) => pane.markRead()));
 window.addEventListener("beforeunload", (event) => {
-  if (slots.some(({ pane }) => pane?.isUploading)) event.preventDefault();
+  if (slots.some(({ pane }) => pane?.hasUnsentFiles)) event.preventDefault();
 });
 document.addEventListener("visibilitychange", () => {
   if (!document.hidden) forEachPane((pane) => pane.markRead());

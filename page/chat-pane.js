@@ -1,15 +1,22 @@
 /** The pane of one user: the chats of that user, of which one is shown. */
 
-import { chatIdFrom, partnerIn } from "./chats.js";
-import { cloneTemplate, createElement, createIcon, find, showAvatar, showText } from "./dom.js";
+import { ChatList } from "./chat-list.js";
+import { partnerIn } from "./chats.js";
+import { Composer } from "./composer.js";
+import { ConnectionStatus } from "./connection-status.js";
+import { cloneTemplate, createElement, find, showAvatar, showText } from "./dom.js";
+import { Entries } from "./entries.js";
 import { Files, contentTypeOf } from "./files.js";
-import { formatError, formatMissed, formatProblem, formatState, formatThrown } from "./format.js";
+import { MAX_UNREAD, formatError, formatMissed, formatThrown } from "./format.js";
 import { ChatHistory } from "./history.js";
 import { MessageList } from "./message-list.js";
-import { ChatClient, ChatError, MAX_TEXT_LENGTH, newId } from "./protocol.js";
+import { NewChatForm } from "./new-chat-form.js";
+import { Previews } from "./previews.js";
+import { ChatClient, ChatError, newId } from "./protocol.js";
 import { SignalSwitches } from "./signal-switches.js";
 import { ChatStorage } from "./storage.js";
 import { TypingIndicator } from "./typing.js";
+import { Uploads } from "./uploads.js";
 
 /** @typedef {import("./message-view.js").Entry} Entry */
 /** @typedef {import("./protocol.js").OutboxItem} OutboxItem */
@@ -23,7 +30,8 @@ const READ_DELAY_MS = 400;
 /** The chats of one user. */
 export class ChatPane {
   #me;
-  #hasToken;
+  #status;
+  #newChat;
   #client;
   #storage;
   #files;
@@ -32,28 +40,23 @@ export class ChatPane {
   #parts;
   #onUnread;
   #onConnected;
-  /** @type {Map<string, Entry>} by key */
-  #entries = new Map();
-  /** @type {Map<string, number>} the timestamp of the newest stored message, by chat id */
-  #newest = new Map();
-  /** @type {Map<string, number>} the same of the partner's messages */
-  #newestOfPartner = new Map();
+  #chats;
+  #previews;
+  #onChat;
+  #entries = new Entries();
+  #closed = new AbortController();
   /** @type {Map<string, ChatHistory>} by chat id, of the chats that were shown */
   #histories = new Map();
   /** @type {ReceivedMessage[]} messages of the last frame, which are not shown yet */
   #received = [];
-  /** @type {Map<string, Set<string>>} the keys of unread messages, by chat id */
-  #unread = new Map();
-  /** @type {Map<string, {file: File, abort: AbortController}>} by key */
-  #uploads = new Map();
+  #uploads;
+  #composer;
   /** @type {Set<string>} the keys of the messages of the current catch-up */
   #missed = new Set();
-  /** @type {Map<string, string>} texts that are not sent, by chat id */
-  #drafts = new Map();
   /** The alert that is shown when there is no other. */
   #permanentAlert = "";
   #chatId;
-  #countdown = 0;
+  #shownUnread = 0;
   #readTimer = 0;
 
   /**
@@ -63,13 +66,16 @@ export class ChatPane {
    * @param {string} options.backend
    * @param {string} options.token empty if there is none
    * @param {() => void} options.onLeave
+   * @param {() => void} options.onEnterToken is called when the user wants to enter a token
+   * @param {() => void} options.onChat is called when the user opens another chat
    * @param {() => void} options.onUnread is called when `unread` changes
    * @param {() => void} options.onConnected is called with each new connection
    */
-  constructor({ me, chatId, backend, token, onLeave, onUnread, onConnected }) {
+  constructor({ me, chatId, backend, token, onLeave, onEnterToken, onChat, ...more }) {
+    const { onUnread, onConnected } = more;
     this.#me = me;
     this.#chatId = chatId;
-    this.#hasToken = Boolean(token);
+    this.#onChat = onChat;
     this.#onUnread = onUnread;
     this.#onConnected = onConnected;
     this.element = cloneTemplate("chat-pane", HTMLElement);
@@ -79,10 +85,11 @@ export class ChatPane {
         + "page is loaded again.";
       this.#showAlert(this.#permanentAlert);
     });
-    for (const known of this.#storage.chats().keys()) this.#newest.set(known, 0);
+    this.#storage.onReadElsewhere(() => this.#showChats(), this.#closed.signal);
+    for (const known of this.#storage.chats().keys()) this.#entries.addChat(known);
     const switches = new SignalSwitches(this.#parts.signals, this.#storage, () => this.markRead());
     const outbox = this.#storage.outbox();
-    for (const item of outbox) this.#store(this.#entryOfItem(item));
+    for (const item of outbox) this.#entries.put(this.#entryOfItem(item));
     this.#client = new ChatClient({
       url: backend,
       userId: me,
@@ -91,8 +98,28 @@ export class ChatPane {
       outbox,
       signals: switches.signals,
     });
+    this.#previews = new Previews(this.#client, (messages) => {
+      for (const entry of this.#entriesOf(messages)) this.#entries.put(entry);
+      this.#showChats();
+    });
+    this.#chats = new ChatList(this.#parts.chats, {
+      onOpen: (opened) => {
+        this.#openChat(opened);
+        this.focus();
+      },
+      onNew: () => this.#newChat.show(),
+    });
     this.#typing = new TypingIndicator(this.#parts.typing);
     this.#files = new Files(this.#client);
+    this.#uploads = new Uploads(this.#client, this.#files, {
+      onProgress: (entry) => this.#put([entry]),
+      onSent: (key) => this.#removeEntry(key),
+    });
+    this.#composer = new Composer(this.element, {
+      onSend: (text, files) => this.#send(text, files),
+      onInput: (text) => this.#onInput(text),
+      onProblem: (problem) => this.#showAlert(problem),
+    });
     this.#list = new MessageList(this.#parts.list, this.#parts.jump, {
       download: (stored) => this.#download(stored),
       previewUrl: (stored, options) => this.#files.previewUrl(stored, options),
@@ -103,6 +130,16 @@ export class ChatPane {
       onAtEnd: () => this.#sendReadSoon(),
     });
     this.#parts.leave.addEventListener("click", onLeave);
+    this.#parts.enterToken.addEventListener("click", onEnterToken);
+    this.#status = new ConnectionStatus(this.#parts, this.#client, { hasToken: Boolean(token) });
+    this.#newChat = new NewChatForm(this.#parts.newChat, {
+      me,
+      onOpen: (opened) => this.#openChat(opened),
+      onClose: () => {
+        this.#showAlert("");
+        this.focus();
+      },
+    });
     this.#listenToClient();
     this.#listenToControls();
     this.#showChat(chatId);
@@ -114,40 +151,44 @@ export class ChatPane {
     return partnerIn(this.#chatId, this.#me) ?? "";
   }
 
-  /** How many messages are unread. */
-  get unread() {
-    let count = 0;
-    for (const keys of this.#unread.values()) count += keys.size;
-    return count;
+  /** The chat that is shown. */
+  get chatId() {
+    return this.#chatId;
   }
 
-  /** Whether leaving the page would cancel an upload. */
-  get isUploading() {
-    return this.#uploads.size > 0;
+  /** How many messages are unread, of which `MAX_UNREAD` of each chat count. */
+  get unread() {
+    return this.#entries.chatIds.reduce(
+      (sum, chatId) => sum + Math.min(MAX_UNREAD, this.#unreadIn(chatId)), 0);
+  }
+
+  /** Whether leaving the pane would lose files that are not uploaded. */
+  get hasUnsentFiles() {
+    return this.#uploads.isActive || this.#composer.hasFiles;
   }
 
   /** Focus the input for a message. */
   focus() {
-    this.#parts.text.focus();
+    this.#composer.focus();
   }
 
   /** Mark the messages of the chat that is shown as read, if the pane is visible. */
   markRead() {
     if (!this.#isVisible) return;
     this.#sendReadSoon();
-    const newest = this.#newest.get(this.#chatId);
+    const hadUnread = this.#unreadIn(this.#chatId) > 0;
+    const newest = this.#entries.newest(this.#chatId);
     if (newest) this.#storage.storeRead(this.#chatId, newest);
-    if (!this.#unread.delete(this.#chatId)) return;
-    this.#showChats();
-    this.#onUnread();
+    if (hadUnread) this.#showChats();
   }
 
   /** Disconnect, and cancel the uploads. */
   close() {
-    clearInterval(this.#countdown);
+    this.#closed.abort();
+    this.#status.close();
     clearTimeout(this.#readTimer);
     this.#typing.close();
-    for (const { abort } of this.#uploads.values()) abort.abort();
+    this.#uploads.close();
     this.#client.disconnect();
     this.#files.close();
   }
@@ -156,7 +197,7 @@ export class ChatPane {
 
   #listenToClient() {
     this.#client.addEventListener("state", () => {
-      this.#showState();
+      this.#announceState();
       this.#followConnection();
       if (this.#client.state.name === "connected") this.#sendReadSoon();
     });
@@ -193,16 +234,12 @@ export class ChatPane {
       if (!isCatchUp) this.#announce(`${senderId}: ${text ?? file?.name ?? ""}`);
       // The overlap of a catch-up contains messages that were read before a reload.
       else if (timestamp > (readUntil.get(chatId) ?? 0)) this.#missed.add(key);
-      else continue;
-      const unread = this.#unread.get(chatId) ?? new Set();
-      this.#unread.set(chatId, unread.add(key));
     }
     for (const chatId of new Set(entries.map((entry) => entry.chatId))) {
       this.#storage.storeRead(chatId, 0);
     }
-    this.#showChats();
-    this.#onUnread();
     this.markRead();
+    this.#showChats();
   }
 
   /** @param {import("./protocol.js").Acknowledged} acknowledged */
@@ -247,34 +284,25 @@ export class ChatPane {
   #sendRead() {
     const isSeen = this.#isVisible && document.hasFocus() && this.#list.isAtEnd;
     const isWhole = this.#client.state.name === "connected" && this.#history.isCurrent;
-    const newest = this.#newestOfPartner.get(this.#chatId);
+    const newest = this.#entries.newestOfPartner(this.#chatId);
     if (isSeen && isWhole && newest) this.#client.markRead(this.#chatId, newest);
   }
 
   /** @param {import("./protocol.js").Receipt} receipt */
   #onReceipt({ chatId, userId, received = 0, read = 0 }) {
     if (userId === this.#me) {
-      this.#markReadElsewhere(chatId, read);
+      if (read > 0) this.#storage.storeRead(chatId, read);
+      this.#showChats();
       return;
     }
     this.#storage.forgetDelivered(chatId, received);
     if (chatId === this.#chatId) this.#list.setReceipts(this.#partnersReceipts);
   }
 
-  /**
-   * Mark messages as read that the user has read on another device.
-   * @param {string} chatId
-   * @param {number} read up to which time
-   */
-  #markReadElsewhere(chatId, read) {
-    if (read > 0) this.#storage.storeRead(chatId, read);
-    const unread = this.#unread.get(chatId);
-    if (!unread) return;
-    for (const key of unread) {
-      if ((this.#entries.get(key)?.timestamp ?? 0) <= read) unread.delete(key);
-    }
-    this.#showChats();
-    this.#onUnread();
+  /** @param {string} chatId */
+  #unreadIn(chatId) {
+    const { read = 0 } = this.#client.receiptsOf(chatId, this.#me);
+    return this.#entries.countUnread(chatId, Math.max(read, this.#storage.readUntil(chatId)));
   }
 
   get #partnersReceipts() {
@@ -304,7 +332,7 @@ export class ChatPane {
       this.#history.loadNewest();
     } else if (name !== "catching-up") {
       for (const [chatId, history] of this.#histories) {
-        history.disconnected(this.#newest.get(chatId) ?? 0);
+        history.disconnected(this.#entries.newest(chatId));
       }
     }
   }
@@ -317,13 +345,14 @@ export class ChatPane {
   #onHistory(chatId, messages, isFirst) {
     const entries = this.#entriesOf(messages);
     if (isFirst) {
-      for (const entry of entries) this.#store(entry);
+      for (const entry of entries) this.#entries.put(entry);
       if (chatId === this.#chatId) this.#showEntries();
     } else {
       this.#put(entries);
     }
     if (messages.length > 0) this.#storage.storeRead(chatId, 0);
     if (chatId === this.#chatId) this.markRead();
+    this.#showChats();
   }
 
   /** @param {string} chatId */
@@ -370,20 +399,10 @@ export class ChatPane {
     };
   }
 
-  /** @param {Entry} entry */
-  #store(entry) {
-    this.#entries.set(entry.key, entry);
-    const newest = this.#newest.get(entry.chatId) ?? 0;
-    this.#newest.set(entry.chatId, isSent(entry) ? Math.max(newest, entry.timestamp) : newest);
-    if (!entry.isMine) {
-      const newestOfPartner = this.#newestOfPartner.get(entry.chatId) ?? 0;
-      this.#newestOfPartner.set(entry.chatId, Math.max(newestOfPartner, entry.timestamp));
-    }
-  }
-
   /** @param {Entry[]} entries */
   #put(entries) {
-    for (const entry of entries) this.#store(entry);
+    for (const entry of entries) this.#entries.put(entry);
+    this.#showChats();
     this.#list.put(entries.filter((entry) => this.#isShown(entry)));
   }
 
@@ -399,7 +418,7 @@ export class ChatPane {
   }
 
   #showEntries() {
-    const shown = [...this.#entries.values()].filter((entry) => this.#isShown(entry));
+    const shown = this.#entries.all().filter((entry) => this.#isShown(entry));
     this.#list.setEntries(shown, this.#partnersReceipts);
   }
 
@@ -411,63 +430,34 @@ export class ChatPane {
 
   /** @param {Entry} entry */
   #retry(entry) {
-    const upload = this.#uploads.get(entry.key);
-    if (upload) this.#upload(entry, upload.file);
-    else this.#client.retry(entry.key);
+    if (!this.#uploads.retry(entry)) this.#client.retry(entry.key);
   }
 
   /** @param {Entry} entry */
   #remove(entry) {
-    const upload = this.#uploads.get(entry.key);
-    this.#uploads.delete(entry.key);
-    upload?.abort.abort();
+    const wasUpload = this.#uploads.cancel(entry.key);
     this.#storage.removeItem(entry.key);
     this.#removeEntry(entry.key);
-    if (!upload) this.#client.discard(entry.key);
+    this.#showChats();
+    if (!wasUpload) this.#client.discard(entry.key);
   }
 
   // --- files -------------------------------------------------------------------------------------
 
-  /** @param {Iterable<File>} files */
-  #attach(files) {
-    for (const file of files) {
-      this.#upload({
+  /**
+   * Upload files, and send a message for each; the first has the text.
+   * @param {File[]} files
+   * @param {string} text
+   */
+  #sendFiles(files, text) {
+    files.forEach((file, index) => {
+      this.#uploads.start({
         key: newId(), chatId: this.#chatId, senderId: this.#me, isMine: true,
         timestamp: Date.now(),
+        text: (index === 0 && text) || undefined,
         file: { name: file.name, type: contentTypeOf(file), size: file.size },
       }, file);
-    }
-  }
-
-  /**
-   * @param {Entry} entry
-   * @param {File} file
-   */
-  async #upload(entry, file) {
-    this.#uploads.get(entry.key)?.abort.abort(); // the previous attempt, if it is not over
-    const abort = new AbortController();
-    this.#uploads.set(entry.key, { file, abort });
-    /** @param {Partial<Entry>} changes */
-    const show = (changes) => this.#put([{
-      ...entry, status: "uploading", error: undefined, progress: 0, ...changes,
-    }]);
-    show({});
-    try {
-      const fileKey = await this.#client.upload(entry.chatId, file, {
-        contentType: entry.file?.type,
-        signal: abort.signal,
-        onProgress: (progress) => show({ progress }),
-      });
-      this.#files.storeSent(fileKey, file);
-      this.#client.send({ chatId: entry.chatId, fileKey, file: entry.file });
-      this.#uploads.delete(entry.key);
-      this.#removeEntry(entry.key);
-    } catch (error) {
-      if (abort.signal.aborted) return;
-      const { code, message } = error instanceof ChatError ? error
-        : new ChatError("upload_failed", String(error));
-      show({ status: "refused", error: { code, message } });
-    }
+    });
   }
 
   /** @param {import("./files.js").StoredFile} stored */
@@ -480,15 +470,31 @@ export class ChatPane {
 
   // --- what is shown -----------------------------------------------------------------------------
 
+  /**
+   * Show a chat that the user went back to.
+   * @param {string} chatId
+   */
+  returnTo(chatId) {
+    if (chatId !== this.#chatId) this.#showChat(chatId);
+  }
+
+  /** @param {string} chatId the user opens it */
+  #openChat(chatId) {
+    if (chatId === this.#chatId) return;
+    this.#showChat(chatId);
+    this.#onChat();
+  }
+
   /** @param {string} chatId */
   #showChat(chatId) {
-    const { text } = this.#parts;
-    this.#drafts.set(this.#chatId, text.value);
-    text.value = this.#drafts.get(chatId) ?? "";
     this.#chatId = chatId;
     const title = partnerIn(chatId, this.#me) ?? chatId;
-    this.#parts.partner.textContent = title;
-    this.#parts.me.textContent = this.#me;
+    this.#composer.showChat(chatId, { draft: this.#storage.draft(chatId), partner: title });
+    for (const [part, name] of /** @type {const} */ ([["partner", title], ["me", this.#me]])) {
+      this.#parts[part].textContent = name;
+      this.#parts[part].title = name;
+    }
+    this.#parts.chats.ariaLabel = `Chats of ${this.#me}`;
     showAvatar(this.#parts.avatar, title);
     this.element.setAttribute("aria-label", `${this.#me}, talking to ${title}`);
     this.#parts.list.setAttribute("aria-label", `Messages with ${title}`);
@@ -503,61 +509,32 @@ export class ChatPane {
   }
 
   #showChats() {
-    const chatIds = new Set([this.#chatId, ...this.#newest.keys()]);
-    for (const [chatId, draft] of this.#drafts) if (draft) chatIds.add(chatId);
-    const chips = [...chatIds].sort().map((chatId) => this.#chipOf(chatId));
-    chips.push(this.#newChatChip());
-    const { chats } = this.#parts;
-    // A new chat may be inserted before the chip that has the focus.
-    const focused = [...chats.children].find((chip) => chip === document.activeElement);
-    chats.replaceChildren(...chips);
-    if (focused instanceof HTMLElement) {
-      chips.find((chip) => chip.dataset.chat === focused.dataset.chat)?.focus();
-    }
+    const chatIds = new Set(
+      [this.#chatId, ...this.#entries.chatIds, ...this.#storage.draftedChats()]);
+    this.#chats.show([...chatIds].map((chatId) => this.#summaryOf(chatId)), this.#chatId);
+    if (this.unread === this.#shownUnread) return;
+    this.#shownUnread = this.unread;
+    this.#onUnread();
   }
 
   /** @param {string} chatId */
-  #chipOf(chatId) {
-    const name = createElement(
-      "span", { className: "name" }, partnerIn(chatId, this.#me) ?? chatId);
-    const chip = createElement("button", { type: "button", className: "chip" }, name);
-    const count = this.#unread.get(chatId)?.size ?? 0;
-    if (count) chip.append(createElement("span", { className: "count" }, `${count} new`));
-    chip.dataset.chat = chatId;
-    if (chatId === this.#chatId) chip.setAttribute("aria-current", "true");
-    chip.addEventListener("click", () => {
-      this.#showChat(chatId);
-      this.focus();
-    });
-    return chip;
+  #summaryOf(chatId) {
+    const latest = this.#entries.latest(chatId);
+    const text = latest?.text ?? latest?.file?.name ?? "";
+    return {
+      chatId,
+      name: partnerIn(chatId, this.#me) ?? chatId,
+      text: latest?.isMine ? `You: ${text}` : text,
+      timestamp: latest?.timestamp ?? this.#storage.readUntil(chatId),
+      unread: this.#unreadIn(chatId),
+    };
   }
 
-  #newChatChip() {
-    const chip = createElement(
-      "button", { type: "button", className: "chip" }, createIcon("plus"), "New chat");
-    chip.dataset.chat = "";
-    chip.addEventListener("click", () => {
-      this.#parts.newChat.hidden = false;
-      this.#parts.newPartner.focus();
-    });
-    return chip;
-  }
-
-  #showState() {
-    clearInterval(this.#countdown);
+  #announceState() {
     const { state } = this.#client;
-    const isOnline = state.name === "connected" || state.name === "catching-up";
-    const showLabel = () => showText(this.#parts.stateLabel, formatState(state));
-    showLabel();
-    if (state.name === "waiting") this.#countdown = setInterval(showLabel, 250);
-    this.#parts.state.dataset.state = state.name;
-    this.#parts.toggle.textContent = state.name === "offline" ? "Go online" : "Go offline";
-    this.#list.setOnline(isOnline);
-    // The notice stays during the next attempt, which brings no news until it ends.
-    if (state.name !== "connecting") {
-      showText(this.#parts.notice, formatProblem(state, { hasToken: this.#hasToken }));
-    }
+    this.#list.setOnline(state.name === "connected" || state.name === "catching-up");
     if (state.name === "connected") {
+      this.#previews.load(this.#entries.chatIds.filter((chatId) => !this.#histories.has(chatId)));
       this.#announce("You are connected");
       this.#onConnected();
     }
@@ -582,95 +559,33 @@ export class ChatPane {
   // --- controls ----------------------------------------------------------------------------------
 
   #listenToControls() {
-    const { toggle, privacy, signals, composer, text, attach, fileInput } = this.#parts;
-    toggle.addEventListener("click", () => {
-      if (this.#client.state.name === "offline") this.#client.connect();
-      else this.#client.disconnect();
-    });
+    const { privacy, signals } = this.#parts;
     privacy.addEventListener("click", () => {
       signals.hidden = !signals.hidden;
       privacy.ariaExpanded = String(!signals.hidden);
     });
-    composer.addEventListener("submit", (event) => {
-      event.preventDefault();
-      this.#send();
-    });
-    text.addEventListener("keydown", (event) => {
-      // In an input method, Enter completes a word.
-      if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
-      event.preventDefault();
-      this.#send();
-    });
-    text.addEventListener("input", () => {
-      this.#showAlert("");
-      // The backend pushes no signal in a chat without a message.
-      if (text.value.trim() && this.#newest.get(this.#chatId)) {
-        this.#client.markTyping(this.#chatId);
-      }
-    });
-    text.addEventListener("paste", (event) => {
-      const files = event.clipboardData?.files ?? [];
-      if (files.length === 0) return;
-      event.preventDefault();
-      this.#attach(files);
-    });
-    attach.addEventListener("click", () => fileInput.click());
-    fileInput.addEventListener("change", () => {
-      this.#attach(fileInput.files ?? []);
-      fileInput.value = "";
-    });
-    this.element.addEventListener("dragover", (event) => {
-      if (event.dataTransfer?.types.includes("Files")) event.preventDefault();
-    });
-    this.element.addEventListener("drop", (event) => {
-      event.preventDefault();
-      this.#attach(event.dataTransfer?.files ?? []);
-    });
-    this.#listenToNewChat();
   }
 
-  #listenToNewChat() {
-    const { newChat, newPartner, cancelNewChat } = this.#parts;
-    newChat.addEventListener("submit", (event) => {
-      event.preventDefault();
-      try {
-        this.#showChat(chatIdFrom(newPartner.value, this.#me));
-      } catch (error) {
-        this.#showAlert(formatThrown(error));
-        return;
-      }
-      this.#hideNewChat();
-    });
-    cancelNewChat.addEventListener("click", () => this.#hideNewChat());
-    newChat.addEventListener("keydown", ({ key }) => {
-      if (key === "Escape") this.#hideNewChat();
-    });
+  /** @param {string} text */
+  #onInput(text) {
+    this.#storage.storeDraft(this.#chatId, text);
+    // The backend pushes no signal in a chat without a message.
+    if (text.trim() && this.#entries.newest(this.#chatId)) this.#client.markTyping(this.#chatId);
   }
 
-  #hideNewChat() {
-    const { newChat } = this.#parts;
-    newChat.reset();
-    newChat.hidden = true;
-    this.#showAlert("");
-    this.focus();
-  }
-
-  #send() {
-    const input = this.#parts.text;
-    const text = input.value.trim();
-    const length = [...text].length;
-    if (length === 0) return;
-    if (length > MAX_TEXT_LENGTH) {
-      this.#showAlert(
-        `Too long: ${length} characters. A message may have ${MAX_TEXT_LENGTH}.`);
-      return;
-    }
-    this.#showAlert("");
+  /**
+   * Send a text, or files with it; return whether that was possible.
+   * @param {string} text
+   * @param {File[]} files
+   */
+  #send(text, files) {
     try {
-      this.#client.send({ chatId: this.#chatId, text });
-      input.value = "";
+      if (files.length > 0) this.#sendFiles(files, text);
+      else this.#client.send({ chatId: this.#chatId, text });
+      return true;
     } catch (error) {
       this.#showAlert(formatThrown(error));
+      return false;
     }
   }
 }
@@ -688,26 +603,13 @@ function partsOf(element) {
     privacy: find(element, ".privacy", HTMLButtonElement),
     chats: find(element, ".chats", HTMLElement),
     newChat: find(element, ".new-chat", HTMLFormElement),
-    newPartner: find(element, ".new-chat input", HTMLInputElement),
-    cancelNewChat: find(element, ".new-chat .cancel", HTMLButtonElement),
     notice: find(element, ".notice", HTMLElement),
+    enterToken: find(element, ".enter-token", HTMLButtonElement),
     list: find(element, ".message-list", HTMLElement),
     jump: find(element, ".jump", HTMLButtonElement),
     signals: find(element, ".signals", HTMLFieldSetElement),
     typing: find(element, ".typing", HTMLElement),
     alert: find(element, ".alert", HTMLElement),
-    composer: find(element, ".composer", HTMLFormElement),
-    fileInput: find(element, ".file-input", HTMLInputElement),
-    attach: find(element, ".attach", HTMLButtonElement),
-    text: find(element, "textarea", HTMLTextAreaElement),
     announcer: find(element, ".announcer", HTMLElement),
   };
-}
-
-/**
- * Return whether the timestamp of an entry is that of the backend.
- * @param {Entry} entry
- */
-function isSent({ status }) {
-  return status === undefined || status === "sent" || status === "delivered";
 }

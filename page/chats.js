@@ -23,24 +23,37 @@ export function partnerIn(chatId, me) {
 export function chatIdFrom(input, me) {
   const partner = input.trim();
   if (partner.includes("#")) {
-    const [one, other] = partner.split("#");
+    const members = partner.split("#");
+    if (members.length !== 2 || !members.every((member) => USER_ID.test(member))) {
+      throw new ChatError(
+        "bad_chat_id", "A chat's id is two user ids with one # between them: user123#user789.");
+    }
+    const [one, other] = members;
+    requireTwoUsers(one, other);
     return chatIdOf(one, other);
   }
   requireUserId(partner, "You talk to");
-  if (partner === me) {
-    throw new ChatError("invalid_request", "A chat is two users: choose somebody else to talk to.");
-  }
+  requireTwoUsers(partner, me);
   return chatIdOf(me, partner);
 }
 
 /**
- * Raise an error if an input is not a user id.
+ * @param {string} one
+ * @param {string} other
+ */
+function requireTwoUsers(one, other) {
+  if (one !== other) return;
+  throw new ChatError("invalid_request", "A chat is two users: choose somebody else to talk to.");
+}
+
+/**
+ * Return an input that is a user id.
  * @param {string} input
  * @param {string} field the label of the input
  * @throws {ChatError}
  */
 export function requireUserId(input, field) {
-  if (USER_ID.test(input)) return;
+  if (USER_ID.test(input)) return input;
   throw new ChatError(
     "bad_user_id", `"${field}" takes 1 to 128 of A-Z a-z 0-9 . _ @ + = : | - ' ~ and nothing else.`,
   );

@@ -1,5 +1,6 @@
 /** Files of messages: previews, downloads, and the links for both. */
 
+import { FILE_IS_MISSING } from "./format.js";
 import { ChatError } from "./protocol.js";
 
 // A link expires after 15 minutes, or earlier: with the session of the role that signed it.
@@ -11,7 +12,9 @@ const MAX_LINK_AGE_MS = 10 * 60_000;
  */
 const TYPE_ALIASES = {
   "application/x-zip-compressed": "application/zip",
+  "audio/m4a": "audio/mp4",
   "audio/mp3": "audio/mpeg",
+  "audio/x-m4a": "audio/mp4",
   "image/jpg": "image/jpeg",
 };
 
@@ -81,6 +84,8 @@ export class Files {
     if (!response.ok) {
       response = await fetchFile(await this.#linkTo(chatId, fileKey, { isRetry: true }));
     }
+    // Without s3:ListBucket, S3 answers 403 for a missing file.
+    if (response.status === 403 || response.status === 404) throw downloadError(FILE_IS_MISSING);
     if (!response.ok) throw downloadError(`The storage answers ${response.status}.`);
     const bytes = await response.blob().catch(() => null);
     if (bytes === null) throw downloadError("The connection broke.");
@@ -108,7 +113,12 @@ export class Files {
   async #linkTo(chatId, fileKey, { isRetry }) {
     const link = this.#links.get(fileKey);
     if (!isRetry && link && Date.now() - link.receivedAt < MAX_LINK_AGE_MS) return link.url;
-    const { fileUrl } = await this.#client.downloadLink(chatId, fileKey);
+    const { fileUrl } = await this.#client.downloadLink(chatId, fileKey).catch((error) => {
+      if (error instanceof ChatError && error.code === "not_found") {
+        throw new ChatError("not_found", FILE_IS_MISSING);
+      }
+      throw error;
+    });
     this.storeLink(fileKey, fileUrl);
     return fileUrl;
   }

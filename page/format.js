@@ -5,6 +5,12 @@ import { ChatError } from "./protocol.js";
 /** @typedef {import("./protocol.js").State} State */
 /** @typedef {import("./message-view.js").Status} Status */
 
+/** What is shown of a file that the backend does not have any more. */
+export const FILE_IS_MISSING = "The file is not there any more.";
+
+/** The greatest number of unread messages of a chat that is shown. */
+export const MAX_UNREAD = 20;
+
 /** @type {Record<string, string>} */
 const ERROR_TITLES = {
   invalid_request: "Not accepted",
@@ -21,6 +27,7 @@ const ERROR_TITLES = {
   upload_failed: "Not uploaded",
   download_failed: "Not downloaded",
   bad_user_id: "No such user id",
+  bad_chat_id: "No such chat",
   bad_token: "No such token",
   no_token: "No token",
   no_storage: "Nothing can be stored",
@@ -48,8 +55,9 @@ export function formatThrown(thrown) {
 /**
  * Format what the connection is doing.
  * @param {State} state
+ * @param {{hasGivenUp: boolean}} options
  */
-export function formatState({ name, retryAt = 0, error }) {
+export function formatState({ name, retryAt = 0, error }, { hasGivenUp }) {
   switch (name) {
     case "connected": return "Connected";
     case "catching-up": return "Catching up";
@@ -58,23 +66,23 @@ export function formatState({ name, retryAt = 0, error }) {
       const seconds = Math.max(1, Math.ceil((retryAt - Date.now()) / 1000));
       return `Reconnecting in ${seconds} s`;
     }
-    default: return error ? "Not connected" : "Offline";
+    default: return error || hasGivenUp ? "Not connected" : "Offline";
   }
 }
 
 /**
  * Format why there is no connection, and what to do; return "" if there is nothing to explain.
  * @param {State} state
- * @param {{hasToken: boolean}} options
+ * @param {{hasToken: boolean, hasGivenUp: boolean}} options
  */
-export function formatProblem({ name, problem, error }, { hasToken }) {
+export function formatProblem({ name, problem, error }, { hasToken, hasGivenUp }) {
   if (error) return formatError(error);
-  if (name !== "waiting" || problem !== "unreachable") return "";
+  if (!hasGivenUp && (name !== "waiting" || problem !== "unreachable")) return "";
   const refusal = hasToken
     ? "the token has expired, is somebody else's or is not one for this backend"
     : "it wants a token, or does not take this user id";
   return `There is no connection: the backend is out of reach, or refuses because ${refusal}. `
-    + "(Browsers do not tell which.) Trying again.";
+    + `(Browsers do not tell which.) ${hasGivenUp ? "Several attempts failed." : "Trying again."}`;
 }
 
 /**
@@ -127,6 +135,7 @@ export function formatMissed(count) {
 
 const time = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
 const dateAndTime = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "medium" });
+const shortDate = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
 const dateOfThisYear = new Intl.DateTimeFormat(
   undefined, { weekday: "long", day: "numeric", month: "long" });
 const dateOfAnotherYear = new Intl.DateTimeFormat(undefined, { dateStyle: "long" });
@@ -145,6 +154,24 @@ export function formatTime(timestamp) {
  */
 export function formatDateAndTime(timestamp) {
   return dateAndTime.format(timestamp);
+}
+
+/**
+ * Format when a chat had its latest message: the time of today, or else the day.
+ * @param {number} timestamp
+ */
+export function formatRecent(timestamp) {
+  const isToday = new Date(timestamp).toDateString() === new Date().toDateString();
+  return (isToday ? time : shortDate).format(timestamp);
+}
+
+/**
+ * Format how many messages of a chat are unread. More than `MAX_UNREAD` are not counted, so that
+ * the number does not depend on how many a tab has loaded.
+ * @param {number} count
+ */
+export function formatUnread(count) {
+  return count > MAX_UNREAD ? `${MAX_UNREAD}+` : String(count);
 }
 
 /**

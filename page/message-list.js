@@ -73,7 +73,9 @@ export class MessageList {
     });
     element.addEventListener("scroll", () => this.#onScroll(), { passive: true });
     // The keyboard of a phone, or a composer that grows, makes the list less high.
-    new ResizeObserver(() => this.#scrollSoon()).observe(element);
+    const observer = new ResizeObserver(() => this.#scrollSoon());
+    observer.observe(element);
+    observer.observe(this.#list); // a line above a message, or a picture, makes the list longer
   }
 
   /** Whether the reader sees the newest message, if the list is visible. */
@@ -142,9 +144,11 @@ export class MessageList {
    * @param {number} count 0 to remove the line
    */
   showMissed(firstKey, count) {
-    this.#rowsByKey.get(this.#missed.firstKey)?.view.showMissed(0);
-    this.#missed = { firstKey, count };
-    this.#rowsByKey.get(firstKey)?.view.showMissed(count);
+    this.#keepPosition(() => {
+      this.#rowsByKey.get(this.#missed.firstKey)?.view.showMissed(0);
+      this.#missed = { firstKey, count };
+      this.#rowsByKey.get(firstKey)?.view.showMissed(count);
+    });
   }
 
   /**

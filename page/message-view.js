@@ -2,9 +2,12 @@
 
 import { cloneTemplate, createIcon, find, showText } from "./dom.js";
 import {
-  formatDateAndTime, formatDay, formatError, formatMissed, formatSize, formatStatus, formatThrown,
-  formatTime,
+  FILE_IS_MISSING, formatDateAndTime, formatDay, formatError, formatMissed, formatSize,
+  formatStatus, formatThrown, formatTime,
 } from "./format.js";
+import { linked } from "./links.js";
+import { showPicture } from "./picture-dialog.js";
+import { ChatError } from "./protocol.js";
 
 // Types that browsers show as a picture, and that cannot contain scripts.
 const PICTURE_TYPES = /^image\/(avif|gif|jpeg|png|webp)$/;
@@ -69,12 +72,14 @@ export class MessageView {
     const { sender, text, download, cancel, remove, retry } = this.#parts;
     this.element.classList.toggle("mine", entry.isMine);
     sender.textContent = entry.isMine ? "You: " : `${entry.senderId}: `;
-    showText(text, entry.text ?? "");
+    text.replaceChildren(...linked(entry.text ?? ""));
+    text.hidden = !entry.text;
     download.addEventListener("click", () => this.#download());
     for (const button of [cancel, remove]) {
       button.addEventListener("click", () => actions.remove(this.#entry));
     }
     retry.addEventListener("click", () => actions.retry(this.#entry));
+    this.#parts.previewFrame.addEventListener("click", () => this.#openPicture());
     if (entry.file) this.#showFile(entry.file);
   }
 
@@ -99,7 +104,8 @@ export class MessageView {
     }
     showText(error, entry.error ? formatError(entry.error) : "");
     // A message that is being resent after an error can be removed, too.
-    actions.hidden = entry.status !== "refused" && !entry.error;
+    const isWaiting = entry.status === "queued" && !isOnline;
+    actions.hidden = entry.status !== "refused" && !isWaiting && !entry.error;
     retry.hidden = entry.status !== "refused";
     const summary = entry.text ?? entry.file?.name ?? "the message";
     retry.setAttribute("aria-label", `Try again: ${summary}`);
@@ -143,10 +149,12 @@ export class MessageView {
     const { name } = file;
     attachment.hidden = false;
     fileName.textContent = name;
+    fileName.title = name;
     fileSize.textContent = formatSize(file.size);
     previewFrame.hidden = !isPicture(file);
     download.setAttribute("aria-label", `Download ${name}`);
     download.title = "Download";
+    previewFrame.setAttribute("aria-label", `Open ${name}`);
     cancel.setAttribute("aria-label", `Cancel the upload of ${name}`);
     cancel.title = "Cancel";
     progress.setAttribute("aria-label", `Upload of ${name}`);
@@ -167,21 +175,34 @@ export class MessageView {
   async #showPreview({ isRetry = false } = {}) {
     const stored = storedFileOf(this.#entry);
     if (!stored) return;
-    const { previewFrame, preview } = this.#parts;
+    const { preview } = this.#parts;
     preview.onload = () => {
       preview.hidden = false;
     };
     preview.onerror = () => {
       preview.hidden = true;
-      if (isRetry) previewFrame.hidden = true; // it is not a picture
+      if (isRetry) this.#showNoPreview("The picture cannot be shown.");
       else this.#showPreview({ isRetry: true }); // its link may have expired
     };
     try {
       preview.src = await this.#actions.previewUrl(stored, { isRetry });
       preview.alt = stored.file.name;
-    } catch {
-      previewFrame.hidden = true; // the download button shows the error
+    } catch (error) {
+      const isMissing = error instanceof ChatError && error.code === "not_found";
+      this.#showNoPreview(isMissing ? FILE_IS_MISSING : "The picture cannot be loaded now.");
     }
+  }
+
+  /** @param {string} reason */
+  #showNoPreview(reason) {
+    this.#parts.previewFrame.hidden = true;
+    showText(this.#parts.noPreview, reason);
+  }
+
+  #openPicture() {
+    const stored = storedFileOf(this.#entry);
+    if (!stored) return;
+    showPicture(stored.file.name, (options) => this.#actions.previewUrl(stored, options));
   }
 
   async #download() {
@@ -220,8 +241,9 @@ function partsOf(element) {
     missed: find(element, ".missed", HTMLElement),
     sender: find(element, ".sender", HTMLElement),
     attachment: find(element, ".attachment", HTMLElement),
-    previewFrame: find(element, ".preview-frame", HTMLElement),
+    previewFrame: find(element, ".preview-frame", HTMLButtonElement),
     preview: find(element, ".preview", HTMLImageElement),
+    noPreview: find(element, ".no-preview", HTMLElement),
     fileName: find(element, ".attachment bdi", HTMLElement),
     fileSize: find(element, ".attachment small", HTMLElement),
     download: find(element, ".download", HTMLButtonElement),

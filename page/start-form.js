@@ -2,8 +2,9 @@
 
 import { chatIdFrom, requireUserId } from "./chats.js";
 import { cloneTemplate, find, showText } from "./dom.js";
+import { FieldError, readField, showFieldError } from "./fields.js";
 import { formatThrown } from "./format.js";
-import { ChatError, claimsOf } from "./protocol.js";
+import { ChatError, claimsOf, newId } from "./protocol.js";
 import { deleteAllData } from "./storage.js";
 
 /**
@@ -38,13 +39,27 @@ export class StartForm {
     this.#parts.backend.value = backend;
     this.#parts.details.open = needsToken;
     this.#parts.openBoth.hidden = !canOpenBoth;
-    if (needsToken) showText(this.#parts.alert, "Paste the token again: it is never stored.");
+    this.#parts.aboutToken.id = `about-token-${newId()}`;
+    this.#parts.token.setAttribute("aria-describedby", this.#parts.aboutToken.id);
     this.#listen();
   }
 
   /** Focus the first input. */
   focus() {
     this.#parts.me.focus();
+  }
+
+  /** Open and focus the field for a token; the form must be on the page. */
+  askForToken() {
+    this.#parts.details.open = true;
+    this.#parts.token.focus();
+  }
+
+  /** Say that the token is needed again, if there is none. */
+  requireToken() {
+    if (this.#parts.token.value) return;
+    this.#parts.details.open = true;
+    showFieldError(this.#parts.token, "Paste the token again: it is never stored.");
   }
 
   /**
@@ -84,32 +99,48 @@ export class StartForm {
       try {
         this.#onStart(this.#start(event.submitter === openBoth));
       } catch (error) {
+        if (error instanceof FieldError) {
+          this.#showFieldError(error);
+          return;
+        }
         showText(alert, formatThrown(error));
         if (!(error instanceof ChatError)) throw error; // a bug of the page
       }
     });
   }
 
+  /** @param {FieldError} error */
+  #showFieldError({ input, message }) {
+    const { details } = this.#parts;
+    if (details.contains(input)) details.open = true;
+    showFieldError(input, message);
+  }
+
   /**
    * @param {boolean} opensBoth
    * @returns {Start}
-   * @throws {ChatError} if something is not valid
+   * @throws {FieldError} if something is not valid
    */
   #start(opensBoth) {
-    const { partner } = this.#parts;
-    const me = this.#parts.me.value.trim() || this.#parts.me.placeholder;
-    const backend = this.#parts.backend.value.trim();
-    const token = this.#parts.token.value.trim();
-    requireUserId(me, "You are");
-    if (!/^wss?:\/\/[^\s/]+/.test(backend)) {
-      throw new ChatError("bad_address", "A backend's address begins with wss:// or ws://.");
-    }
-    if (token && !claimsOf(token)) {
-      throw new ChatError("bad_token", "It is not of the form of a JSON Web Token.");
-    }
-    const chatId = chatIdFrom(partner.value.trim() || partner.placeholder, me);
+    const { me: user, partner } = this.#parts;
+    const me = readField(user, (input) => requireUserId(input || user.placeholder, "You are"));
+    const chatId = readField(partner, (input) => chatIdFrom(input || partner.placeholder, me));
+    const backend = readField(this.#parts.backend, requireBackend);
+    const token = readField(this.#parts.token, requireTokenForm);
     return { me, chatId, backend, token, opensBoth };
   }
+}
+
+/** @param {string} address */
+function requireBackend(address) {
+  if (/^wss?:\/\/[^\s/]+/.test(address)) return address;
+  throw new ChatError("bad_address", "A backend's address begins with wss:// or ws://.");
+}
+
+/** @param {string} token may be empty */
+function requireTokenForm(token) {
+  if (!token || claimsOf(token)) return token;
+  throw new ChatError("bad_token", "It is not of the form of a JSON Web Token.");
 }
 
 /** @param {HTMLFormElement} form */
@@ -119,6 +150,7 @@ function partsOf(form) {
     partner: find(form, "[name=partner]", HTMLInputElement),
     backend: find(form, "[name=backend]", HTMLInputElement),
     token: find(form, "[name=token]", HTMLInputElement),
+    aboutToken: find(form, ".about", HTMLElement),
     details: find(form, "details", HTMLDetailsElement),
     deleteAll: find(form, ".delete-all", HTMLButtonElement),
     alert: find(form, ".alert", HTMLElement),

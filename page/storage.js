@@ -1,7 +1,7 @@
 /**
- * Store in this browser's localStorage what a reload must not lose: the outbox, `until`, the user's
- * chats with how far each is read, which messages were delivered on arrival, which signals the
- * user turned off, and which database the backend had. The backend has the messages.
+ * Store in this browser's localStorage what a reload must not lose: the outbox, drafts, `until`,
+ * the user's chats with how far each is read, which messages were delivered on arrival, which
+ * signals the user turned off, and which database the backend had. The backend has the messages.
  *
  * Each item and each chat has a separate key, so that two tabs of one user do not overwrite each
  * other. Tokens are never stored. Values under these keys that have another form are ignored.
@@ -51,7 +51,7 @@ export class ChatStorage {
     const prefix = `${this.#prefix}chat/`;
     return new Map(keysUnder(this.#storage, prefix).map((key) => {
       const chatId = decodeURIComponent(key.slice(prefix.length));
-      return [chatId, this.#readUntil(chatId)];
+      return [chatId, this.readUntil(chatId)];
     }));
   }
 
@@ -62,7 +62,7 @@ export class ChatStorage {
    */
   storeRead(chatId, timestamp) {
     const name = nameOf("chat", chatId);
-    if (timestamp > this.#readUntil(chatId) || this.#get(name) === null) {
+    if (timestamp > this.readUntil(chatId) || this.#get(name) === null) {
       this.#write(name, String(timestamp));
     }
   }
@@ -96,6 +96,51 @@ export class ChatStorage {
     const known = this.delivered(chatId);
     const left = [...known].filter((timestamp) => timestamp > receivedUntil);
     if (left.length < known.size) this.#writeDelivered(chatId, left);
+  }
+
+  /**
+   * Return the text that is written in a chat and not sent; "" if there is none.
+   * @param {string} chatId
+   */
+  draft(chatId) {
+    return this.#get(nameOf("draft", chatId)) ?? "";
+  }
+
+  /**
+   * Store the text that is written in a chat; delete it if it is empty.
+   * @param {string} chatId
+   * @param {string} text
+   */
+  storeDraft(chatId, text) {
+    const name = nameOf("draft", chatId);
+    if (text) this.#write(name, text);
+    else this.#storage.removeItem(this.#prefix + name);
+  }
+
+  /** Return the ids of the chats that have a draft. */
+  draftedChats() {
+    const prefix = `${this.#prefix}draft/`;
+    return keysUnder(this.#storage, prefix)
+      .map((key) => decodeURIComponent(key.slice(prefix.length)));
+  }
+
+  /**
+   * Call a function when another tab changes how far this user's chats are read.
+   * @param {() => void} onChange
+   * @param {AbortSignal} signal
+   */
+  onReadElsewhere(onChange, signal) {
+    globalThis.addEventListener("storage", ({ key }) => {
+      if (key?.startsWith(`${this.#prefix}chat/`)) onChange();
+    }, { signal });
+  }
+
+  /**
+   * Return up to which timestamp a chat is read; 0 if nothing is.
+   * @param {string} chatId
+   */
+  readUntil(chatId) {
+    return timestampIn(this.#get(nameOf("chat", chatId)));
   }
 
   /**
@@ -160,11 +205,6 @@ export class ChatStorage {
     const kept = timestamps.slice(-MAX_DELIVERED);
     if (kept.length > 0) this.#write(name, kept.join(" "));
     else this.#storage.removeItem(this.#prefix + name);
-  }
-
-  /** @param {string} chatId */
-  #readUntil(chatId) {
-    return timestampIn(this.#get(nameOf("chat", chatId)));
   }
 
   /** @param {string} name */

@@ -39,10 +39,14 @@ class ChatPane:
         await self.text_input.fill(text)
         await self.text_input.press("Enter")
 
-    async def attach(self, *files: Path) -> None:
+    async def stage(self, *files: Path) -> None:
         async with self.page.expect_file_chooser() as choosing:
-            await self.button("Send a file").click()
+            await self.button("Add a file").click()
         await (await choosing.value).set_files(files)
+
+    async def attach(self, *files: Path) -> None:
+        await self.stage(*files)
+        await self.button("Send").click()
 
     async def expect_messages(self, *texts: str) -> None:
         """Expect exactly these messages, in this order."""

@@ -5,10 +5,11 @@ from urllib.parse import quote
 import boto3
 import httpx
 import pytest
-from playwright.async_api import BrowserContext, expect
+from playwright.async_api import BrowserContext, Page, expect
 
 from tests.browser.chat_pane import ChatPane
 from tests.browser.network import Network
+from tests.support.device import device
 from tests.support.runner import Target
 from tests.support.users import Pair
 
@@ -35,6 +36,24 @@ async def test_pane_catches_up_after_being_offline(panes: tuple[ChatPane, ChatPa
     await bert.button("Go online").click()
     await bert.expect_state("Connected")
     await bert.expect_messages("before", "one", "two", "three")
+
+
+async def test_newest_message_is_visible_after_a_catch_up_on_an_open_connection(
+    page: Page, network: Network, target: Target, pair: Pair
+) -> None:
+    await page.goto(f"{target.page}?me={pair.first}&with={pair.second}")
+    anna = ChatPane(page, pair.first)
+    await anna.expect_state("Connected")
+    network.drops = lambda frame: frame["type"] == "message"
+    with device(target.url, userId=pair.second) as partner:
+        for number in range(20):
+            partner.say(pair.chat_id, f"missed {number}.")
+    while sum(frame["type"] == "message" for frame in network.received) < 20:
+        await page.wait_for_timeout(50)
+    network.drops = lambda _: False
+    await page.evaluate("dispatchEvent(new Event('online'))")  # the client asks what it missed
+    await expect(anna.message("missed 0.")).to_contain_text("20 messages while you were away")
+    await expect(anna.message("missed 19.")).to_be_in_viewport(ratio=1)
 
 
 async def test_page_reconnects_after_the_backend_closes_the_connection(

@@ -6,12 +6,16 @@ import struct
 import zlib
 from pathlib import Path
 
+import boto3
 import pytest
-from playwright.async_api import Route, expect
+from playwright.async_api import Page, Route, expect
 
+from local.template.transform import read
 from tests.browser.browser_errors import BrowserErrors
 from tests.browser.chat_pane import ChatPane
 from tests.browser.network import Network
+from tests.support.backend import ROOT
+from tests.support.runner import Target
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -112,21 +116,55 @@ async def test_several_files_are_sent_at_once(
     await expect(anna.messages).to_have_count(2)
 
 
-async def test_file_of_an_unsupported_type_shows_the_error_of_the_backend(
-    panes: tuple[ChatPane, ChatPane], tmp_path: Path
+async def test_type_and_size_are_checked_before_the_upload(
+    network: Network, panes: tuple[ChatPane, ChatPane], tmp_path: Path, picture: Path
+) -> None:
+    anna, _ = panes
+    page, large = tmp_path / "page.html", tmp_path / "large.pdf"
+    page.write_text("<script>alert(1)</script>")
+    with large.open("wb") as file:
+        file.truncate(26214401)
+    network.sent.clear()
+    await anna.stage(page, large, picture)
+    alert = anna.region.get_by_role("alert")
+    await expect(alert).to_contain_text("“page.html” cannot be sent: this kind of file")
+    await expect(alert).to_contain_text("“large.pdf” cannot be sent: it has 26 MB")
+    staged = anna.region.get_by_role("list", name="Files to send").get_by_role("listitem")
+    await expect(staged).to_have_count(1)
+    assert "sendfile" not in {frame["action"] for frame in network.sent}
+
+
+async def test_limits_of_the_page_are_the_defaults_of_the_template(
+    page: Page, target: Target
+) -> None:
+    await page.goto(str(target.page))
+    limits = await page.evaluate(
+        """async () => {
+          const limits = await import("/file-limits.js");
+          return [limits.ALLOWED_CONTENT_TYPES.join(","), limits.MAX_FILE_BYTES];
+        }"""
+    )
+    parameters = read(ROOT / "template-python.yaml")["Parameters"]
+    assert limits == [
+        parameters["AllowedContentTypes"]["Default"], parameters["MaxFileBytes"]["Default"],
+    ]  # fmt: skip
+
+
+async def test_staged_file_is_removed_or_sent_with_a_caption(
+    panes: tuple[ChatPane, ChatPane], document: Path, picture: Path
 ) -> None:
     anna, bert = panes
-    path = tmp_path / "page.html"
-    path.write_text("<script>alert(1)</script>")
-    await anna.attach(path)
-    refused = anna.message("page.html")
-    await expect(refused).to_contain_text("Not sent")
-    await expect(refused.get_by_role("alert")).to_contain_text(
-        "This kind of file is not taken. `contentType` must be one of"
-    )
-    await refused.get_by_role("button", name="Remove").click()
+    await anna.stage(document, picture)
+    staged = anna.region.get_by_role("list", name="Files to send").get_by_role("listitem")
+    await expect(staged).to_have_count(2)
+    await anna.button(f"Remove {document.name}").click()
+    await expect(staged).to_have_text(re.compile("blue.png"))
+    await expect(anna.text_input).to_be_focused()
     await expect(anna.messages).to_have_count(0)
-    await expect(bert.messages).to_have_count(0)
+    await anna.send("A caption")
+    await expect(staged).to_have_count(0)
+    await expect(bert.message("A caption")).to_contain_text("blue.png")
+    await expect(bert.messages).to_have_count(1)
 
 
 async def test_upload_is_retried_after_a_connection_reset(
@@ -205,3 +243,73 @@ async def test_expired_download_link_is_replaced(
     _, content = await download(bert, document.name)
     assert content == CONTENT
     assert gets == 2
+
+
+async def test_picture_is_shown_whole_and_opens_in_a_dialog(
+    panes: tuple[ChatPane, ChatPane], tmp_path: Path
+) -> None:
+    anna, bert = panes
+    path = tmp_path / "tall.png"
+    path.write_bytes(png(30, 300))
+    await anna.attach(path)
+    preview = bert.messages.get_by_role("button", name="Open tall.png")
+    image = preview.locator("img")
+    await expect(image).to_be_visible()
+    assert await image.evaluate("image => getComputedStyle(image).objectFit") == "contain"
+    await preview.click()
+    dialog = bert.page.get_by_role("dialog", name="tall.png")
+    await expect(dialog.get_by_role("img", name="tall.png")).to_be_in_viewport(ratio=1)
+    await dialog.get_by_role("button", name="Close").click()
+    await expect(dialog).to_have_count(0)
+    await expect(preview).to_be_focused()
+
+
+async def test_preview_with_an_expired_link_renews_the_link(
+    panes: tuple[ChatPane, ChatPane], picture: Path, browser_errors: BrowserErrors
+) -> None:
+    anna, bert = panes
+    browser_errors.expected.append("403")
+    gets = 0
+
+    async def expire_first(route: Route) -> None:
+        nonlocal gets
+        if route.request.method == "GET":
+            gets += 1
+        if route.request.method == "GET" and gets == 1:
+            await route.fulfill(status=403)
+        else:
+            await route.continue_()
+
+    await bert.page.route(re.compile("X-Amz-Signature"), expire_first)
+    await anna.attach(picture)
+    await expect_picture(bert, "blue.png")
+    assert gets == 2
+
+
+async def test_missing_file_says_so(
+    panes: tuple[ChatPane, ChatPane],
+    picture: Path,
+    document: Path,
+    target: Target,
+    browser_errors: BrowserErrors,
+) -> None:
+    anna, bert = panes
+    browser_errors.expected.extend(["403", "404"])
+    await anna.attach(picture, document)
+    for path in (picture, document):
+        await expect(anna.message(path.name)).to_contain_text("Read")
+    s3 = boto3.client(
+        "s3", "us-east-1", endpoint_url=target.aws_endpoint,
+        aws_access_key_id="local", aws_secret_access_key="local",
+    )  # fmt: skip
+    for bucket in s3.list_buckets()["Buckets"]:
+        for each in s3.list_objects_v2(Bucket=bucket["Name"]).get("Contents", []):
+            if anna.user_id in each["Key"]:
+                s3.delete_object(Bucket=bucket["Name"], Key=each["Key"])
+    await anna.page.reload()
+    for pane in (anna, bert):
+        await pane.expect_state("Connected")
+        await pane.message(document.name).get_by_role("button", name="Download").click()
+        alert = pane.message(document.name).get_by_role("alert")
+        await expect(alert).to_contain_text("The file is not there any more.")
+        await expect(pane.message(picture.name)).to_contain_text("The file is not there any more.")

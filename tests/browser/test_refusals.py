@@ -1,5 +1,7 @@
 """How the page shows what it or the backend refuses."""
 
+import re
+
 import pytest
 from playwright.async_api import Page, expect
 
@@ -39,20 +41,49 @@ async def test_message_to_a_chat_of_others_is_refused(panes: tuple[ChatPane, Cha
         ("You are", "a#b", "No such user id"),
         ("You talk to", "é", "No such user id"),
         ("You talk to", "anna", "A chat is two users"),
+        ("You talk to", "anna#anna", "A chat is two users"),
+        ("You talk to", "ann#", "No such chat"),
+        ("You talk to", "#", "No such chat"),
+        ("You talk to", "a#b#c", "No such chat"),
         ("Backend", "https://example.com", "begins with wss://"),
         ("Token", "secret", "not of the form of a JSON Web Token"),
     ],
 )
-async def test_form_shows_an_alert_for_invalid_input(
+async def test_form_shows_an_error_at_the_field_and_focuses_it(
     page: Page, target: Target, field: str, value: str, words: str
 ) -> None:
     await page.goto(str(target.page))
     await page.get_by_text("Another backend").click()
     await page.get_by_label("You are").fill("anna")
-    await page.get_by_label(field, exact=True).fill(value)
+    invalid = page.get_by_label(field, exact=True)
+    await invalid.fill(value)
+    await page.get_by_text("Another backend").click()  # the error opens it again
     await page.get_by_role("button", name="Start").click()
     await expect(page.get_by_role("alert")).to_contain_text(words)
+    await expect(invalid).to_be_focused()
+    await expect(invalid).to_have_accessible_description(re.compile(re.escape(words)))
+    await expect(invalid).to_have_attribute("aria-invalid", "true")
     await expect(page.get_by_role("region")).to_have_count(0)
+    await invalid.press("End")
+    await invalid.press("x")
+    await expect(page.get_by_role("alert")).to_have_count(0)
+    await expect(invalid).not_to_have_attribute("aria-invalid", "true")
+
+
+@pytest.mark.parametrize("partner", ["ann#", "#", "a#b#c"])
+async def test_new_chat_shows_an_error_at_its_field(
+    panes: tuple[ChatPane, ChatPane], partner: str
+) -> None:
+    anna, _ = panes
+    await anna.button("New chat").click()
+    field = anna.region.get_by_role("textbox", name="Whom do you talk to?")
+    await field.fill(partner)
+    await anna.button("Open").click()
+    await expect(field).to_be_focused()
+    await expect(field).to_have_accessible_description(re.compile("two user ids with one #"))
+    await anna.button("Cancel").click()
+    await anna.button("New chat").click()
+    await expect(field).to_have_accessible_description("")
 
 
 async def test_unreachable_backend_shows_a_notice_and_the_next_attempt(
@@ -92,6 +123,7 @@ async def test_token_authenticates_the_user_and_is_neither_shown_nor_stored(
         assert token not in kept
         await page.reload()
         await expect(page.get_by_role("alert")).to_contain_text("Paste the token again")
+        await expect(page.get_by_label("Token")).to_be_focused()
         # With another user's token, the outbox of this user is not sent as theirs.
         browser_errors.expected.append("WebSocket connection to")
         await page.goto(
@@ -99,6 +131,15 @@ async def test_token_authenticates_the_user_and_is_neither_shown_nor_stored(
             f"&token={served.token(pair.second)}"
         )
         await expect(anna.region.get_by_text("the token has expired, is somebody")).to_be_visible()
+        # It is not tried endlessly, and another can be entered.
+        await anna.expect_state("Not connected")
+        await expect(anna.button("Go online")).to_be_visible()
+        await anna.button("Enter a token").click()
+        await expect(page.get_by_label("Token")).to_be_focused()
+        await page.get_by_label("Token").fill(token)
+        await page.get_by_role("button", name="Start").click()
+        await anna.expect_state("Connected")
+        await expect(anna.button("Enter a token")).to_have_count(0)
 
 
 async def test_token_is_removed_from_the_address_bar(page: Page, target: Target) -> None:
