@@ -2,8 +2,6 @@
 
 import asyncio
 import re
-import struct
-import zlib
 from pathlib import Path
 
 import boto3
@@ -14,6 +12,7 @@ from local.template.transform import read
 from tests.browser.browser_errors import BrowserErrors
 from tests.browser.chat_pane import ChatPane
 from tests.browser.network import Network
+from tests.browser.pictures import png
 from tests.support.backend import ROOT
 from tests.support.runner import Target
 
@@ -21,23 +20,6 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 CONTENT = bytes(range(256)) * 8000
-
-
-def png(width: int, height: int) -> bytes:
-    """Return a picture of one colour."""
-    rows = (b"\0" + b"\x3f\x5b\xd8" * width) * height
-
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        checked = kind + content
-        return struct.pack(">I", len(content)) + checked + struct.pack(">I", zlib.crc32(checked))
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", header)
-        + chunk(b"IDAT", zlib.compress(rows))
-        + chunk(b"IEND", b"")
-    )
 
 
 @pytest.fixture
