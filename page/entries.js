@@ -1,6 +1,8 @@
 /** The messages that the page knows, of all chats of a user. */
 
-/** @typedef {import("./message-view.js").Entry} Entry */
+import { isStored } from "./entry.js";
+
+/** @typedef {import("./entry.js").Entry} Entry */
 
 /** Entries by their keys, and what the list of chats says of them. */
 export class Entries {
@@ -96,14 +98,6 @@ export class Entries {
   #of(chatId) {
     return this.all().filter((entry) => entry.chatId === chatId);
   }
-}
-
-/**
- * Return whether the timestamp of an entry is that of the backend.
- * @param {Entry} entry
- */
-function isStored({ status }) {
-  return status === undefined || status === "sent" || status === "delivered";
 }
 
 /** @param {Entry[]} entries */

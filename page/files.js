@@ -80,6 +80,7 @@ export class Files {
    * @throws {ChatError}
    */
   async download({ chatId, fileKey, file }) {
+    if (this.#client.state.name === "offline") throw downloadError("You are offline.");
     let response = await fetchFile(await this.#linkTo(chatId, fileKey, { isRetry: false }));
     if (!response.ok) {
       response = await fetchFile(await this.#linkTo(chatId, fileKey, { isRetry: true }));

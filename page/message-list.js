@@ -1,11 +1,12 @@
 /** The list of the messages of one chat, in order. */
 
 import { find, showText } from "./dom.js";
+import { isPending } from "./entry.js";
 import { formatError, formatHistory } from "./format.js";
 import { MessageView, statusOf } from "./message-view.js";
 
 /** @typedef {import("./history.js").ChatHistory} ChatHistory */
-/** @typedef {import("./message-view.js").Entry} Entry */
+/** @typedef {import("./entry.js").Entry} Entry */
 /** @typedef {import("./message-view.js").MessageActions} MessageActions */
 /** @typedef {import("./protocol.js").Receipts} Receipts */
 /** @typedef {{entry: Entry, view: MessageView}} Row */
@@ -350,9 +351,4 @@ function isBefore(one, other) {
  */
 function order(one, other) {
   return Number(isPending(one)) - Number(isPending(other)) || one.timestamp - other.timestamp;
-}
-
-/** @param {Entry} entry */
-function isPending({ status }) {
-  return status === "queued" || status === "uploading";
 }

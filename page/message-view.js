@@ -12,26 +12,10 @@ import { ChatError } from "./protocol.js";
 // Types that browsers show as a picture, and that cannot contain scripts.
 const PICTURE_TYPES = /^image\/(avif|gif|jpeg|png|webp)$/;
 
+/** @typedef {import("./entry.js").Entry} Entry */
 /** @typedef {import("./protocol.js").FileInfo} FileInfo */
 /** @typedef {import("./protocol.js").Receipts} Receipts */
 /** @typedef {import("./files.js").StoredFile} StoredFile */
-
-/**
- * What the view shows of a message: stored, in the outbox, or while its file is being uploaded.
- * @typedef {object} Entry
- * @property {string} key unique
- * @property {string} chatId
- * @property {string} senderId
- * @property {boolean} isMine
- * @property {number} timestamp milliseconds since 1970; until it is stored, when it was written
- * @property {"uploading" | "queued" | "refused" | "sent" | "delivered"} [status] if it was sent
- *   from this page; `delivered` if its ack said so
- * @property {string} [text]
- * @property {string} [fileKey]
- * @property {FileInfo} [file]
- * @property {{code: string, message: string}} [error]
- * @property {number} [progress] of its upload, 0 to 1
- */
 
 /**
  * The status of a message of the user: `queued` waits in the outbox.

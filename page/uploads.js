@@ -2,7 +2,7 @@
 
 import { ChatError } from "./protocol.js";
 
-/** @typedef {import("./message-view.js").Entry} Entry */
+/** @typedef {import("./entry.js").Entry} Entry */
 
 /** Uploads files, and sends a message for each. */
 export class Uploads {
