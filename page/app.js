@@ -140,6 +140,7 @@ function render() {
   secondPane.hidden = pane === null && slots.length === 1;
   secondPaneLabel.textContent = slots.length > 1 ? "Close second pane" : "Second pane";
   backendLabel.textContent = hostOf(backend);
+  backendLabel.title = `The backend: ${backend}`;
   saveAddress({ isNewEntry: false });
   renderSwitch();
 }
@@ -181,7 +182,8 @@ function renderSwitch() {
  * @param {number} index
  */
 function switchButton({ pane, participants }, index) {
-  const name = createElement("span", { className: "name" }, participants.me || "New");
+  const label = participants.me || "New";
+  const name = createElement("span", { className: "name", title: label }, label);
   const button = createElement("button", { type: "button" }, name);
   button.ariaPressed = String(index === visibleIndex);
   if (pane?.unread) {

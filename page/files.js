@@ -85,8 +85,6 @@ export class Files {
     if (!response.ok) {
       response = await fetchFile(await this.#linkTo(chatId, fileKey, { isRetry: true }));
     }
-    // Without s3:ListBucket, S3 answers 403 for a missing file.
-    if (response.status === 403 || response.status === 404) throw downloadError(FILE_IS_MISSING);
     if (!response.ok) throw downloadError(`The storage answers ${response.status}.`);
     const bytes = await response.blob().catch(() => null);
     if (bytes === null) throw downloadError("The connection broke.");

@@ -89,7 +89,7 @@ export class StartForm {
     deleteAll.addEventListener("click", () => {
       try {
         deleteAllData();
-        showText(alert, "All messages that this browser kept are forgotten.");
+        showText(alert, "What this browser kept is forgotten.");
       } catch (error) {
         showText(alert, formatThrown(error));
       }

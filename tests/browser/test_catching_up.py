@@ -56,6 +56,26 @@ async def test_newest_message_is_visible_after_a_catch_up_on_an_open_connection(
     await expect(anna.message("missed 19.")).to_be_in_viewport(ratio=1)
 
 
+async def test_messages_that_came_while_the_page_was_closed_are_counted(
+    page: Page, network: Network, target: Target, pair: Pair
+) -> None:
+    """Also when the newest page of the history, which shows them, is faster than the catch-up."""
+    address = f"{target.page}?me={pair.first}&with={pair.second}"
+    await page.goto(address)
+    anna = ChatPane(page, pair.first)
+    await anna.expect_state("Connected")
+    await page.goto("about:blank")
+    with device(target.url, userId=pair.second) as partner:
+        for text in ("one", "two", "three"):
+            partner.say(pair.chat_id, text)
+    network.holds = lambda frame: frame["type"] in {"messages", "synced"}
+    await page.goto(address)
+    await anna.expect_messages("one", "two", "three")
+    network.release()
+    await expect(anna.message("one")).to_contain_text("3 messages while you were away")
+    await anna.expect_messages("one", "two", "three")
+
+
 async def test_page_reconnects_after_the_backend_closes_the_connection(
     panes: tuple[ChatPane, ChatPane], target: Target
 ) -> None:

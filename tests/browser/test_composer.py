@@ -84,6 +84,9 @@ async def test_queued_message_can_be_removed(
     await anna.send("to be removed")
     await anna.send("to be sent")
     await anna.button("Remove: to be removed").click()
+    await anna.expect_messages("to be sent")
+    await anna.page.reload()
+    await anna.expect_messages("to be sent")
     network.is_down = False
     for pane in (anna, bert):
         await pane.expect_messages("to be sent")

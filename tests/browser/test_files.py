@@ -14,7 +14,8 @@ from tests.browser.chat_pane import ChatPane
 from tests.browser.network import Network
 from tests.browser.pictures import png
 from tests.support.backend import ROOT
-from tests.support.runner import Target
+from tests.support.runner import Target, local_runner
+from tests.support.users import Pair
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -47,6 +48,11 @@ async def download(pane: ChatPane, name: str) -> tuple[str, bytes]:
         await pane.button(f"Download {name}").click()
     done = await download.value
     return done.suggested_filename, (await done.path()).read_bytes()
+
+
+def requested_links(network: Network) -> int:
+    """Return how many links for a download the page asked for."""
+    return sum(frame["action"] == "sendfile" and "fileKey" in frame for frame in network.sent)
 
 
 async def test_file_is_uploaded_with_progress_and_downloaded_by_both_users(
@@ -132,6 +138,29 @@ async def test_limits_of_the_page_are_the_defaults_of_the_template(
     ]  # fmt: skip
 
 
+async def test_backend_with_other_limits_refuses_in_plain_words(
+    page: Page, target: Target, pair: Pair, picture: Path, tmp_path: Path
+) -> None:
+    """The page knows the defaults alone: see page/file-limits.js."""
+    text = tmp_path / "long.txt"
+    text.write_text("x" * 2000)
+    parameters = ["MaxFileBytes=1000", "AllowedContentTypes=text/plain"]
+    origin = str(target.page).rstrip("/")
+    with local_runner("--allow-origin", origin, "--parameter-overrides", *parameters) as strict:
+        await page.goto(f"{target.page}?url={strict.url}&me={pair.first}&with={pair.second}")
+        anna = ChatPane(page, pair.first)
+        await anna.expect_state("Connected")
+        await anna.attach(picture, text)
+        for name, words in (
+            (picture.name, "must be one of: text/plain."),
+            (text.name, "Too large. A file may have at most 1000 bytes."),
+        ):
+            await expect(anna.message(name)).to_contain_text("Not sent")
+            await expect(anna.message(name).get_by_role("alert")).to_contain_text(words)
+            await anna.button(f"Remove: {name}").click()
+        await expect(anna.messages).to_have_count(0)
+
+
 async def test_staged_file_is_removed_or_sent_with_a_caption(
     panes: tuple[ChatPane, ChatPane], document: Path, picture: Path
 ) -> None:
@@ -205,7 +234,10 @@ async def test_cancelled_upload_sends_no_message(
 
 
 async def test_expired_download_link_is_replaced(
-    panes: tuple[ChatPane, ChatPane], document: Path, browser_errors: BrowserErrors
+    network: Network,
+    panes: tuple[ChatPane, ChatPane],
+    document: Path,
+    browser_errors: BrowserErrors,
 ) -> None:
     anna, bert = panes
     browser_errors.expected.append("403")
@@ -222,9 +254,11 @@ async def test_expired_download_link_is_replaced(
             await route.continue_()
 
     await bert.page.route(re.compile("X-Amz-Signature"), expire_first)
+    network.sent.clear()
     _, content = await download(bert, document.name)
     assert content == CONTENT
     assert gets == 2
+    assert requested_links(network) == 1
 
 
 async def test_picture_is_shown_whole_and_opens_in_a_dialog(
@@ -247,7 +281,7 @@ async def test_picture_is_shown_whole_and_opens_in_a_dialog(
 
 
 async def test_preview_with_an_expired_link_renews_the_link(
-    panes: tuple[ChatPane, ChatPane], picture: Path, browser_errors: BrowserErrors
+    network: Network, panes: tuple[ChatPane, ChatPane], picture: Path, browser_errors: BrowserErrors
 ) -> None:
     anna, bert = panes
     browser_errors.expected.append("403")
@@ -266,6 +300,7 @@ async def test_preview_with_an_expired_link_renews_the_link(
     await anna.attach(picture)
     await expect_picture(bert, "blue.png")
     assert gets == 2
+    assert requested_links(network) == 1
 
 
 async def test_missing_file_says_so(
