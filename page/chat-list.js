@@ -27,7 +27,8 @@ export class ChatList {
     this.#onOpen = onOpen;
     this.#items = createElement("ul");
     const newChat = createElement(
-      "button", { type: "button", className: "chip new" }, createIcon("plus"), "New chat");
+      "button", { type: "button", className: "chip new", title: "New chat" }, createIcon("plus"),
+      createElement("span", {}, "New chat"));
     newChat.addEventListener("click", onNew);
     element.replaceChildren(newChat, this.#items);
   }

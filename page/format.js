@@ -194,6 +194,7 @@ export function formatDay(timestamp) {
  */
 export function formatSize(bytes) {
   if (bytes === undefined || !Number.isFinite(bytes)) return "";
+  if (bytes === 1) return "1 byte";
   const units = ["bytes", "kB", "MB", "GB"];
   const power = Math.min(units.length - 1, Math.floor(Math.log10(Math.max(bytes, 1)) / 3));
   const amount = bytes / 1000 ** power;

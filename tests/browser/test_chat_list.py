@@ -15,6 +15,9 @@ from tests.support.users import Pair
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
+STORED = "JSON.stringify(localStorage)"
+
+
 def chats(pane: ChatPane) -> Locator:
     return pane.region.get_by_role("navigation", name=f"Chats of {pane.user_id}")
 
@@ -147,6 +150,20 @@ async def test_draft_is_kept_over_a_reload_until_it_is_sent(
     await page.reload()
     await anna.expect_state("Connected")
     await expect(anna.text_input).to_have_value("")
+
+
+async def test_browser_forgets_drafts_and_chats_when_it_is_asked_to(
+    page: Page, target: Target, pair: Pair
+) -> None:
+    anna = await open_pane(page, target, pair)
+    await anna.text_input.fill("a secret draft")
+    assert "a secret draft" in await page.evaluate(STORED)
+    await anna.button("Leave").click()
+    await page.get_by_text("Another backend").click()
+    await page.get_by_role("button", name="Forget it all").click()
+    await expect(page.get_by_role("alert")).to_have_text("What this browser kept is forgotten.")
+    for word in ("draft", pair.second):
+        assert word not in await page.evaluate(STORED)
 
 
 async def test_long_names_have_tooltips(

@@ -31,6 +31,8 @@ OVERLAPS = """() => {
       && a.top < b.bottom - 1 && b.top < a.bottom - 1)
     .map(([, , i, j]) => `${parts[i].className} and ${parts[j].className}`);
 }"""
+INSIDE = """(input) => input.getBoundingClientRect().bottom
+  < input.closest(".card").getBoundingClientRect().bottom"""
 SMALL = """() => [...document.querySelectorAll("button, input, textarea, summary, .signals label")]
   .filter((each) => each.checkVisibility() && !each.closest(".signals label > *, [hidden]"))
   .filter((each) => each.type !== "checkbox")
@@ -83,6 +85,7 @@ async def expect_usable(anna: ChatPane) -> None:
     await expect(message).to_be_in_viewport(ratio=0.99)
     await anna.text_input.scroll_into_view_if_needed()
     await expect(anna.text_input).to_be_in_viewport(ratio=0.99)
+    assert await anna.text_input.evaluate(INSIDE)
     await expect(anna.page.get_by_role("heading", level=1)).to_have_count(1)
 
 
