@@ -27,11 +27,12 @@ const TYPE_ALIASES = {
  */
 
 /**
- * Return a file's type as the backend knows it.
+ * Return a file's type as the backend knows it, without parameters.
  * @param {File} file
  */
 export function contentTypeOf(file) {
-  return TYPE_ALIASES[file.type] ?? file.type;
+  const [type] = file.type.split(";");
+  return TYPE_ALIASES[type] ?? type;
 }
 
 /** The files of one user's chats. */

@@ -13,11 +13,11 @@ from tests.support.users import Pair
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-# Dispatches an event with a file, with a text, or with both.
+# Dispatches an event with a file, with a text, or with both. Its type is an alias with parameters.
 TRANSFER = """(element, [type, text, fileName]) => {
   const data = new DataTransfer();
   if (text) data.setData("text/plain", text);
-  if (fileName) data.items.add(new File(["bytes"], fileName, { type: "image/png" }));
+  if (fileName) data.items.add(new File(["bytes"], fileName, { type: "image/jpg;x=1" }));
   const init = { bubbles: true, cancelable: true };
   const event = type === "paste" ? new ClipboardEvent(type, { ...init, clipboardData: data })
     : new DragEvent(type, { ...init, dataTransfer: data });
