@@ -60,7 +60,6 @@ _CONFIG = Config(
 _S3_CONFIG = _CONFIG.merge(
     Config(
         connect_timeout=0.4,
-        read_timeout=0.6,
         signature_version="s3v4",
         s3={"addressing_style": "virtual", "us_east_1_regional_endpoint": "regional"},
     )
@@ -118,9 +117,10 @@ def dynamodb() -> DynamoDBClient:
 
 
 @cache
-def s3() -> S3Client:
+def s3(read_timeout_s: float = 0.6) -> S3Client:
     """Return this container's S3 client, which signs links for the regional host."""
-    return cast("S3Client", session().create_client("s3", config=_S3_CONFIG))
+    config = _S3_CONFIG.merge(Config(read_timeout=read_timeout_s))
+    return cast("S3Client", session().create_client("s3", config=config))
 
 
 @cache
