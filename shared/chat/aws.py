@@ -60,10 +60,13 @@ _CONFIG = Config(
 _S3_CONFIG = _CONFIG.merge(
     Config(
         connect_timeout=0.4,
+        read_timeout=0.6,
         signature_version="s3v4",
         s3={"addressing_style": "virtual", "us_east_1_regional_endpoint": "regional"},
     )
 )
+# A copy takes S3 longer than an answer without bytes. There is no time for a second attempt.
+COPYING = _S3_CONFIG.merge(Config(read_timeout=1.0, retries={"total_max_attempts": 1}))
 # Codes of a service that is overloaded rather than asked wrongly, in addition to the statuses from
 # 500 on. DynamoDB's:
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html
@@ -117,9 +120,8 @@ def dynamodb() -> DynamoDBClient:
 
 
 @cache
-def s3(read_timeout_s: float = 0.6) -> S3Client:
+def s3(config: Config = _S3_CONFIG) -> S3Client:
     """Return this container's S3 client, which signs links for the regional host."""
-    config = _S3_CONFIG.merge(Config(read_timeout=read_timeout_s))
     return cast("S3Client", session().create_client("s3", config=config))
 
 

@@ -84,7 +84,7 @@ class Files:
         elif DAYS:
             # S3 counts its age anew then. Only with new metadata can a file be copied onto itself.
             at: Any = {"Bucket": self._bucket, "Key": key}
-            aws.s3(read_timeout_s=1.0).copy_object(
+            aws.s3(aws.COPYING).copy_object(
                 **at, CopySource=at, MetadataDirective="REPLACE", ContentType=file.content_type
             )
         return file

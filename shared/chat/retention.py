@@ -9,7 +9,6 @@ from typing import Any, Final
 
 DAYS: Final = int(os.environ.get("MESSAGE_RETENTION_DAYS", "0"))
 """The deployed parameter, in the functions that store messages and files; 0 is unlimited."""
-
 _DAY_S = 24 * 60 * 60
 
 
@@ -24,7 +23,6 @@ def oldest_kept() -> int:
 
 
 def has_expired(row: Mapping[str, Any]) -> bool:
-    """Return whether a row's `ttl`, perhaps of an earlier retention, has passed."""
-    # DynamoDB deletes the row up to days later:
+    """Return whether a row's `ttl` has passed. DynamoDB deletes it up to days later."""
     # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ttl-expired-items.html
     return "ttl" in row and int(row["ttl"]["N"]) <= time.time()
