@@ -196,8 +196,7 @@ class Messages(MessagesTable):
         rows = [item for item in answer["Items"] if not has_expired(item)]
         found = [each for each in map(_from_item, rows) if each.timestamp >= oldest_kept()]
         last = answer.get("LastEvaluatedKey")
-        if last and len(rows) < answer["Count"] and len(found) < limit:
-            # Others take the place of those that have expired.
+        if last and len(rows) < answer["Count"] and len(found) < limit:  # Fill the gaps.
             end = int(last["timestamp"]["N"])
             found += self.page(chat_id, before=end, limit=_PAGE_SIZE) if end > oldest_kept() else []
         return found[:limit]
