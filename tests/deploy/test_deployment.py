@@ -363,8 +363,6 @@ def test_upgrade_from_the_first_edition_costs_one_reconnect_and_no_message(
             assert catch_up(recipient) == ["by the first edition", "not pushed"]
             sam.change(OTHER, template, **NAMES, MessageRetentionDays="30")
             assert "GlobalSecondaryIndexes" not in dynamodb.describe_table(**table)["Table"]
-            ttl = dynamodb.describe_time_to_live(TableName="other-ChatMessages")
-            assert ttl["TimeToLiveDescription"]["AttributeName"] == "ttl"
             resent = sender.ask(text_of(pair, "by the first edition", "c-1"))
             assert resent["duplicate"]
             assert recipient.receive()["messageId"] == resent["messageId"]
