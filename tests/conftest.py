@@ -109,6 +109,18 @@ def _notifying(notifying_stack: Stack, _api: ManagementApi) -> dict[str, Contain
         return containers(notifying_stack, _api)
 
 
+@pytest.fixture(scope="session")
+def retaining_stack(tmp_path_factory: pytest.TempPathFactory) -> Stack:
+    """The template, with messages that are kept for 30 days."""
+    return loaded(tmp_path_factory.mktemp("scratch"), MessageRetentionDays="30")
+
+
+@pytest.fixture(scope="session")
+def _retaining(retaining_stack: Stack, _api: ManagementApi) -> dict[str, Container]:
+    with mock_aws():
+        return containers(retaining_stack, _api)
+
+
 @pytest.fixture
 def functions(_containers: dict[str, Container]) -> dict[str, Container]:
     """The containers of the deployment; modules of tests may choose others."""
@@ -119,6 +131,12 @@ def functions(_containers: dict[str, Container]) -> dict[str, Container]:
 def notifying_functions(_notifying: dict[str, Container]) -> dict[str, Container]:
     """Those of a deployment with a topic for messages that wait."""
     return _notifying
+
+
+@pytest.fixture
+def retaining_functions(_retaining: dict[str, Container]) -> dict[str, Container]:
+    """Those of a deployment that keeps messages for 30 days."""
+    return _retaining
 
 
 @pytest.fixture

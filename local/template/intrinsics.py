@@ -20,7 +20,7 @@ from local.template.arguments import (
     ignore,
     look_up,
 )
-from local.template.properties import Json
+from local.template.properties import Json, as_text
 from local.template.resources import Names
 
 
@@ -200,8 +200,9 @@ class Resolver:
         return resource["Type"], known
 
     def _equals(self, argument: Json) -> bool:
-        first, second = as_list(argument, 2)
-        return bool(self.resolve(first) == self.resolve(second))
+        # CloudFormation compares texts: a parameter of type Number equals a number.
+        first, second = (as_text(self.resolve(item)) for item in as_list(argument, 2))
+        return first == second
 
     def _find_in_map(self, argument: Json) -> Json:
         keys = [self._text(key) for key in as_list(as_list(argument)[:3], 3)]

@@ -19,6 +19,7 @@ module              what it does
 `fan_out`           pushes a frame to all connections of its users
 `delivery`          stores a message, pushes it, acknowledges it
 `waiting_topic`     notifies a topic of messages that wait
+`retention`         for how long messages, and what belongs to them, are kept
 `receipts`          the rows of ``ChatMessages`` that hold receipts
 `signals`           stores receipts, pushes signals, acknowledges them
 `history`           reads a page of a chat

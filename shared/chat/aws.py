@@ -65,6 +65,8 @@ _S3_CONFIG = _CONFIG.merge(
         s3={"addressing_style": "virtual", "us_east_1_regional_endpoint": "regional"},
     )
 )
+# A copy takes S3 longer than an answer without bytes. There is no time for a second attempt.
+COPYING = _S3_CONFIG.merge(Config(read_timeout=1.0, retries={"total_max_attempts": 1}))
 # Codes of a service that is overloaded rather than asked wrongly, in addition to the statuses from
 # 500 on. DynamoDB's:
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html
@@ -118,9 +120,9 @@ def dynamodb() -> DynamoDBClient:
 
 
 @cache
-def s3() -> S3Client:
+def s3(config: Config = _S3_CONFIG) -> S3Client:
     """Return this container's S3 client, which signs links for the regional host."""
-    return cast("S3Client", session().create_client("s3", config=_S3_CONFIG))
+    return cast("S3Client", session().create_client("s3", config=config))
 
 
 @cache

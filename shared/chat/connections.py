@@ -264,6 +264,5 @@ def _connections_in(row: Mapping[str, Any]) -> Iterator[Connection]:
 
 
 def _is_stale(connection: Connection) -> bool:
-    # DynamoDB deletes expired rows within days, and returns them until then:
-    # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ttl-expired-items.html
+    # DynamoDB deletes expired rows within days, and returns them until then: chat/retention.py.
     return connection.ttl <= time.time()

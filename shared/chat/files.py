@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime, timedelta
-from typing import Final, Literal, Self
+from typing import Any, Final, Literal, Self
 from urllib.parse import quote
 
 from botocore.exceptions import ClientError
@@ -14,6 +14,7 @@ from chat.chats import Chat, UserId
 from chat.client_frame import ClientFrame
 from chat.errors import InvalidRequest, NotFound, TooLarge, UnsupportedType
 from chat.file_keys import File, key_in
+from chat.retention import DAYS
 from chat.server_frames import Download, file_fields
 from chat.telemetry import count, logger
 
@@ -80,6 +81,12 @@ class Files:
         if is_fresh:
             # It may be untagged already. To ask would cost as much as to do it again.
             self._s3.delete_object_tagging(Bucket=self._bucket, Key=key)
+        elif DAYS:
+            # S3 counts its age anew then. Only with new metadata can a file be copied onto itself.
+            at: Any = {"Bucket": self._bucket, "Key": key}
+            aws.s3(aws.COPYING).copy_object(
+                **at, CopySource=at, MetadataDirective="REPLACE", ContentType=file.content_type
+            )
         return file
 
     def download_link(self, frame: ClientFrame, *, user_id: UserId) -> Download:
@@ -148,9 +155,10 @@ class Files:
         file = File(key, found["ContentType"], found["ContentLength"])
         if file.size > self._max_bytes:
             raise TooLarge(f"A file may have at most {self._max_bytes} bytes.")
-        is_fresh = datetime.now(UTC) - found["LastModified"] < SENDABLE_FOR
-        if not is_fresh and self._is_unsent(key):
-            raise NotFound("The file was uploaded over a day ago and never sent: upload again.")
+        age = datetime.now(UTC) - found["LastModified"]
+        is_fresh = age < SENDABLE_FOR
+        if 0 < DAYS <= (age - SENDABLE_FOR).days or (not is_fresh and self._is_unsent(key)):
+            raise NotFound("The file has expired, or was not sent within a day: upload it again.")
         return file, is_fresh
 
     def _is_unsent(self, key: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self, cast
@@ -14,6 +15,7 @@ from chat.chats import Chat, UserId
 from chat.client_frame import MAX_TIMESTAMP, ClientFrame, is_blank
 from chat.errors import InvalidRequest, Unavailable
 from chat.file_keys import File, key_in
+from chat.retention import has_expired, oldest_kept, ttl_of
 from chat.retry import attempts
 
 if TYPE_CHECKING:
@@ -110,11 +112,8 @@ class StoredMessage:
     duplicate: bool = False
 
 
-class Messages:
-    """The rows of ``ChatMessages`` that hold messages.
-
-    Every method raises `Unavailable` where DynamoDB is overloaded or out of reach.
-    """
+class MessagesTable:
+    """The table; each method raises `Unavailable` where DynamoDB is overloaded or out of reach."""
 
     def __init__(self, dynamodb: aws.DynamoDB, table: str) -> None:
         self._dynamodb = dynamodb
@@ -124,6 +123,10 @@ class Messages:
     def from_environment(cls) -> Self:
         """Open the deployed table."""
         return cls(aws.dynamodb(), os.environ["MESSAGES_TABLE"])
+
+
+class Messages(MessagesTable):
+    """The rows of ``ChatMessages`` that hold messages, and their idempotency records."""
 
     def store(self, message: Message, *, began_at: float) -> StoredMessage:
         """Write a message at a free key, and return it with the timestamp that it got.
@@ -159,6 +162,7 @@ class Messages:
         Raises:
             Unavailable: As every method does. May come after the first messages.
         """
+        since = max(since, oldest_kept())
         pages = self._dynamodb.get_paginator("query").paginate(
             TableName=self._table,
             IndexName="recipientId-index",
@@ -170,7 +174,7 @@ class Messages:
         )
         with aws.overload_as_unavailable():
             for page in pages:
-                yield from map(_from_item, page["Items"])
+                yield from (_from_item(item) for item in page["Items"] if not has_expired(item))
 
     @aws.overload_as_unavailable()
     def page(self, chat_id: str, *, before: int | None, limit: int) -> list[Message]:
@@ -189,13 +193,19 @@ class Messages:
             ConsistentRead=True,
             Limit=limit,
         )
-        return [_from_item(item) for item in answer["Items"]]
+        rows = [item for item in answer["Items"] if not has_expired(item)]
+        found = [each for each in map(_from_item, rows) if each.timestamp >= oldest_kept()]
+        last = answer.get("LastEvaluatedKey")
+        if last and len(rows) < answer["Count"] and len(found) < limit:  # Fill the gaps.
+            end = int(last["timestamp"]["N"])
+            found += self.page(chat_id, before=end, limit=_PAGE_SIZE) if end > oldest_kept() else []
+        return found[:limit]
 
     @aws.overload_as_unavailable()
     def _put(self, message: Message) -> StoredMessage | None:
         """Write a message; none if its key is taken."""
         try:
-            self._dynamodb.put_item(**self._new(_to_item(message)))
+            self._dynamodb.put_item(**self._new(_to_item(message), message))
         except self._dynamodb.exceptions.ConditionalCheckFailedException as taken:
             # The stubs do not know of the row that ALL_OLD asks for.
             existing = cast("dict[str, Any]", taken.response)["Item"]
@@ -210,7 +220,7 @@ class Messages:
         rows = (_to_item(message), _to_record(message))
         try:
             self._dynamodb.transact_write_items(
-                TransactItems=[{"Put": self._new(row)} for row in rows]
+                TransactItems=[{"Put": self._new(row, message)} for row in rows]
             )
         except self._dynamodb.exceptions.TransactionCanceledException as cancelled:
             for_message, for_record = cancelled.response["CancellationReasons"]
@@ -223,13 +233,18 @@ class Messages:
             raise
         return StoredMessage(message)
 
-    def _new(self, row: aws.Row) -> PutTypeDef:
-        """Return how to write a row, if there is none with its key."""
+    def _new(self, row: aws.Row, message: Message) -> PutTypeDef:
+        """Return how to write a row of a message, if none with its key is kept."""
+        times = {":now": int(time.time()), ":oldest": oldest_kept()}
         return {
             "TableName": self._table,
-            "Item": row,
-            # Tests the whole key, chat and timestamp.
-            "ConditionExpression": "attribute_not_exists(chatId)",
+            "Item": row | ttl_of(message.timestamp),
+            # The first tests the whole key, chat and timestamp; the last, records without `ttl`.
+            "ConditionExpression": (
+                "attribute_not_exists(chatId) OR #ttl <= :now OR messageTimestamp < :oldest"
+            ),
+            "ExpressionAttributeNames": {"#ttl": "ttl"},
+            "ExpressionAttributeValues": {name: {"N": str(each)} for name, each in times.items()},
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
 

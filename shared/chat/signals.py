@@ -32,7 +32,7 @@ class Signals:
         self._messages = messages
         self._receipts = receipts
         self._fan_out = fan_out
-        # A chat with a message keeps it. A refusal is an exception and is not cached.
+        # A chat that had a message can be signalled to. A refusal is an exception: not cached.
         self._cached_newest_in = lru_cache(_MAX_CACHED)(self._newest_in)
 
     def send(
@@ -82,7 +82,7 @@ class Signals:
         newest = self._newest_in(chat)
         if timestamp > max(received_at, newest):
             raise InvalidRequest(f"`{kind}` must not be later than now.")
-        times = self._receipts.move(chat, user_id, kind, min(timestamp, newest))
+        times = self._receipts.move(chat, user_id, kind, min(timestamp, newest), newest)
         if times is None:
             return None
         return {"type": "receipt", "chatId": chat.id, "userId": user_id, **times}

@@ -361,13 +361,16 @@ def test_upgrade_from_the_first_edition_costs_one_reconnect_and_no_message(
             device(first.url, userId=pair.second, since="0") as recipient,
         ):
             assert catch_up(recipient) == ["by the first edition", "not pushed"]
-            sam.change(OTHER, template, **NAMES)
+            sam.change(OTHER, template, **NAMES, MessageRetentionDays="30")
             assert "GlobalSecondaryIndexes" not in dynamodb.describe_table(**table)["Table"]
             resent = sender.ask(text_of(pair, "by the first edition", "c-1"))
             assert resent["duplicate"]
             assert recipient.receive()["messageId"] == resent["messageId"]
             assert sender.ask(text_of(pair, "pushed", "c-3"))["delivered"] == 1
             assert recipient.receive()["text"] == "pushed"
+        rows = dynamodb.scan(TableName="other-ChatMessages")["Items"]
+        (new,) = (row for row in rows if row.get("text") == {"S": "pushed"})
+        assert int(new["ttl"]["N"]) > time.time() + 29 * 86_400
 
 
 def test_failed_first_deployment_leaves_nothing_and_can_be_repeated(

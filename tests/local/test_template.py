@@ -83,6 +83,8 @@ DOCUMENT: dict[str, Any] = {
     "Conditions": {
         "Yes": {"Fn::Equals": [{"Ref": "Name"}, "n"]},
         "No": {"Fn::Not": [{"Condition": "Yes"}]},
+        "OfNumber": {"Fn::Equals": [{"Fn::Sub": "0"}, 0]},
+        "OfBoolean": {"Fn::Equals": [True, "true"]},
     },
     "Mappings": {"M": {"a": {"b": "found"}}},
     "Resources": {
@@ -128,6 +130,8 @@ def resolver() -> Resolver:
         ({"Fn::Select": ["1", {"Ref": "List"}]}, "y"),
         ({"Fn::Split": ["/", "a/b"]}, ["a", "b"]),
         ({"Fn::If": ["Yes", "then", "else"]}, "then"),
+        ({"Fn::If": ["OfNumber", "then", "else"]}, "then"),
+        ({"Fn::If": ["OfBoolean", "then", "else"]}, "then"),
         ({"Fn::FindInMap": ["M", "a", "b"]}, "found"),
         ({"Fn::And": [{"Condition": "Yes"}, {"Condition": "No"}]}, False),
         ({"Fn::Or": [{"Condition": "Yes"}, {"Condition": "No"}]}, True),

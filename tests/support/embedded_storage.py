@@ -1,11 +1,12 @@
 """Tables and a bucket in this process, by moto: emptied for each test instead of created anew.
 
 To create them takes three times as long as most tests. Everything in the tests that depends on
-moto's internals is in this module, `network` and `flows`.
+moto's internals is in this module and `network`.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from unittest.mock import patch
 
@@ -39,3 +40,9 @@ def empty_storage(stack: Stack, dynamodb: Any, s3: Any) -> Iterator[None]:
         yield
     finally:
         mock.stop(remove_data=False)
+
+
+def grow_old(bucket: str, key: str, age: timedelta) -> None:
+    """Let a file have been uploaded some time ago."""
+    files = s3_backends[DEFAULT_ACCOUNT_ID]["aws"].buckets[bucket].keys
+    files[key].last_modified = (datetime.now(UTC) - age).replace(tzinfo=None)

@@ -2,14 +2,12 @@
 
 import re
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import timedelta
 from typing import Any
-
-from moto.core.models import DEFAULT_ACCOUNT_ID
-from moto.s3.models import s3_backends
 
 from tests.support import events
 from tests.support.backend import Backend
+from tests.support.embedded_storage import grow_old
 
 CHAT = "user123#user456"
 TEXT = "the secret of the text"
@@ -66,7 +64,7 @@ class Flows:
         for _ in range(2):
             self._ask(sender, {"action": "sendmessage", "text": TEXT, **file})
             self._ask(sender, {"action": "sendfile", **file})
-            self._grow_old(upload)
+            grow_old(self.backend.bucket, upload["fileKey"], timedelta(days=2))
 
     def catch_up(self) -> None:
         back = self.backend.catch_up("user456", since=0)
@@ -130,8 +128,3 @@ class Flows:
             if name in frame:
                 self.secrets.add(frame[name])
                 self.secrets.update(re.findall("X-Amz-Signature=([0-9a-f]+)", frame[name]))
-
-    def _grow_old(self, upload: dict[str, Any]) -> None:
-        """Let the file have been uploaded long ago."""
-        bucket = s3_backends[DEFAULT_ACCOUNT_ID]["aws"].buckets[self.backend.bucket]
-        bucket.keys[upload["fileKey"]].last_modified = datetime.fromtimestamp(0, UTC)

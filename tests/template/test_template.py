@@ -221,6 +221,8 @@ def _listed(value: Any) -> list[Any]:
                 ("s3:GetObject", "${FilesBucket.Arn}/*"),
                 ("s3:GetObjectTagging", "${FilesBucket.Arn}/*"),
                 ("s3:DeleteObjectTagging", "${FilesBucket.Arn}/*"),
+                ("s3:PutObject", "${FilesBucket.Arn}/*"),
+                ("s3:PutObjectTagging", "${FilesBucket.Arn}/*"),
                 ("sns:Publish", "WaitingTopicArn"),
                 *POST_AND_DELETE,
             },
@@ -290,6 +292,7 @@ def test_template_grants_nothing_outside_the_four_roles(resources: Resources) ->
                 "FILES_BUCKET",
                 "MAX_FILE_BYTES",
                 "SHOW_FILES_IN_PLACE",
+                "MESSAGE_RETENTION_DAYS",
                 "WAITING_TOPIC_ARN",
                 "AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI",
             },
@@ -302,6 +305,7 @@ def test_template_grants_nothing_outside_the_four_roles(resources: Resources) ->
                 "ALLOWED_CONTENT_TYPES",
                 "MAX_FILE_BYTES",
                 "SHOW_FILES_IN_PLACE",
+                "MESSAGE_RETENTION_DAYS",
                 "AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI",
             },
         ),
@@ -379,8 +383,8 @@ def test_tables_have_the_documented_keys_indexes_and_settings(resources: Resourc
     assert keys(messages) == ["chatId", "timestamp"]
     assert "GlobalSecondaryIndexes" not in connections
     assert indexes(messages) == {"recipientId-index": ["recipientId", "timestamp"]}
-    assert connections["TimeToLiveSpecification"] == {"AttributeName": "ttl", "Enabled": True}
     for table in (connections, messages):
+        assert table["TimeToLiveSpecification"] == {"AttributeName": "ttl", "Enabled": True}
         assert table["BillingMode"] == "PAY_PER_REQUEST"
         assert table["SSESpecification"] == {"SSEEnabled": True}
     assert messages["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
@@ -438,8 +442,55 @@ def test_cors_allows_the_headers_of_an_upload(resources: Resources) -> None:
     assert rule["ExposedHeaders"] == ["Content-Disposition", "ETag"]
 
 
-def test_only_unsent_files_expire(resources: Resources) -> None:
-    rules = resources["FilesBucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
+def retaining(days: int) -> tuple[Resolver, Resources]:
+    """Return the template of a deployment that keeps messages for so many days."""
+    document, values = to_cloudformation(TEMPLATE, {"MessageRetentionDays": str(days)}, "us-east-1")
+    return Resolver(document, values, Names("us-east-1")), document["Resources"]
+
+
+RETENTIONS = SOURCE["Parameters"]["MessageRetentionDays"]["AllowedValues"]
+
+
+def test_messages_are_kept_without_limit_by_default() -> None:
+    assert SOURCE["Parameters"]["MessageRetentionDays"]["Default"] == 0
+
+
+@pytest.mark.parametrize("days", RETENTIONS)
+def test_files_are_deleted_later_than_the_messages_that_refer_to_them(days: int) -> None:
+    resolver, resources = retaining(days)
+    bucket = resources["FilesBucket"]["Properties"]
+    rules = resolver.resolve(bucket["LifecycleConfiguration"]["Rules"])
+    expiring = [rule for rule in rules if "TagFilters" not in rule and "ExpirationInDays" in rule]
+    assert len(expiring) == (1 if days else 0)
+    for rule in expiring:
+        assert rule.keys() == {"Id", "Status", "ExpirationInDays"}
+        assert rule["Status"] == "Enabled"
+        # A file may be sent first a day after its upload. S3 deletes it at the next midnight.
+        assert timedelta(int(rule["ExpirationInDays"])) == timedelta(days + 1) + SENDABLE_FOR
+    for function in ("SendMessageFunction", "SendFileFunction"):
+        variables = resources[function]["Properties"]["Environment"]["Variables"]
+        assert resolver.resolve(variables["MESSAGE_RETENTION_DAYS"]) == str(days)
+
+
+@pytest.mark.parametrize("days", [0, 30])
+def test_send_message_may_write_files_only_where_messages_expire(days: int) -> None:
+    resolver, resources = retaining(days)
+    (policy,) = resources["SendMessageRole"]["Properties"]["Policies"]
+    (statement,) = (
+        each
+        for each in policy["PolicyDocument"]["Statement"]
+        if "s3:PutObject" in json.dumps(each) and "Fn::If" in each
+    )
+    name, granted, otherwise = statement["Fn::If"]
+    assert granted["Action"] == ["s3:PutObject", "s3:PutObjectTagging"]
+    assert otherwise == {"Ref": "AWS::NoValue"}
+    assert resolver.resolve({"Fn::If": [name, True, False]}) is bool(days)
+
+
+def test_only_unsent_files_expire_by_default() -> None:
+    resolver, resources = retaining(0)
+    bucket = resources["FilesBucket"]["Properties"]
+    rules = resolver.resolve(bucket["LifecycleConfiguration"]["Rules"])
     (rule,) = (rule for rule in rules if any(name.startswith("Expiration") for name in rule))
     assert rule["Status"] == "Enabled"
     (tag,) = rule["TagFilters"]
