@@ -7,7 +7,7 @@ import { ConnectionStatus } from "./connection-status.js";
 import { cloneTemplate, createElement, find, showAvatar, showText } from "./dom.js";
 import { Entries } from "./entries.js";
 import { Files, contentTypeOf } from "./files.js";
-import { MAX_UNREAD, formatError, formatMissed, formatThrown } from "./format.js";
+import { MAX_UNREAD, MESSAGE_IS_ERASED, formatError, formatMissed, formatThrown } from "./format.js";
 import { ChatHistory } from "./history.js";
 import { MessageList } from "./message-list.js";
 import { NewChatForm } from "./new-chat-form.js";
@@ -375,13 +375,14 @@ export class ChatPane {
   #entriesOf(messages) {
     const delivered = new Map([...new Set(messages.map(({ chatId }) => chatId))].map(
       (chatId) => [chatId, this.#storage.delivered(chatId)]));
-    return messages.map(({ messageId, chatId, senderId, timestamp, text, fileKey, ...file }) => {
-      const { fileName = "a file", contentType, size, fileUrl } = file;
+    return messages.map(({ messageId, chatId, senderId, timestamp, fileKey, ...rest }) => {
+      const { fileName = "a file", contentType, size, fileUrl, erased: isErased } = rest;
+      const text = isErased ? MESSAGE_IS_ERASED : rest.text;
       if (fileKey && fileUrl) this.#files.storeLink(fileKey, fileUrl);
       const isMine = senderId === this.#me;
       const wasDelivered = isMine && delivered.get(chatId)?.has(timestamp);
       return {
-        key: messageId, chatId, senderId, isMine, timestamp, text, fileKey,
+        key: messageId, chatId, senderId, isMine, timestamp, text, isErased, fileKey,
         file: fileKey ? { name: fileName, type: contentType, size } : undefined,
         status: wasDelivered ? "delivered" : this.#entries.get(messageId)?.status,
       };

@@ -27,6 +27,7 @@ const PICTURE_TYPES = /^image\/(avif|gif|jpeg|png|webp)$/;
  * @property {"uploading" | "queued" | "refused" | "sent" | "delivered"} [status] if it was sent
  *   from this page; `delivered` if its ack said so
  * @property {string} [text]
+ * @property {boolean} [isErased] the text says so
  * @property {string} [fileKey]
  * @property {FileInfo} [file]
  * @property {{code: string, message: string}} [error]
@@ -74,6 +75,7 @@ export class MessageView {
     sender.textContent = entry.isMine ? "You: " : `${entry.senderId}: `;
     text.replaceChildren(...linked(entry.text ?? ""));
     text.hidden = !entry.text;
+    text.classList.toggle("erased", entry.isErased === true);
     download.addEventListener("click", () => this.#download());
     for (const button of [cancel, remove]) {
       button.addEventListener("click", () => actions.remove(this.#entry));
