@@ -8,6 +8,8 @@ deployment, and never prints a text or a file name. Its modules:
 - `rate`: limit the capacity that is used
 - `scan`: what a scan costs, and whether it may begin
 - `export`: all that is stored of a user, as files
+- `erase`: erase what a user wrote; `tombstones`, `chat_files`, `connections`: in a chat, in the
+  bucket, and on the open connections
 - `retention`: set `ttl` of messages that are stored already
 - `terminal`: what is printed
 - `errors`: what ends a run early

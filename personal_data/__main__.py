@@ -7,7 +7,7 @@ from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from personal_data import export
+from personal_data import erase, export
 from personal_data.deployment import DEFAULT_STACK, Deployment, open_deployment
 from personal_data.errors import PersonalDataError
 from personal_data.rate import Rate
@@ -50,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     common = [_common()]
     _add_export(commands.add_parser("export", parents=common, help="all that is stored of a user"))
+    _add_erase(commands.add_parser("erase", parents=common, help="erase what a user wrote"))
     return parser
 
 
@@ -85,6 +86,18 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
 
 def _export(parsed: argparse.Namespace, deployment: Deployment, rate: Rate) -> int:
     return export.run(deployment, rate, parsed.user, parsed.out, scan=parsed.scan)
+
+
+def _add_erase(parser: argparse.ArgumentParser) -> None:
+    _add_user(parser)
+    parser.add_argument(
+        "--yes", action="store_true", help="erase; without it, only count what would be erased"
+    )
+    parser.set_defaults(run=_erase)
+
+
+def _erase(parsed: argparse.Namespace, deployment: Deployment, rate: Rate) -> int:
+    return erase.run(deployment, rate, parsed.user, scan=parsed.scan, acts=parsed.yes)
 
 
 def _add_user(parser: argparse.ArgumentParser) -> None:

@@ -71,6 +71,16 @@ class Rows:
         """Read messages from a user in one chat, oldest first. It takes reading the whole chat."""
         return self._pages(self._dynamodb.query, cursor, _sent(user_id, chat_id, until))
 
+    def chat(self, chat_id: str) -> Iterator[Row]:
+        """Read all messages of a chat, oldest first. The read is strongly consistent."""
+        query = {
+            "KeyConditionExpression": "chatId = :chat",
+            "ExpressionAttributeValues": {":chat": {"S": chat_id}},
+            "ConsistentRead": True,
+        }
+        for page in self._pages(self._dynamodb.query, None, query):
+            yield from page.rows
+
     def count(self, user_id: str, chat_id: str | None, *, until: int, expires_after: int) -> int:
         """Count messages from a user in one chat, or, without a chat, all messages to the user.
 
