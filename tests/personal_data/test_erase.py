@@ -1,6 +1,7 @@
 """After an erasure nothing that the user wrote is anywhere, and nothing else has changed."""
 
 import json
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,11 +16,12 @@ from moto.s3.models import s3_backends
 from tests.personal_data.history import History, sorted_rows
 from tests.personal_data.tool import Tool
 from tests.support import events
-from tests.support.backend import Backend
+from tests.support.backend import ROOT, Backend
 from tests.support.document import expect_known
 from tests.support.network import (
     ANY,
     Fault,
+    FaultAction,
     Killed,
     Send,
     answer_lost,
@@ -179,6 +181,23 @@ def test_what_cannot_be_reached_is_said(
         assert each in said
     assert erase("--scan", "--yes") == 0
     assert "Without --scan" not in capsys.readouterr().err
+
+
+def test_document_lists_the_permissions_that_the_command_needs(
+    backend: Backend, erase: Erase
+) -> None:
+    conversation(backend)
+    backend.wire.calls.clear()
+    assert erase("--scan", "--yes") == 0
+    calls = {
+        call.replace("ListObjectsV2", "ListBucket").replace(".", ":") for call in backend.wire.calls
+    }
+    needed = {call for call in calls if not call.startswith("apigatewaymanagementapi")}
+    document = (ROOT / "docs" / "operating.md").read_text()
+    section = document.split("## Erasing a user's data\n")[1].split("\n## ")[0]
+    assert set(re.findall(r"`((?:dynamodb|s3):\w+)`", section)) == needed
+    assert backend.api.closed
+    assert "`execute-api:ManageConnections`" in section
 
 
 # --- connections ----------------------------------------------------------------------------------
@@ -378,7 +397,7 @@ def test_call_that_is_denied_ends_the_run(
     assert "AccessDenied" in capsys.readouterr().err
 
 
-# --- any history, interrupted anywhere ------------------------------------------------------------
+# --- interruptions ------------------------------------------------------------
 
 _PAIRS = [
     ("bob", "alice"),
@@ -474,6 +493,36 @@ def empty(backend: Backend) -> None:
         backend.s3.delete_object(Bucket=backend.bucket, Key=key)
 
 
+@pytest.mark.parametrize("action", [killed_before, killed_after])
+def test_erasure_that_is_interrupted_at_any_call_is_completed_by_another(
+    backend: Backend, erase: Erase, action: FaultAction
+) -> None:
+    calls = 0
+    while True:
+        empty(backend)
+        history = History(backend)
+        backend.connect("bob")
+        key = history.send_file("bob", "alice", "bob's secret.png", b"bob's secret")["fileKey"]
+        history.send_again("alice", "bob", key, text="nice")
+        history.send_again("alice", "bob", key)
+        history.send_again("bob", "alice", key)
+        history.put()
+        messages, files = expected(history, scan=False)
+        with backend.wire.broken(Fault(ANY, action, after=calls, times=1)):
+            try:
+                assert erase() == 0
+                break
+            except Killed:
+                backend.wire.is_dead = False
+        assert erase() == 0
+        assert stored_messages(backend) == messages
+        assert objects(backend) == files
+        assert backend.listed("bob") == set()
+        assert b"bob's secret" not in everything(backend)
+        calls += 1
+    assert calls > 10
+
+
 @settings(
     max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -489,7 +538,7 @@ def test_interrupted_erasure_continues_and_leaves_pages_and_cursors_valid(
     backend: Backend,
     erase: Erase,
     steps: list[tuple[tuple[str, str], str, bool]],
-    interruptions: list[tuple[int, Any]],
+    interruptions: list[tuple[int, FaultAction]],
     scan: bool,
     limit: int,
 ) -> None:
