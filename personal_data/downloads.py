@@ -3,19 +3,14 @@
 import re
 from pathlib import Path
 
-from boto3.s3.transfer import TransferConfig
-from botocore.exceptions import ClientError
-
 from personal_data.deployment import Deployment
 
-# Of a name on disk, in bytes. A file system takes 255; an unfinished download adds nine to them.
+# Of a name on disk, in bytes. A file system takes 255; an unfinished download adds five to them.
 _MAX_NAME_BYTES = 240
 _MAX_SUFFIX_BYTES = 20
 # What some file system does not take, or some program mistakes for something else.
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]')
-_NO_SUCH_FILE = "404"
-# One file after the other is fast enough, and easier to interrupt.
-_IN_THIS_THREAD = TransferConfig(use_threads=False)
+_CHUNK_BYTES = 1 << 20
 
 
 class Downloads:
@@ -29,16 +24,17 @@ class Downloads:
     def save(self, key: str) -> str | None:
         """Copy a file, unless that is done; return its name in the folder, none if it is gone."""
         name = name_on_disk(key)
-        if not (self._folder / name).exists():
-            try:
-                # Under another name until it is complete.
-                self._s3.download_file(
-                    self._bucket, key, str(self._folder / name), Config=_IN_THIS_THREAD
-                )
-            except ClientError as error:
-                if error.response["Error"]["Code"] != _NO_SUCH_FILE:
-                    raise
-                return None
+        if (self._folder / name).exists():
+            return name
+        try:
+            body = self._s3.get_object(Bucket=self._bucket, Key=key)["Body"]
+        except self._s3.exceptions.NoSuchKey:
+            return None
+        unfinished = self._folder / f"{name}.part"
+        with unfinished.open("wb") as file:
+            for chunk in body.iter_chunks(_CHUNK_BYTES):
+                file.write(chunk)
+        unfinished.replace(self._folder / name)
         return name
 
     def remove_others(self, names: set[str]) -> None:

@@ -39,3 +39,10 @@ def empty_storage(stack: Stack, dynamodb: Any, s3: Any) -> Iterator[None]:
         yield
     finally:
         mock.stop(remove_data=False)
+
+
+@contextmanager
+def pages_of(size: int) -> Iterator[None]:
+    """Let a page of a query or a scan have so many bytes, in place of 1 MB."""
+    with patch("moto.dynamodb.models.table.RESULT_SIZE_LIMIT", size):
+        yield
