@@ -167,9 +167,7 @@ class _Erasure:
 
     def _make(self, change: Change) -> None:
         with suppress(self._dynamodb.exceptions.ConditionalCheckFailedException):
-            answer = self._dynamodb.update_item(
-                **change.update(self._names.messages_table), ReturnConsumedCapacity="TOTAL"
-            )
+            answer = self._dynamodb.update_item(**change.update(self._names.messages_table))
             self._rate.spend(answer["ConsumedCapacity"]["CapacityUnits"])
 
     def _delete_receipts(self, chats: list[str]) -> int:

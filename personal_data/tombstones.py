@@ -50,6 +50,7 @@ class Change:
                 ":messageId": self.message["messageId"],
                 **({":true": {"BOOL": True}} if is_tombstone else {}),
             },
+            "ReturnConsumedCapacity": "TOTAL",
         }
 
 

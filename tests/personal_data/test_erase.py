@@ -489,8 +489,8 @@ def empty(backend: Backend) -> None:
     for row in backend.rows("ChatMessages"):
         key = {"chatId": {"S": row["chatId"]}, "timestamp": {"N": str(row["timestamp"])}}
         backend.dynamodb.delete_item(TableName="ChatMessages", Key=key)
-    for key in objects(backend):
-        backend.s3.delete_object(Bucket=backend.bucket, Key=key)
+    for file_key in objects(backend):
+        backend.s3.delete_object(Bucket=backend.bucket, Key=file_key)
 
 
 @pytest.mark.parametrize("action", [killed_before, killed_after])
