@@ -7,7 +7,7 @@ from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from personal_data import erase, export
+from personal_data import erase, export, retention
 from personal_data.deployment import DEFAULT_STACK, Deployment, open_deployment
 from personal_data.errors import PersonalDataError
 from personal_data.rate import Rate
@@ -51,6 +51,9 @@ def _parser() -> argparse.ArgumentParser:
     common = [_common()]
     _add_export(commands.add_parser("export", parents=common, help="all that is stored of a user"))
     _add_erase(commands.add_parser("erase", parents=common, help="erase what a user wrote"))
+    _add_retention(
+        commands.add_parser("retention", parents=common, help="apply MessageRetentionDays")
+    )
     return parser
 
 
@@ -100,6 +103,21 @@ def _erase(parsed: argparse.Namespace, deployment: Deployment, rate: Rate) -> in
     return erase.run(deployment, rate, parsed.user, scan=parsed.scan, acts=parsed.yes)
 
 
+def _add_retention(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--days",
+        type=_whole_number,
+        required=True,
+        help="MessageRetentionDays as it is deployed; 0 is unlimited",
+    )
+    parser.add_argument("--yes", action="store_true", help="change rows, rather than count them")
+    parser.set_defaults(run=_retention)
+
+
+def _retention(parsed: argparse.Namespace, deployment: Deployment, rate: Rate) -> int:
+    return retention.run(deployment, rate, parsed.days, acts=parsed.yes)
+
+
 def _add_user(parser: argparse.ArgumentParser) -> None:
     """Add the options of commands for one user: which, and whether the table may be scanned."""
     parser.add_argument("--user", type=_user_id, required=True, metavar="ID", help="the user's id")
@@ -114,6 +132,13 @@ def _user_id(text: str) -> str:
     if not _USER_ID.fullmatch(text):
         raise ValueError(text)
     return text
+
+
+def _whole_number(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise ValueError(text)
+    return number
 
 
 def _positive(text: str) -> float:

@@ -185,6 +185,11 @@ def _sent(user_id: str, chat_id: str, until: int) -> dict[str, Any]:
     }
 
 
+def message_key(chat_id: str, timestamp: int) -> Row:
+    """Return the key of a message."""
+    return {"chatId": {"S": chat_id}, "timestamp": {"N": str(timestamp)}}
+
+
 def receipt_key(chat_id: str, user_id: str) -> Row:
     """Return the key of a user's receipt in a chat."""
     return {"chatId": {"S": f"{chat_id}#{user_id}"}, "timestamp": {"N": "0"}}
