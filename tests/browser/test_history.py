@@ -97,6 +97,19 @@ async def test_erased_message_is_shown_as_erased(page: Page, target: Target, pai
     await expect(chat_list).to_contain_text("This message was erased.")
 
 
+async def test_message_that_is_erased_later_is_shown_as_erased_after_the_next_connection(
+    page: Page, target: Target, pair: Pair
+) -> None:
+    sent_at = now_ms() - 60_000
+    store(target, both_sides(pair, 2), sent_at)
+    anna = await open_chat(page, target, pair)
+    await anna.expect_messages("message 0", "message 1")
+    store(target, both_sides(pair, 2), sent_at, erased={1})
+    await anna.button("Go offline").click()
+    await anna.button("Go online").click()
+    await anna.expect_messages("message 0", "This message was erased.")
+
+
 async def test_two_tabs_agree_after_both_users_wrote(
     page: Page, context: BrowserContext, target: Target, pair: Pair
 ) -> None:
