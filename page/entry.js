@@ -1,5 +1,7 @@
 /** What the page shows of a message: stored, in the outbox, or while its file is being uploaded. */
 
+import { MESSAGE_IS_ERASED } from "./format.js";
+
 /** @typedef {import("./protocol.js").Acknowledged} Acknowledged */
 /** @typedef {import("./protocol.js").FileInfo} FileInfo */
 /** @typedef {import("./protocol.js").OutboxItem} OutboxItem */
@@ -15,6 +17,7 @@
  * @property {"uploading" | "queued" | "refused" | "sent" | "delivered"} [status] if it was sent
  *   from this page; `delivered` if its ack said so
  * @property {string} [text]
+ * @property {boolean} [isErased] the text says so
  * @property {string} [fileKey]
  * @property {FileInfo} [file]
  * @property {{code: string, message: string}} [error]
@@ -28,10 +31,12 @@
  * @returns {Entry}
  */
 export function entryOfMessage(message, { me, status }) {
-  const { messageId, chatId, senderId, timestamp, text, fileKey } = message;
+  const { messageId, chatId, senderId, timestamp, fileKey, erased: isErased } = message;
   const { fileName = "a file", contentType, size } = message;
+  const text = isErased ? MESSAGE_IS_ERASED : message.text;
   return {
-    key: messageId, chatId, senderId, isMine: senderId === me, timestamp, text, fileKey, status,
+    key: messageId, chatId, senderId, isMine: senderId === me, timestamp, text, isErased, fileKey,
+    status,
     file: fileKey ? { name: fileName, type: contentType, size } : undefined,
   };
 }

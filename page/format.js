@@ -8,6 +8,9 @@ import { ChatError } from "./protocol.js";
 /** What is shown of a file that the backend does not have any more. */
 export const FILE_IS_MISSING = "The file is not there any more.";
 
+/** What is shown of a message whose text and file the operator erased. */
+export const MESSAGE_IS_ERASED = "This message was erased.";
+
 /** The greatest number of unread messages of a chat that is shown. */
 export const MAX_UNREAD = 20;
 

@@ -53,11 +53,10 @@ export class MessageView {
     this.#parts = partsOf(this.element);
     this.#entry = entry;
     this.#actions = actions;
-    const { sender, text, download, cancel, remove, retry } = this.#parts;
+    const { sender, download, cancel, remove, retry } = this.#parts;
     this.element.classList.toggle("mine", entry.isMine);
     sender.textContent = entry.isMine ? "You: " : `${entry.senderId}: `;
-    text.replaceChildren(...linked(entry.text ?? ""));
-    text.hidden = !entry.text;
+    this.#showText(entry);
     download.addEventListener("click", () => this.#download());
     for (const button of [cancel, remove]) {
       button.addEventListener("click", () => actions.remove(this.#entry));
@@ -73,6 +72,10 @@ export class MessageView {
    * @param {Context} context
    */
   update(entry, { isOnline, receipts }) {
+    if (entry.isErased && !this.#entry.isErased) {
+      this.#showText(entry);
+      this.#parts.attachment.hidden = true;
+    }
     this.#entry = entry;
     const { status, error, progress, retry, remove, actions, cancel, download, time } = this.#parts;
     time.dateTime = new Date(entry.timestamp).toISOString();
@@ -124,6 +127,14 @@ export class MessageView {
   showMissed(count) {
     showText(this.#parts.missed, count ? formatMissed(count) : "");
     if (count) this.element.classList.remove("continued");
+  }
+
+  /** @param {Entry} entry */
+  #showText(entry) {
+    const { text } = this.#parts;
+    text.replaceChildren(...linked(entry.text ?? ""));
+    text.hidden = !entry.text;
+    text.classList.toggle("erased", entry.isErased === true);
   }
 
   /** @param {FileInfo} file */

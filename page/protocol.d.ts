@@ -94,6 +94,10 @@ export type ReceivedMessage = {
      */
     size?: number;
     /**
+     * the operator erased its text and its file
+     */
+    erased?: true;
+    /**
      * yours, if you sent it from another device a moment ago
      */
     clientMessageId?: string;
@@ -355,6 +359,7 @@ export type ChatEventTarget = {
  * @property {string} [fileName]
  * @property {string} [contentType]
  * @property {number} [size] in bytes
+ * @property {true} [erased] the operator erased its text and its file
  * @property {string} [clientMessageId] yours, if you sent it from another device a moment ago
  */
 /** @typedef {ReceivedMessage & {type: "message"}} MessageFrame sent a moment ago */

@@ -64,6 +64,7 @@
  * @property {string} [fileName]
  * @property {string} [contentType]
  * @property {number} [size] in bytes
+ * @property {true} [erased] the operator erased its text and its file
  * @property {string} [clientMessageId] yours, if you sent it from another device a moment ago
  */
 
@@ -1459,13 +1460,14 @@ function parseFrame(data) {
  * @returns {value is ReceivedMessage}
  */
 function isReceivedMessage(value) {
-  const { messageId, chatId, senderId, timestamp, text, fileKey, fileName, contentType } = value;
+  const { messageId, chatId, senderId, timestamp, text, fileKey, fileName, contentType, erased } =
+    value;
   return (
     typeof messageId === "string" && typeof chatId === "string" && typeof senderId === "string" &&
     isTimestamp(timestamp) &&
     [text, fileKey, fileName, contentType].every(
       (field) => field === undefined || typeof field === "string") &&
-    (typeof text === "string" || typeof fileKey === "string")
+    (typeof text === "string" || typeof fileKey === "string" || erased === true)
   );
 }
 

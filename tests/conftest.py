@@ -22,7 +22,7 @@ from tests.support.subscriber import TOPIC_ARN, Subscriber
 
 _TESTS = Path(__file__).parent
 _WAITING = ("bench", "soak", "browser", "attacks", "smoke", "e2e", "conformance")
-_MEASURED = ("local", "integration", "unit")
+_MEASURED = ("local", "personal_data", "integration", "unit")
 _ORDER = (*_WAITING, *_MEASURED)
 
 

@@ -50,6 +50,7 @@ class Message:
         text: What it says, if it says anything.
         file: Its file, if it has one.
         client_message_id: The sender's own id of it, where the sender gave one.
+        erased: The operator erased its text and its file.
     """
 
     message_id: str
@@ -60,6 +61,7 @@ class Message:
     text: str | None
     file: File | None = None
     client_message_id: str | None = None
+    erased: bool = False
 
     @classmethod
     def from_frame(
@@ -312,4 +314,5 @@ def _from_item(item: Mapping[str, Any]) -> Message:
         text=item["text"]["S"] if "text" in item else None,
         file=file,
         client_message_id=item["clientMessageId"]["S"] if "clientMessageId" in item else None,
+        erased="erased" in item,
     )

@@ -53,6 +53,7 @@ class MessageFields(FileFields):
     recipientId: str
     timestamp: int
     text: NotRequired[str]
+    erased: NotRequired[Literal[True]]
     clientMessageId: NotRequired[str]
 
 
@@ -224,6 +225,8 @@ def message_fields(
         fields["clientMessageId"] = message.client_message_id
     if message.text is not None:
         fields["text"] = message.text
+    if message.erased:
+        fields["erased"] = True
     if message.file is not None:
         return {**fields, **file_fields(message.file, link(message.file))}
     return fields

@@ -1,6 +1,7 @@
 """The page shows whole conversations: what is stored of them, of both users."""
 
 import time
+from collections.abc import Collection
 from typing import Any
 
 import boto3
@@ -18,8 +19,13 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 START = "This is the start of the chat"
 
 
-def store(target: Target, senders: list[tuple[str, str]], first_at: int) -> list[str]:
-    """Store a message of each sender to each recipient, a millisecond apart; return the texts."""
+def store(
+    target: Target, senders: list[tuple[str, str]], first_at: int, *, erased: Collection[int] = ()
+) -> list[str]:
+    """Store a message of each sender to each recipient, a millisecond apart; return the texts.
+
+    Those with a number in `erased` are tombstones.
+    """
     tables = boto3.client(
         "dynamodb", "us-east-1", endpoint_url=target.aws_endpoint,
         aws_access_key_id="local", aws_secret_access_key="local",
@@ -29,7 +35,8 @@ def store(target: Target, senders: list[tuple[str, str]], first_at: int) -> list
         {
             "chatId": {"S": "#".join(sorted(users))}, "timestamp": {"N": str(first_at + number)},
             "messageId": {"S": f"{first_at}-{number}"}, "senderId": {"S": users[0]},
-            "recipientId": {"S": users[1]}, "text": {"S": texts[number]},
+            "recipientId": {"S": users[1]},
+            **({"erased": {"BOOL": True}} if number in erased else {"text": {"S": texts[number]}}),
         }
         for number, users in enumerate(senders)
     ]  # fmt: skip
@@ -79,6 +86,28 @@ async def test_new_browser_shows_a_conversation_of_300_messages_by_scrolling(
     assert await texts_of(anna) == texts
     await expect(anna.messages.filter(has_text="You: ")).to_have_count(200)
     await expect(anna.messages.filter(has_text=f"{pair.second}: ")).to_have_count(100)
+
+
+async def test_erased_message_is_shown_as_erased(page: Page, target: Target, pair: Pair) -> None:
+    store(target, both_sides(pair, 2), now_ms() - 60_000, erased={1})
+    anna = await open_chat(page, target, pair)
+    await anna.expect_messages("message 0", "This message was erased.")
+    await expect(anna.messages.locator(".erased")).to_have_text(["This message was erased."])
+    chat_list = page.get_by_role("navigation")
+    await expect(chat_list).to_contain_text("This message was erased.")
+
+
+async def test_message_that_is_erased_later_is_shown_as_erased_after_the_next_connection(
+    page: Page, target: Target, pair: Pair
+) -> None:
+    sent_at = now_ms() - 60_000
+    store(target, both_sides(pair, 2), sent_at)
+    anna = await open_chat(page, target, pair)
+    await anna.expect_messages("message 0", "message 1")
+    store(target, both_sides(pair, 2), sent_at, erased={1})
+    await anna.button("Go offline").click()
+    await anna.button("Go online").click()
+    await anna.expect_messages("message 0", "This message was erased.")
 
 
 async def test_two_tabs_agree_after_both_users_wrote(

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 from websockets.exceptions import ConnectionClosed
@@ -79,7 +80,8 @@ def conversation(target: Target, pair: Pair, aws: ThreadedMotoServer) -> Iterato
         device(target.url, userId=pair.first) as here,
         device(target.url, userId=pair.first) as tablet,
     ):
-        yield here.ask(text)
+        acknowledged = here.ask(text)
+        yield acknowledged
         yield tablet.receive()
         yield here.ask(text)
         yield here.ask(text | {"text": ""})
@@ -109,12 +111,31 @@ def conversation(target: Target, pair: Pair, aws: ThreadedMotoServer) -> Iterato
             {"typing": True},
         ):
             yield here.ask({"action": "sendmessage", **chat, **signal})
+        erase(aws, pair.chat_id, acknowledged["timestamp"])
+        yield here.ask(text)
         yield here.ask({"action": "getmessages", **chat})
-        for _ in range(5):
+        yield here.ask(text | {"clientMessageId": "c-2"})
+        for _ in range(7):
             yield tablet.receive()
         yield from what_was_missed(target, pair)
         aws.stop()
         yield here.ask({"action": "sendfile", **file})
+
+
+def erase(aws: ThreadedMotoServer, chat_id: str, timestamp: int) -> None:
+    """Replace a text by a tombstone, as the operator does."""
+    host, port = aws.get_host_and_port()
+    dynamodb = boto3.client(
+        "dynamodb", "us-east-1", endpoint_url=f"http://{host}:{port}",
+        aws_access_key_id="local", aws_secret_access_key="local",
+    )  # fmt: skip
+    dynamodb.update_item(
+        TableName="ChatMessages",
+        Key={"chatId": {"S": chat_id}, "timestamp": {"N": str(timestamp)}},
+        UpdateExpression="REMOVE #text SET erased = :true",
+        ExpressionAttributeNames={"#text": "text"},
+        ExpressionAttributeValues={":true": {"BOOL": True}},
+    )
 
 
 def what_was_missed(target: Target, pair: Pair) -> Iterator[dict[str, Any]]:

@@ -46,3 +46,10 @@ def grow_old(bucket: str, key: str, age: timedelta) -> None:
     """Let a file have been uploaded some time ago."""
     files = s3_backends[DEFAULT_ACCOUNT_ID]["aws"].buckets[bucket].keys
     files[key].last_modified = (datetime.now(UTC) - age).replace(tzinfo=None)
+
+
+@contextmanager
+def pages_of(size: int) -> Iterator[None]:
+    """Let a page of a query or a scan have so many bytes, in place of 1 MB."""
+    with patch("moto.dynamodb.models.table.RESULT_SIZE_LIMIT", size):
+        yield

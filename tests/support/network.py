@@ -33,11 +33,11 @@ class RawBody:
         yield self._body
 
 
-def answer(request: AWSPreparedRequest, status: int, code: str) -> AWSResponse:
+def answer(request: AWSPreparedRequest, status: int, code: str, **more: Any) -> AWSResponse:
     """Make an error that DynamoDB, or any service that speaks JSON, answers with."""
-    body = json.dumps({"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": "injected"})
+    body = {"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": "injected", **more}
     headers = HTTPHeaders.from_dict({"x-amzn-ErrorType": code})
-    return AWSResponse(request.url, status, headers, RawBody(body.encode()))
+    return AWSResponse(request.url, status, headers, RawBody(json.dumps(body).encode()))
 
 
 def s3_answers(status: int, code: str = "") -> FaultAction:
@@ -280,8 +280,9 @@ def _messages_in(operation: str, request: AWSPreparedRequest) -> list[str]:
     if operation not in {"dynamodb.PutItem", "dynamodb.TransactWriteItems"}:
         return []
     body = json.loads(cast("bytes", request.body))
-    puts = [each["Put"] for each in body.get("TransactItems", [])] or [body]
-    return [put["Item"]["messageId"]["S"] for put in puts if "recipientId" in put["Item"]]
+    writes = [each.get("Put", {}) for each in body.get("TransactItems", [])] or [body]
+    items = [each.get("Item", {}) for each in writes]
+    return [item["messageId"]["S"] for item in items if "recipientId" in item]
 
 
 @contextmanager
