@@ -15,7 +15,9 @@ from moto.dynamodb.models.dynamo_type import DynamoType, Item
 from moto.dynamodb.models.table import Table
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
+from local.patches.moto_ids import know_ids_of
 from local.patches.versions import require_checked_version
+from local.storage.s3_request import is_unsigned_operation
 
 type Method = tuple[type, str]
 
@@ -147,12 +149,18 @@ class Dispatcher(DomainDispatcherApplication):
     def get_backend_for_host(self, host: str | None) -> Any:
         """Return the service behind a host name."""
         if host not in self._backends:
+            know_ids_of(host)
             self._backends[host] = super().get_backend_for_host(host)
         return self._backends[host]
 
     def infer_service_region_host(self, environ: dict[str, Any], path: str) -> str | None:
-        """Return the host name of a request's service: S3 for a link, whatever is in its body."""
-        if "HTTP_AUTHORIZATION" not in environ:
+        """Return the host name of a request's service: S3 for a link, whatever is in its body.
+
+        Some operations of Cognito are not signed.
+        """
+        if "HTTP_AUTHORIZATION" not in environ and not is_unsigned_operation(
+            environ.get("HTTP_X_AMZ_TARGET")
+        ):
             return "s3.us-east-1.amazonaws.com"
         return super().infer_service_region_host(environ, path)
 

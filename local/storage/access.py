@@ -7,7 +7,7 @@ from local.credentials import Credentials
 from local.server.hosts import LOOPBACK, is_ours
 from local.storage.refusals import Refusal, access_denied
 from local.storage.s3_forms import check_policy, is_form
-from local.storage.s3_request import S3Request
+from local.storage.s3_request import S3Request, is_unsigned_operation
 from local.storage.s3_signatures import check_form, check_header, check_link, is_presigned
 
 _MAX_HEADER_BYTES = 8192
@@ -20,7 +20,8 @@ class Access:
     """The rules of one listener.
 
     A link of S3 needs its signature alone. Every other call comes from this machine, has an
-    `Authorization` header, and no `Origin`, which browsers add to what a page sends. The signature
+    `Authorization` header, or names an operation of Cognito that needs none, and has no `Origin`,
+    which browsers add to what a page sends. The signature
     in that header is checked for S3 alone: the others would cost time, and refuse nobody.
 
     Args:
@@ -99,7 +100,8 @@ class Access:
 
     @staticmethod
     def _check_caller(request: S3Request, *, is_local: bool) -> None:
-        if request.header("authorization") is None:
+        is_unsigned = is_unsigned_operation(request.header("x-amz-target"))
+        if request.header("authorization") is None and not is_unsigned:
             message = "Missing Authentication Token"
             raise Refusal(403, "MissingAuthenticationTokenException", message)
         if request.header("origin") is not None:

@@ -7,6 +7,22 @@ from urllib.parse import parse_qsl, quote, unquote_to_bytes
 
 from local.server.hosts import bucket_in
 
+_UNSIGNED = {
+    "ChangePassword", "ConfirmForgotPassword", "ConfirmSignUp", "DeleteUser", "ForgotPassword",
+    "GetUser", "GetTokensFromRefreshToken", "GlobalSignOut", "InitiateAuth",
+    "ResendConfirmationCode", "RespondToAuthChallenge", "RevokeToken", "SignUp",
+    "UpdateUserAttributes",
+}  # fmt: skip
+"""The operations of Cognito's user pools that users call, without credentials, and moto has:
+https://docs.aws.amazon.com/cognito/latest/developerguide/authentication-flows-public-server-side.html
+"""
+
+
+def is_unsigned_operation(target: str | None) -> bool:
+    """Return whether the operation in the header `X-Amz-Target` takes requests unsigned."""
+    service, _, operation = (target or "").partition(".")
+    return service == "AWSCognitoIdentityProviderService" and operation in _UNSIGNED
+
 
 @dataclass(frozen=True)
 class S3Request:
@@ -69,8 +85,10 @@ class S3Request:
 
     @property
     def service(self) -> str:
-        """The service that the credential's scope names; S3 without any."""
+        """The service that the credential's scope names; without any Cognito, or S3."""
         parts = self._credential
+        if is_unsigned_operation(self.header("x-amz-target")) and parts == [""]:
+            return "cognito-idp"
         return parts[3].lower() if len(parts) > 4 else "s3"
 
     @property

@@ -21,7 +21,7 @@ from local.template.arguments import (
     look_up,
 )
 from local.template.properties import Json
-from local.template.resources import Names
+from local.template.resources import IDENTIFYING, Names
 
 
 class Resolver:
@@ -164,6 +164,15 @@ class Resolver:
     def _text(self, value: Json) -> str:
         return as_plain_text(self.resolve(value))
 
+    def name_of(self, logical_id: str) -> str:
+        """Return the name of a resource.
+
+        Raises:
+            Unresolvable: If it cannot be known here.
+
+        """
+        return self._names.name(logical_id, *self._resource(logical_id))
+
     def _ref(self, name: Json) -> Json:
         name = as_plain_text(name)
         if name in self._pseudo:
@@ -194,7 +203,12 @@ class Resolver:
             raise Unresolvable(f"{logical_id} does not exist under these conditions")
         # Only the properties with names: the others may refer back to this resource.
         properties = resource.get("Properties") or {}
-        naming = {key: item for key, item in properties.items() if key.endswith("Name")}
+        wanted = IDENTIFYING.get(resource["Type"], frozenset())
+        naming = {
+            key: item
+            for key, item in properties.items()
+            if key.endswith(("Name", "name")) or key in wanted
+        }
         # A name that only AWS knows counts as none: the resource gets one here.
         known = self.resolve_known(naming, "", ignore)
         return resource["Type"], known

@@ -1,7 +1,6 @@
 """Read a template into a `Stack`, with a notice for each part that does not run here."""
 
 import copy
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,18 +14,10 @@ from local.template.lint import findings
 from local.template.model import Stack, Storage
 from local.template.nested import merge_nested
 from local.template.not_imitated import not_imitated
-from local.template.resources import Names
+from local.template.resources import NAME_PROPERTIES, Names
 from local.template.roles import RoleReader
 from local.template.template import Template
 from local.template.transform import read, transform_document
-
-_STORAGE = {
-    "AWS::DynamoDB::GlobalTable": "TableName",
-    "AWS::DynamoDB::Table": "TableName",
-    "AWS::S3::Bucket": "BucketName",
-    "AWS::SNS::Topic": "TopicName",
-    "AWS::SQS::Queue": "QueueName",
-}
 
 
 def load(
@@ -83,7 +74,7 @@ def load(
 
 def _storage(template: Template) -> tuple[Storage, ...]:
     found = []
-    for kind, name_property in _STORAGE.items():
+    for kind, name_property in NAME_PROPERTIES.items():
         for logical_id, properties in template.of_kind(kind).items():
             # Wrong ones would only show when the table or the bucket is created.
             properties.mapping("StreamSpecification")
@@ -91,8 +82,7 @@ def _storage(template: Template) -> tuple[Storage, ...]:
             properties.mapping("CorsConfiguration").mappings("CorsRules")
             resolved = {name: properties.read(name) for name in properties}
             present = {name: value for name, value in resolved.items() if value is not None}
-            # `Ref` gives the URL of a queue and the ARN of a topic; both end in the name.
-            name = re.split("[:/]", template.ref(logical_id))[-1]
+            name = template.name(logical_id)
             present[name_property] = name
             if kind == "AWS::DynamoDB::GlobalTable":  # one of its regions is here
                 present["BillingMode"] = "PAY_PER_REQUEST"

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from local.template.properties import Json
+from local.template.resources import NAME_PROPERTIES
 
 # Resources of these kinds are not created, and nothing that runs here needs them.
 _WITHOUT_EFFECT = (
@@ -13,9 +14,9 @@ _WITHOUT_EFFECT = (
     "AWS::WAFv2::",
 )  # fmt: skip
 _RUNNING = {
-    "AWS::DynamoDB::GlobalTable", "AWS::DynamoDB::Table", "AWS::S3::Bucket",
-    "AWS::SNS::Subscription", "AWS::SNS::Topic", "AWS::SNS::TopicPolicy", "AWS::SQS::Queue",
-    "AWS::SQS::QueuePolicy", "AWS::Serverless::SimpleTable",
+    *NAME_PROPERTIES,
+    "AWS::SNS::Subscription", "AWS::SNS::TopicPolicy", "AWS::SQS::QueuePolicy",
+    "AWS::Serverless::SimpleTable",
     # `nested` names those that it does not follow.
     "AWS::CloudFormation::Stack", "AWS::Serverless::Application",
 }  # fmt: skip
