@@ -40,19 +40,21 @@ def load(
     written = read(path, overrides, notices)
     document, values = transform_document(path, copy.deepcopy(written), overrides, region)
     merged = merge_nested(document, values, path.parent, region)
-    notices.extend(merged.notices)
     names = Names(region)
     resolver = Resolver(merged.document, values, names)
     try:
         resources = resolver.resources(lambda name, error: notices.append(f"{name}: {error}"))
     except Unresolvable as error:
         raise LocalError(f"{path}: {error}") from error
+    # Not those whose condition is false.
+    not_followed = [line for name, line in merged.notices.items() if name in resources]
+    notices.extend(not_followed)
     template = Template(path, resolver, names, resources, notices)
     functions = read_functions(template, scratch)
     try:
         api_resources = read_api_resources(template, api)
     except NoApi as error:  # a nested stack that is not followed may have it
-        raise LocalError("\n".join([str(error), *merged.notices])) from error
+        raise LocalError("\n".join([str(error), *not_followed])) from error
     websocket_api = build_api(api_resources, functions.running, region, template.notices)
     event_sources, subscribed = read_event_sources(template, functions.running)
     storage = (*_storage(template), *subscribed)
