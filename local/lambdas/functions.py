@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import os
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,6 +89,7 @@ class Functions:
 
     def __init__(self, log: Log) -> None:
         self._log = log
+        self._others: asyncio.Task[None] | None = None
         self._pools: dict[str, Pool] = {}
         self._functions: dict[str, Function] = {}
         self._endpoints: Endpoints | None = None
@@ -107,6 +108,7 @@ class Functions:
         endpoints: Endpoints,
         region: str,
         changed: Iterable[str] = (),
+        later: Container[str] = (),
     ) -> dict[str, InvocationResult]:
         """Run these functions from now on; return the errors of handlers that cannot be loaded.
 
@@ -116,6 +118,7 @@ class Functions:
             region: The region that the run pretends to be in.
             changed: The names of the functions whose code has changed. Other functions keep their
                 processes if they are the same as before.
+            later: The names of the functions that start one after the other, by `start_others`.
 
         """
         new = {function.name: function for function in functions}
@@ -132,8 +135,27 @@ class Functions:
             self._pools[name] = Pool(function, variables, self._log)
             self._functions[name] = function
             fresh.append(name)
-        started = await asyncio.gather(*(self._pools[name].start() for name in fresh))
-        return {name: error for name, error in zip(fresh, started, strict=True) if error}
+        first = [name for name in fresh if name not in later]
+        started = await asyncio.gather(*(self._pools[name].start() for name in first))
+        return {name: error for name, error in zip(first, started, strict=True) if error}
+
+    def start_others(self, on_error: Callable[[str, InvocationResult], None]) -> None:
+        """Start the functions that have no process yet: one at a time, in the background.
+
+        An invocation meanwhile starts its function at once.
+
+        Args:
+            on_error: Called with the name of each function that cannot be loaded, and the error.
+
+        """
+        if self._others is None or self._others.done():
+            self._others = asyncio.create_task(self._start_others(on_error))
+
+    async def _start_others(self, on_error: Callable[[str, InvocationResult], None]) -> None:
+        while idle := [name for name, pool in self._pools.items() if not pool.has_started]:
+            error = await self._pools[idle[0]].start()
+            if error:
+                on_error(idle[0], error)
 
     async def invoke(
         self,
@@ -150,6 +172,9 @@ class Functions:
 
     async def close(self) -> None:
         """End all processes."""
+        if self._others is not None:
+            self._others.cancel()
+            await asyncio.gather(self._others, return_exceptions=True)
         pools = [*self._pools.values(), *self._retired]
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.gather(*(pool.close() for pool in pools))
