@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-from local.credentials import Credentials
+from local.credentials import EMBEDDED, Credentials
 from local.gateway.gateway import Gateway
 from local.iam.access import RolesFile
 from local.invocation_result import InvocationResult
@@ -63,6 +63,11 @@ class RunningStack:
         """The URL that clients connect to."""
         return f"ws://{self._address}/{self.stack.api.stage}"
 
+    @property
+    def _has_issuers(self) -> bool:
+        pools = [item for item in self.stack.storage if item.kind == "AWS::Cognito::UserPool"]
+        return bool(pools) and self._credentials.access_key == EMBEDDED.access_key
+
     async def replace(self, stack: Stack) -> dict[str, str]:
         """Run a stack; return a line for each function that cannot be imported, by name.
 
@@ -111,6 +116,7 @@ class RunningStack:
                 api.stage,
                 api.domain_name,
                 self._credentials,
+                self._has_issuers,
             ),
             self.stack.region,
             changed,

@@ -219,6 +219,12 @@ def main() -> None:
     results = os.fdopen(int(sys.argv[1]), "w", buffering=1)
     sys.path[:0] = sys.argv[2:]
     requests = _requests()
+    if "LOCAL_ISSUERS" in os.environ:
+        import runpy  # noqa: PLC0415 -- few functions need it
+
+        script = runpy.run_path(__file__.replace("bootstrap.py", "issuers.py"))
+        host, port = os.environ.pop("LOCAL_ISSUERS").split(":")
+        script["redirect_issuers"](host, int(port))
     logs = _LogHandler()
     logging.getLogger().addHandler(logs)
     # Botocore logs where it found endpoints and credentials, which are always the same here.

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from local.credentials import EMBEDDED, Credentials
 from local.invocation_result import InvocationResult
@@ -23,6 +24,7 @@ class Endpoints:
     `aws` is the URL of DynamoDB, `s3` that of S3, which links to files have, and `credentials` are
     for them; `gateway` the host and port of `@connections` and Lambda; `api_domain` the host name
     that AWS would serve the API at.
+    `has_issuers` is whether `aws` has the user pools of the stack, whose tokens functions verify.
     """
 
     aws: str
@@ -31,6 +33,7 @@ class Endpoints:
     stage: str
     api_domain: str
     credentials: Credentials = EMBEDDED
+    has_issuers: bool = False
 
     def variables(self, function: str) -> dict[str, str]:
         """Return a function's environment variables for botocore and for `bootstrap.py`."""
@@ -41,6 +44,7 @@ class Endpoints:
             "AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI": f"http://{self.gateway}/{self.stage}",
             "AWS_ENDPOINT_URL_LAMBDA": f"http://{self.gateway}",
             "LOCAL_GATEWAY": f"{self.api_domain} {self.gateway}",
+            **({"LOCAL_ISSUERS": urlsplit(self.aws).netloc} if self.has_issuers else {}),
             **plugin_variables(),
         }
 

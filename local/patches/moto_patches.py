@@ -17,7 +17,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 
 from local.patches.moto_ids import know_ids_of
 from local.patches.versions import require_checked_version
-from local.storage.s3_request import is_unsigned_operation
+from local.storage.user_pools import is_for_users, is_issuer_document
 
 type Method = tuple[type, str]
 
@@ -156,12 +156,14 @@ class Dispatcher(DomainDispatcherApplication):
     def infer_service_region_host(self, environ: dict[str, Any], path: str) -> str | None:
         """Return the host name of a request's service: S3 for a link, whatever is in its body.
 
-        Some operations of Cognito are not signed.
+        What users ask Cognito for is not signed either.
         """
-        if "HTTP_AUTHORIZATION" not in environ and not is_unsigned_operation(
-            environ.get("HTTP_X_AMZ_TARGET")
-        ):
-            return "s3.us-east-1.amazonaws.com"
+        if "HTTP_AUTHORIZATION" not in environ:
+            host = environ.get("HTTP_HOST")
+            if is_issuer_document(host, environ["PATH_INFO"]):
+                return host
+            if not is_for_users(environ.get("HTTP_X_AMZ_TARGET"), host, path):
+                return "s3.us-east-1.amazonaws.com"
         return super().infer_service_region_host(environ, path)
 
 

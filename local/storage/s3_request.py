@@ -6,22 +6,7 @@ from typing import Any, Self
 from urllib.parse import parse_qsl, quote, unquote_to_bytes
 
 from local.server.hosts import bucket_in
-
-_UNSIGNED = {
-    "ChangePassword", "ConfirmForgotPassword", "ConfirmSignUp", "DeleteUser", "ForgotPassword",
-    "GetUser", "GetTokensFromRefreshToken", "GlobalSignOut", "InitiateAuth",
-    "ResendConfirmationCode", "RespondToAuthChallenge", "RevokeToken", "SignUp",
-    "UpdateUserAttributes",
-}  # fmt: skip
-"""The operations of Cognito's user pools that users call, without credentials, and moto has:
-https://docs.aws.amazon.com/cognito/latest/developerguide/authentication-flows-public-server-side.html
-"""
-
-
-def is_unsigned_operation(target: str | None) -> bool:
-    """Return whether the operation in the header `X-Amz-Target` takes requests unsigned."""
-    service, _, operation = (target or "").partition(".")
-    return service == "AWSCognitoIdentityProviderService" and operation in _UNSIGNED
+from local.storage.user_pools import is_for_users
 
 
 @dataclass(frozen=True)
@@ -87,7 +72,9 @@ class S3Request:
     def service(self) -> str:
         """The service that the credential's scope names; without any Cognito, or S3."""
         parts = self._credential
-        if is_unsigned_operation(self.header("x-amz-target")) and parts == [""]:
+        if parts == [""] and is_for_users(
+            self.header("x-amz-target"), self.header("host"), self.path
+        ):
             return "cognito-idp"
         return parts[3].lower() if len(parts) > 4 else "s3"
 

@@ -1,5 +1,6 @@
 """Parameters, secrets and user pools of a template exist, and functions read them."""
 
+import base64
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -92,6 +93,10 @@ def test_user_signs_in_and_the_function_knows_the_token(client: ClientConnection
         AuthParameters={"USERNAME": "ann", "PASSWORD": "Pass-word-1"},
     )  # fmt: skip
     token = signed_in["AuthenticationResult"]["AccessToken"]
+    # The keys to verify it with are at the issuer's address, for each client of HTTP.
+    client.send('{"action": "keys"}')
+    header = json.loads(base64.urlsafe_b64decode(token.partition(".")[0] + "=="))
+    assert json.loads(client.recv(timeout=30)) == [[header["kid"]]] * 4
     # This call is not signed.
     assert ask(client, "cognito-idp", "get_user", AccessToken=token)["Username"] == "ann"
 
