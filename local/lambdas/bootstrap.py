@@ -223,8 +223,7 @@ def main() -> None:
         import runpy  # noqa: PLC0415 -- few functions need it
 
         script = runpy.run_path(__file__.replace("bootstrap.py", "issuers.py"))
-        host, port = os.environ.pop("LOCAL_ISSUERS").split(":")
-        script["redirect_issuers"](host, int(port))
+        script["redirect_issuers"](*os.environ.pop("LOCAL_ISSUERS").split(":"))
     logs = _LogHandler()
     logging.getLogger().addHandler(logs)
     # Botocore logs where it found endpoints and credentials, which are always the same here.

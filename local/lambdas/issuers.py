@@ -15,7 +15,7 @@ from typing import Any
 _ISSUER = re.compile(r"cognito-idp\.[a-z0-9-]+\.amazonaws\.com")
 
 
-def redirect_issuers(host: str, port: int) -> None:
+def redirect_issuers(host: str, port: str) -> None:
     """Make requests to issuers go to this host and port, without TLS."""
     look_up, wrap = socket.getaddrinfo, ssl.SSLContext.wrap_socket
 
