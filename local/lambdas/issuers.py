@@ -17,20 +17,21 @@ _ISSUER = re.compile(r"cognito-idp\.[a-z0-9-]+\.amazonaws\.com")
 
 def redirect_issuers(host: str, port: str) -> None:
     """Make requests to issuers go to this host and port, without TLS."""
+    address = host, port
     look_up, wrap = socket.getaddrinfo, ssl.SSLContext.wrap_socket
 
-    def getaddrinfo(name: Any, service: Any, *args: Any, **more: Any) -> Any:
-        if _is_issuer(name):
-            name, service = host, port
-        return look_up(name, service, *args, **more)
+    def getaddrinfo(host: Any, port: Any, *args: Any, **more: Any) -> Any:
+        if _is_issuer(host):
+            host, port = address
+        return look_up(host, port, *args, **more)
 
-    def wrap_socket(context: ssl.SSLContext, plain: socket.socket, *args: Any, **more: Any) -> Any:
+    def wrap_socket(self: ssl.SSLContext, sock: socket.socket, *args: Any, **more: Any) -> Any:
         if _is_issuer(more.get("server_hostname")):
-            return plain
-        return wrap(context, plain, *args, **more)
+            return sock
+        return wrap(self, sock, *args, **more)
 
-    socket.getaddrinfo = getaddrinfo
-    ssl.SSLContext.wrap_socket = wrap_socket  # type: ignore[method-assign]
+    socket.getaddrinfo = getaddrinfo  # type: ignore[assignment]  # the same arguments
+    ssl.SSLContext.wrap_socket = wrap_socket  # type: ignore[method-assign, assignment]  # the same arguments
 
 
 def _is_issuer(name: Any) -> bool:

@@ -28,7 +28,9 @@ def know_ids_of(host: str | None) -> None:
 
 
 def _know_user_pools() -> None:
-    from moto.cognitoidp import models  # noqa: PLC0415 -- moto loads it for the first request
+    from moto.cognitoidp import models as loaded  # noqa: PLC0415 -- for the first request
+
+    models: Any = loaded  # which does not export what it imports
 
     if models.generate_id.__module__ == __name__:
         return

@@ -53,7 +53,7 @@ def create(
     dynamodb = session.client("dynamodb", endpoint_url=endpoint, config=config)
     s3 = session.client("s3", endpoint_url=endpoint, config=config)
     client_of = functools.cache(
-        lambda name: session.client(name, endpoint_url=endpoint, config=config)  # type: ignore[call-overload]  # any service
+        lambda name: session.client(name, endpoint_url=endpoint, config=config)
     )
     # What refers to others comes last.
     refused = []

@@ -21,7 +21,7 @@ from local.template.arguments import (
     look_up,
 )
 from local.template.properties import Json
-from local.template.resources import IDENTIFYING, Names
+from local.template.resources import Names, identifying
 
 
 class Resolver:
@@ -164,15 +164,6 @@ class Resolver:
     def _text(self, value: Json) -> str:
         return as_plain_text(self.resolve(value))
 
-    def name_of(self, logical_id: str) -> str:
-        """Return the name of a resource.
-
-        Raises:
-            Unresolvable: If it cannot be known here.
-
-        """
-        return self._names.name(logical_id, *self._resource(logical_id))
-
     def _ref(self, name: Json) -> Json:
         name = as_plain_text(name)
         if name in self._pseudo:
@@ -186,29 +177,24 @@ class Resolver:
                 f"parameter {name} is read from Systems Manager:"
                 f" give it with --parameter-overrides {name}=VALUE"
             )
-        kind, properties = self._resource(name)
+        kind, properties = self.resource(name)
         return self._names.ref(name, kind, properties)
 
     def _get_att(self, argument: Json) -> Json:
         parts = argument.split(".", 1) if isinstance(argument, str) else argument
         logical_id, attribute = (self._text(part) for part in as_list(parts, 2))
-        kind, properties = self._resource(logical_id)
+        kind, properties = self.resource(logical_id)
         return self._names.attribute(logical_id, kind, properties, attribute)
 
-    def _resource(self, logical_id: str) -> tuple[str, Mapping[str, Json]]:
+    def resource(self, logical_id: str) -> tuple[str, Mapping[str, Json]]:
+        """Return the type of a resource, and the properties that identify it."""
         resource = self._all_resources.get(logical_id)
         if resource is None:
             raise Unresolvable(f"there is no resource or parameter {logical_id} in the template")
         if "Condition" in resource and not self.condition(resource["Condition"]):
             raise Unresolvable(f"{logical_id} does not exist under these conditions")
-        # Only the properties with names: the others may refer back to this resource.
-        properties = resource.get("Properties") or {}
-        wanted = IDENTIFYING.get(resource["Type"], frozenset())
-        naming = {
-            key: item
-            for key, item in properties.items()
-            if key.endswith(("Name", "name")) or key in wanted
-        }
+        # The other properties may refer back to this resource.
+        naming = identifying(resource["Type"], resource.get("Properties") or {})
         # A name that only AWS knows counts as none: the resource gets one here.
         known = self.resolve_known(naming, "", ignore)
         return resource["Type"], known

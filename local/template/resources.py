@@ -34,14 +34,23 @@ NAME_PROPERTIES = {
 }
 """The resources that are created here, and the property that names each."""
 
-IDENTIFYING = {
+_OTHERS_THAT_IDENTIFY = {
     "AWS::Cognito::UserPoolClient": {"UserPoolId"},
     "AWS::Cognito::UserPoolDomain": {"Domain"},
+    "AWS::Cognito::UserPoolUser": {"Username"},
+    "AWS::Cognito::UserPoolUserToGroupAttachment": {"Username"},
     "AWS::SSM::Parameter": {"Type", "Value"},
 }
-"""The properties that `Ref` and `Fn::GetAtt` need of a resource, in addition to its name."""
 
 type Properties = Mapping[str, Any]
+
+
+def identifying(kind: str, properties: Properties) -> dict[str, Any]:
+    """Return the properties that `Ref` and `Fn::GetAtt` need: those with names, and few others."""
+    others: set[str] = _OTHERS_THAT_IDENTIFY.get(kind, set())
+    return {
+        key: value for key, value in properties.items() if key.endswith("Name") or key in others
+    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,7 @@ class Template:
 
         """
         try:
-            return self.resolver.name_of(logical_id)
+            return self.names.name(logical_id, *self.resolver.resource(logical_id))
         except Unresolvable as error:
             raise LocalError(f"{self.path}: {logical_id}: {error}") from error
 
