@@ -30,8 +30,8 @@ def redirect_issuers(host: str, port: str) -> None:
             return sock
         return wrap(self, sock, *args, **more)
 
-    socket.getaddrinfo = getaddrinfo  # type: ignore[assignment]  # the same arguments
-    ssl.SSLContext.wrap_socket = wrap_socket  # type: ignore[method-assign, assignment]  # the same arguments
+    socket.getaddrinfo = getaddrinfo
+    ssl.SSLContext.wrap_socket = wrap_socket  # type: ignore[method-assign]
 
 
 def _is_issuer(name: Any) -> bool:
