@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from websockets.sync.client import ClientConnection, connect
 
@@ -136,6 +137,35 @@ def test_call_that_the_role_does_not_allow_is_refused(
     found = ask(client, service, call, **arguments)
     assert (found["Status"], found["Code"]) == (400, "AccessDeniedException")
     run.wait_for(f"Warning: local-Ask may not {refused}")
+
+
+USER = "AWSCognitoIdentityProviderService.GetUser"
+ISSUER = "cognito-idp.us-east-1.amazonaws.com"
+KEYS = "/us-east-1_a/.well-known/jwks.json"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "status"),
+    [
+        ("POST", "/", {"X-Amz-Target": USER}, 400),  # Cognito itself refuses the token
+        ("POST", "/", {"X-Amz-Target": USER, "Origin": "http://a.example"}, 403),
+        ("POST", "/", {"X-Amz-Target": USER.replace("GetUser", "ListUsers")}, 403),
+        ("POST", "/", {"X-Amz-Target": "DynamoDB_20120810.GetUser"}, 403),
+        ("GET", KEYS, {"Host": ISSUER}, 200),
+        ("GET", KEYS, {"Host": ISSUER, "Origin": "http://a.example"}, 403),
+        ("GET", KEYS, {"Host": f"{ISSUER}.a.example"}, 403),
+        ("GET", KEYS, {}, 403),
+        ("GET", "/", {"Host": ISSUER}, 403),
+        ("GET", "/moto-api/data.json", {"Host": ISSUER}, 403),
+    ],
+)
+def test_request_without_a_signature_gets_no_further_than_a_user_may(
+    run: LocalRunner, method: str, path: str, headers: dict[str, str], status: int
+) -> None:
+    headers = {"Content-Type": "application/x-amz-json-1.1", **headers}
+    content = '{"AccessToken": "wrong"}' if method == "POST" else None
+    answer = httpx.request(method, f"{run.aws_endpoint}{path}", headers=headers, content=content)
+    assert answer.status_code == status
 
 
 def test_nothing_of_the_template_is_named(run: LocalRunner) -> None:
