@@ -47,6 +47,8 @@ def not_imitated(
             yield f"{logical_id} ({kind}) does not exist here"
         if kind == "AWS::S3::Bucket" and "LifecycleConfiguration" in properties:
             yield f"{logical_id}: its lifecycle rules do not run here, so no file is deleted"
+        if kind == "AWS::Cognito::UserPool" and "LambdaConfig" in properties:
+            yield f"{logical_id}: its triggers do not run here"
         if kind == "AWS::Serverless::Function":
             yield from _invocations(logical_id, properties)
         elif kind == "AWS::Lambda::Url":

@@ -97,6 +97,9 @@ def test_what_no_route_needs_and_what_only_aws_knows_stop_nothing() -> None:
             " give it with --parameter-overrides Stored=VALUE"
         ),
         "GIVEN": "here",
+        "CLIENT": (
+            "Fn::GetAtt Client.ClientSecret (AWS::Cognito::UserPoolClient) is known only to AWS"
+        ),
         "SECRET": "{{resolve:secretsmanager:password}}",
     }
     assert table == "local-Table"
@@ -114,6 +117,7 @@ def test_what_no_route_needs_and_what_only_aws_knows_stop_nothing() -> None:
         "Report: Layers: Fn::ImportValue shared-layer is known only to AWS",
         "Elsewhere: ApiId: Fn::ImportValue other-api is known only to AWS",
         "Table: TableName: Fn::ImportValue table-name is known only to AWS",
+        "Triggered: its triggers do not run here",
         "Http (AWS::Serverless::HttpApi) does not exist here",
         "OtherHttp (AWS::Serverless::HttpApi) does not exist here",
         "Rest (AWS::Serverless::Api) does not exist here",
