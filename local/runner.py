@@ -173,6 +173,7 @@ async def _serve(options: Options, listeners: list[socket.socket]) -> None:
             terminal.print_open(options.host)
         page = f"http://{address}/" if options.page else None
         terminal.print_urls(running_stack.url, aws, page, options.queries)
+        running_stack.start_others()
         await asyncio.Event().wait()  # until it is cancelled
 
 
@@ -204,6 +205,7 @@ def _reloading(
         terminal.print_reloaded([options.template.name], errors.values())
         if running_stack.url != url:
             terminal.print_line(f"Ready: {running_stack.url}")
+        running_stack.start_others()
 
     async def on_code(names: set[str]) -> None:
         errors = await running_stack.restart_functions(names)

@@ -1,10 +1,10 @@
 """Run a stack, and replace it after an edit."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
-from local.credentials import Credentials
+from local.credentials import EMBEDDED, Credentials
 from local.gateway.gateway import Gateway
 from local.iam.access import RolesFile
 from local.invocation_result import InvocationResult
@@ -28,7 +28,7 @@ class RunningStack:
         s3: The URL of S3 in links to files.
         credentials: For both.
         roles: Takes the roles of the functions.
-        report: Called with a line for each queue and topic that cannot be created.
+        report: Called with a line for what cannot be created, and for errors of `start_others`.
 
     """
 
@@ -63,8 +63,15 @@ class RunningStack:
         """The URL that clients connect to."""
         return f"ws://{self._address}/{self.stack.api.stage}"
 
+    @property
+    def _has_issuers(self) -> bool:
+        pools = [item for item in self.stack.storage if item.kind == "AWS::Cognito::UserPool"]
+        return bool(pools) and self._credentials.access_key == EMBEDDED.access_key
+
     async def replace(self, stack: Stack) -> dict[str, str]:
         """Run a stack; return a line for each function that cannot be imported, by name.
+
+        Functions that no route and no event source needs start with `start_others`.
 
         Raises:
             LocalError: If its tables or buckets cannot be created.
@@ -78,7 +85,8 @@ class RunningStack:
         self.stack = stack
         self._roles.write(stack.roles)
         self._gateway.replace_api(stack.api)
-        errors = await self._use_functions(set())
+        needed = stack.api.functions | {source.function for source in stack.event_sources}
+        errors = await self._use_functions(set(), stack.functions.keys() - needed)
         await self._event_sources.use(stack.event_sources, self._aws, stack.region)
         return errors
 
@@ -86,7 +94,18 @@ class RunningStack:
         """Restart functions with their changed code; return a line for each import error."""
         return await self._use_functions(names)
 
-    async def _use_functions(self, changed: set[str]) -> dict[str, str]:
+    def start_others(self) -> None:
+        """Start, in the background, the functions that only other functions invoke."""
+        self._functions.start_others(self._report_import_error)
+
+    def _report_import_error(self, name: str, error: InvocationResult) -> None:
+        stack = self.stack
+        if not any(warning.startswith(f"{name}:") for warning in stack.warnings):
+            self._report(_import_error(stack.functions[name], error))
+
+    async def _use_functions(
+        self, changed: set[str], later: Collection[str] = ()
+    ) -> dict[str, str]:
         api = self.stack.api
         errors = await self._functions.use(
             self.stack.functions.values(),
@@ -97,9 +116,11 @@ class RunningStack:
                 api.stage,
                 api.domain_name,
                 self._credentials,
+                self._has_issuers,
             ),
             self.stack.region,
             changed,
+            later,
         )
         functions = self.stack.functions
         return {name: _import_error(functions[name], error) for name, error in errors.items()}

@@ -1,7 +1,8 @@
 """Return the permissions that a call of AWS needs.
 
-Calls of DynamoDB, S3, SQS, SNS, Lambda's Invoke and `@connections` are known here. A call of
-another service, or one whose permissions depend on more than the request, needs none.
+Calls of DynamoDB, S3, SQS, SNS, Lambda's Invoke and `@connections`, and those of parameters,
+secrets and user pools, are known here. A call of another service, or one whose permissions depend
+on more than the request, needs none.
 
 Source: the service authorization reference,
 https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
@@ -13,6 +14,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from local.iam.call import Call
+from local.iam.named_calls import named_permissions
 from local.iam.policies import Permission
 from local.iam.s3_calls import s3_permissions
 from local.template.model import ACCOUNT_ID, Api
@@ -37,10 +39,10 @@ def permissions_for(call: Call) -> list[Permission]:
             return list(_dynamodb(call.operation, _json(call.body), call.region))
         case "s3" if call.method != "OPTIONS":  # browsers ask without credentials
             return s3_permissions(call)
-        case "sqs":
-            return list(_sqs(call))
-        case "sns":
-            return list(_sns(call))
+        case "sqs" | "sns" as service:
+            return list(_sqs(call) if service == "sqs" else _sns(call))
+        case "cognito-idp" | "secretsmanager" | "ssm" as service:
+            return list(named_permissions(service, call.operation, _json(call.body), call.region))
         case "lambda" if call.path.endswith("/invocations") and call.path.count("/") > 3:
             return [invocation(call.region, call.path.split("/")[3])]
     return []

@@ -65,6 +65,15 @@ def _sns(refusal: Refusal) -> RefusedResponse:
     return RefusedResponse(403, body.encode(), {"Content-Type": "text/xml"})
 
 
+def _json_1_1(refusal: Refusal) -> RefusedResponse:
+    # terraform-aws-github-runner#1279, awscdk-resources-mongodbatlas#207,
+    # aws-ai-intelligent-document-processing#12.
+    body = {"__type": "AccessDeniedException", "Message": refusal.message(*refusal.permission)}
+    return RefusedResponse(
+        400, json.dumps(body).encode(), {"Content-Type": "application/x-amz-json-1.1"}
+    )
+
+
 def _rest_json(refusal: Refusal) -> RefusedResponse:
     body = {"Message": refusal.message(*refusal.permission)}
     headers = {"Content-Type": "application/json", "x-amzn-ErrorType": "AccessDeniedException"}
@@ -72,10 +81,13 @@ def _rest_json(refusal: Refusal) -> RefusedResponse:
 
 
 _RESPONSES: dict[str, Callable[[Refusal], RefusedResponse]] = {
+    "cognito-idp": _json_1_1,
     "dynamodb": _dynamodb,
     "execute-api": _rest_json,
     "lambda": _rest_json,
     "s3": _s3,
+    "secretsmanager": _json_1_1,
     "sns": _sns,
     "sqs": _sqs,
+    "ssm": _json_1_1,
 }

@@ -219,6 +219,11 @@ def main() -> None:
     results = os.fdopen(int(sys.argv[1]), "w", buffering=1)
     sys.path[:0] = sys.argv[2:]
     requests = _requests()
+    if "LOCAL_ISSUERS" in os.environ:
+        import runpy  # noqa: PLC0415 -- few functions need it
+
+        script = runpy.run_path(__file__.replace("bootstrap.py", "issuers.py"))
+        script["redirect_issuers"](*os.environ.pop("LOCAL_ISSUERS").split(":"))
     logs = _LogHandler()
     logging.getLogger().addHandler(logs)
     # Botocore logs where it found endpoints and credentials, which are always the same here.

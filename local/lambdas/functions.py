@@ -4,9 +4,10 @@ import asyncio
 import contextlib
 import os
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from local.credentials import EMBEDDED, Credentials
 from local.invocation_result import InvocationResult
@@ -23,6 +24,7 @@ class Endpoints:
     `aws` is the URL of DynamoDB, `s3` that of S3, which links to files have, and `credentials` are
     for them; `gateway` the host and port of `@connections` and Lambda; `api_domain` the host name
     that AWS would serve the API at.
+    `has_issuers` is whether `aws` has the user pools of the stack, whose tokens functions verify.
     """
 
     aws: str
@@ -31,6 +33,7 @@ class Endpoints:
     stage: str
     api_domain: str
     credentials: Credentials = EMBEDDED
+    has_issuers: bool = False
 
     def variables(self, function: str) -> dict[str, str]:
         """Return a function's environment variables for botocore and for `bootstrap.py`."""
@@ -41,6 +44,7 @@ class Endpoints:
             "AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI": f"http://{self.gateway}/{self.stage}",
             "AWS_ENDPOINT_URL_LAMBDA": f"http://{self.gateway}",
             "LOCAL_GATEWAY": f"{self.api_domain} {self.gateway}",
+            **({"LOCAL_ISSUERS": urlsplit(self.aws).netloc} if self.has_issuers else {}),
             **plugin_variables(),
         }
 
@@ -89,6 +93,7 @@ class Functions:
 
     def __init__(self, log: Log) -> None:
         self._log = log
+        self._others: asyncio.Task[None] | None = None
         self._pools: dict[str, Pool] = {}
         self._functions: dict[str, Function] = {}
         self._endpoints: Endpoints | None = None
@@ -107,6 +112,7 @@ class Functions:
         endpoints: Endpoints,
         region: str,
         changed: Iterable[str] = (),
+        later: Container[str] = (),
     ) -> dict[str, InvocationResult]:
         """Run these functions from now on; return the errors of handlers that cannot be loaded.
 
@@ -116,6 +122,7 @@ class Functions:
             region: The region that the run pretends to be in.
             changed: The names of the functions whose code has changed. Other functions keep their
                 processes if they are the same as before.
+            later: The names of the functions that start one after the other, by `start_others`.
 
         """
         new = {function.name: function for function in functions}
@@ -132,8 +139,27 @@ class Functions:
             self._pools[name] = Pool(function, variables, self._log)
             self._functions[name] = function
             fresh.append(name)
-        started = await asyncio.gather(*(self._pools[name].start() for name in fresh))
-        return {name: error for name, error in zip(fresh, started, strict=True) if error}
+        first = [name for name in fresh if name not in later]
+        started = await asyncio.gather(*(self._pools[name].start() for name in first))
+        return {name: error for name, error in zip(first, started, strict=True) if error}
+
+    def start_others(self, on_error: Callable[[str, InvocationResult], None]) -> None:
+        """Start the functions that have no process yet: one at a time, in the background.
+
+        An invocation meanwhile starts its function at once.
+
+        Args:
+            on_error: Called with the name of each function that cannot be loaded, and the error.
+
+        """
+        if self._others is None or self._others.done():
+            self._others = asyncio.create_task(self._start_others(on_error))
+
+    async def _start_others(self, on_error: Callable[[str, InvocationResult], None]) -> None:
+        while idle := [name for name, pool in self._pools.items() if not pool.has_started]:
+            error = await self._pools[idle[0]].start()
+            if error:
+                on_error(idle[0], error)
 
     async def invoke(
         self,
@@ -150,6 +176,9 @@ class Functions:
 
     async def close(self) -> None:
         """End all processes."""
+        if self._others is not None:
+            self._others.cancel()
+            await asyncio.gather(self._others, return_exceptions=True)
         pools = [*self._pools.values(), *self._retired]
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.gather(*(pool.close() for pool in pools))

@@ -34,6 +34,7 @@ class Pool:
         self._starting: set[asyncio.Task[Any] | None] = set()
         self._ending: set[asyncio.Task[None]] = set()
         self._closed = False
+        self.has_started = False
 
     async def start(self) -> InvocationResult | None:
         """Start a process; return the error if the handler cannot be imported."""
@@ -119,6 +120,7 @@ class Pool:
             self._grow()
 
     async def _new_worker(self) -> Worker | InvocationResult:
+        self.has_started = True
         worker = Worker(self._function, self._variables, self._log)
         self._workers.add(worker)
         error = await worker.start()

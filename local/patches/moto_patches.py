@@ -15,7 +15,9 @@ from moto.dynamodb.models.dynamo_type import DynamoType, Item
 from moto.dynamodb.models.table import Table
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
+from local.patches.moto_ids import know_ids_of
 from local.patches.versions import require_checked_version
+from local.storage.user_pools import is_for_users, is_issuer_document
 
 type Method = tuple[type, str]
 
@@ -147,13 +149,21 @@ class Dispatcher(DomainDispatcherApplication):
     def get_backend_for_host(self, host: str | None) -> Any:
         """Return the service behind a host name."""
         if host not in self._backends:
+            know_ids_of(host)
             self._backends[host] = super().get_backend_for_host(host)
         return self._backends[host]
 
     def infer_service_region_host(self, environ: dict[str, Any], path: str) -> str | None:
-        """Return the host name of a request's service: S3 for a link, whatever is in its body."""
+        """Return the host name of a request's service: S3 for a link, whatever is in its body.
+
+        What users ask Cognito for is not signed either.
+        """
         if "HTTP_AUTHORIZATION" not in environ:
-            return "s3.us-east-1.amazonaws.com"
+            host = environ.get("HTTP_HOST")
+            if is_issuer_document(host, environ["PATH_INFO"]):
+                return host
+            if not is_for_users(environ.get("HTTP_X_AMZ_TARGET"), host, path):
+                return "s3.us-east-1.amazonaws.com"
         return super().infer_service_region_host(environ, path)
 
 

@@ -9,6 +9,7 @@ from local.storage.refusals import Refusal, access_denied
 from local.storage.s3_forms import check_policy, is_form
 from local.storage.s3_request import S3Request
 from local.storage.s3_signatures import check_form, check_header, check_link, is_presigned
+from local.storage.user_pools import is_issuer_document
 
 _MAX_HEADER_BYTES = 8192
 """https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html"""
@@ -20,7 +21,8 @@ class Access:
     """The rules of one listener.
 
     A link of S3 needs its signature alone. Every other call comes from this machine, has an
-    `Authorization` header, and no `Origin`, which browsers add to what a page sends. The signature
+    `Authorization` header, or is one of Cognito's that needs none, and has no `Origin`,
+    which browsers add to what a page sends. The signature
     in that header is checked for S3 alone: the others would cost time, and refuse nobody.
 
     Args:
@@ -47,7 +49,9 @@ class Access:
             Refusal: As AWS refuses it, or because it has no business here.
 
         """
-        if not is_ours(request.header("host") or "", self._hosts):
+        host = request.header("host") or ""
+        # Functions ask for the keys of tokens at the host of their issuer.
+        if not is_ours(host, self._hosts) and not is_issuer_document(host, request.path):
             message = "The Host header names another machine than this one: see --host."
             raise access_denied(message)
         if unquote(request.path_with_bucket(self._hosts)).startswith(_CONTROL_PATHS):
@@ -99,7 +103,9 @@ class Access:
 
     @staticmethod
     def _check_caller(request: S3Request, *, is_local: bool) -> None:
-        if request.header("authorization") is None:
+        # Without one it is Cognito's only if it needs none.
+        is_unsigned = request.service == "cognito-idp"
+        if request.header("authorization") is None and not is_unsigned:
             message = "Missing Authentication Token"
             raise Refusal(403, "MissingAuthenticationTokenException", message)
         if request.header("origin") is not None:

@@ -1,6 +1,7 @@
-"""Create a stack's tables and buckets, in the embedded DynamoDB and S3 or at another endpoint."""
+"""Create a stack's tables, buckets and the rest, in the embedded AWS or at another endpoint."""
 
 import contextlib
+import functools
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from local.credentials import EMBEDDED, Credentials
 from local.errors import LocalError
 from local.storage.coercion import coerced
 from local.storage.messaging import create_messaging, refers
+from local.storage.one_call import KINDS, WITH_IDS, create_by_one_call
 from local.template.model import Storage
 
 if TYPE_CHECKING:
@@ -30,10 +32,10 @@ _ALREADY_EXISTS = {
 def create(
     storage: Iterable[Storage], endpoint: str, region: str, credentials: Credentials = EMBEDDED
 ) -> list[str]:
-    """Create the tables, buckets, queues and topics that do not exist yet.
+    """Create the tables, the buckets and the other resources that do not exist yet.
 
-    Return a line for each queue and topic that the endpoint does not take: another endpoint than
-    the embedded one may have DynamoDB and S3 alone.
+    Return a line for each of the others that the endpoint does not take: another endpoint than the
+    embedded one may have DynamoDB and S3 alone.
 
     Raises:
         LocalError: If the endpoint does not answer, or refuses a table or a bucket.
@@ -50,15 +52,23 @@ def create(
     config = Config(retries={"total_max_attempts": 3}, connect_timeout=5, read_timeout=20)
     dynamodb = session.client("dynamodb", endpoint_url=endpoint, config=config)
     s3 = session.client("s3", endpoint_url=endpoint, config=config)
+    client_of = functools.cache(
+        lambda name: session.client(name, endpoint_url=endpoint, config=config)
+    )
     # What refers to others comes last.
     refused = []
     for item in sorted(storage, key=refers):
+        if item.kind in WITH_IDS and credentials.access_key != EMBEDDED.access_key:
+            refused.append(f"{item.name}: {item.kind} exists in the embedded AWS alone")
+            continue
         is_needed = item.kind in {"AWS::DynamoDB::Table", "AWS::S3::Bucket"}
         try:
             if is_needed:
                 create_item(item, dynamodb, s3)
+            elif item.kind in KINDS:
+                create_by_one_call(item, client_of)
             else:
-                create_messaging(item, lambda name: session.client(name, endpoint_url=endpoint))  # type: ignore[call-overload]  # sqs, sns
+                create_messaging(item, client_of)
         except (BotoCoreError, ClientError) as error:
             line = f"{endpoint}: cannot create {item.name}: {error}"
             if is_needed:

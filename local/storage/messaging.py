@@ -13,10 +13,12 @@ _QUEUE_ATTRIBUTES = (
 
 
 def refers(item: Storage) -> int:
-    """Return a number that is higher for what refers to other queues and topics."""
-    if item.kind == "AWS::SNS::Subscription":
+    """Return a number that is higher for what refers to other resources."""
+    if item.kind in {
+        "AWS::Cognito::UserPoolUserToGroupAttachment", "AWS::SNS::Subscription",
+    }:  # fmt: skip
         return 2
-    return 1 if "RedrivePolicy" in item.properties else 0
+    return 1 if {"RedrivePolicy", "UserPoolId"} & item.properties.keys() else 0
 
 
 def create_messaging(item: Storage, client_of: Callable[[str], Any]) -> None:

@@ -6,6 +6,7 @@ from typing import Any, Self
 from urllib.parse import parse_qsl, quote, unquote_to_bytes
 
 from local.server.hosts import bucket_in
+from local.storage.user_pools import is_for_users
 
 
 @dataclass(frozen=True)
@@ -69,8 +70,12 @@ class S3Request:
 
     @property
     def service(self) -> str:
-        """The service that the credential's scope names; S3 without any."""
+        """The service that the credential's scope names; without any Cognito, or S3."""
         parts = self._credential
+        if parts == [""] and is_for_users(
+            self.header("x-amz-target"), self.header("host"), self.path
+        ):
+            return "cognito-idp"
         return parts[3].lower() if len(parts) > 4 else "s3"
 
     @property

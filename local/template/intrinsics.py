@@ -21,7 +21,7 @@ from local.template.arguments import (
     look_up,
 )
 from local.template.properties import Json, as_text
-from local.template.resources import Names
+from local.template.resources import Names, identifying
 
 
 class Resolver:
@@ -177,24 +177,24 @@ class Resolver:
                 f"parameter {name} is read from Systems Manager:"
                 f" give it with --parameter-overrides {name}=VALUE"
             )
-        kind, properties = self._resource(name)
+        kind, properties = self.resource(name)
         return self._names.ref(name, kind, properties)
 
     def _get_att(self, argument: Json) -> Json:
         parts = argument.split(".", 1) if isinstance(argument, str) else argument
         logical_id, attribute = (self._text(part) for part in as_list(parts, 2))
-        kind, properties = self._resource(logical_id)
+        kind, properties = self.resource(logical_id)
         return self._names.attribute(logical_id, kind, properties, attribute)
 
-    def _resource(self, logical_id: str) -> tuple[str, Mapping[str, Json]]:
+    def resource(self, logical_id: str) -> tuple[str, Mapping[str, Json]]:
+        """Return the type of a resource, and the properties that identify it."""
         resource = self._all_resources.get(logical_id)
         if resource is None:
             raise Unresolvable(f"there is no resource or parameter {logical_id} in the template")
         if "Condition" in resource and not self.condition(resource["Condition"]):
             raise Unresolvable(f"{logical_id} does not exist under these conditions")
-        # Only the properties with names: the others may refer back to this resource.
-        properties = resource.get("Properties") or {}
-        naming = {key: item for key, item in properties.items() if key.endswith("Name")}
+        # The other properties may refer back to this resource.
+        naming = identifying(resource["Type"], resource.get("Properties") or {})
         # A name that only AWS knows counts as none: the resource gets one here.
         known = self.resolve_known(naming, "", ignore)
         return resource["Type"], known

@@ -1,7 +1,6 @@
 """Read a template into a `Stack`, with a notice for each part that does not run here."""
 
 import copy
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,18 +14,10 @@ from local.template.lint import findings
 from local.template.model import Stack, Storage
 from local.template.nested import merge_nested
 from local.template.not_imitated import not_imitated
-from local.template.resources import Names
+from local.template.resources import NAME_PROPERTIES, Names
 from local.template.roles import RoleReader
 from local.template.template import Template
 from local.template.transform import read, transform_document
-
-_STORAGE = {
-    "AWS::DynamoDB::GlobalTable": "TableName",
-    "AWS::DynamoDB::Table": "TableName",
-    "AWS::S3::Bucket": "BucketName",
-    "AWS::SNS::Topic": "TopicName",
-    "AWS::SQS::Queue": "QueueName",
-}
 
 
 def load(
@@ -49,19 +40,21 @@ def load(
     written = read(path, overrides, notices)
     document, values = transform_document(path, copy.deepcopy(written), overrides, region)
     merged = merge_nested(document, values, path.parent, region)
-    notices.extend(merged.notices)
     names = Names(region)
     resolver = Resolver(merged.document, values, names)
     try:
         resources = resolver.resources(lambda name, error: notices.append(f"{name}: {error}"))
     except Unresolvable as error:
         raise LocalError(f"{path}: {error}") from error
+    # Not those whose condition is false.
+    not_followed = [line for name, line in merged.notices.items() if name in resources]
+    notices.extend(not_followed)
     template = Template(path, resolver, names, resources, notices)
     functions = read_functions(template, scratch)
     try:
         api_resources = read_api_resources(template, api)
     except NoApi as error:  # a nested stack that is not followed may have it
-        raise LocalError("\n".join([str(error), *merged.notices])) from error
+        raise LocalError("\n".join([str(error), *not_followed])) from error
     websocket_api = build_api(api_resources, functions.running, region, template.notices)
     event_sources, subscribed = read_event_sources(template, functions.running)
     storage = (*_storage(template), *subscribed)
@@ -83,7 +76,7 @@ def load(
 
 def _storage(template: Template) -> tuple[Storage, ...]:
     found = []
-    for kind, name_property in _STORAGE.items():
+    for kind, name_property in NAME_PROPERTIES.items():
         for logical_id, properties in template.of_kind(kind).items():
             # Wrong ones would only show when the table or the bucket is created.
             properties.mapping("StreamSpecification")
@@ -91,8 +84,7 @@ def _storage(template: Template) -> tuple[Storage, ...]:
             properties.mapping("CorsConfiguration").mappings("CorsRules")
             resolved = {name: properties.read(name) for name in properties}
             present = {name: value for name, value in resolved.items() if value is not None}
-            # `Ref` gives the URL of a queue and the ARN of a topic; both end in the name.
-            name = re.split("[:/]", template.ref(logical_id))[-1]
+            name = template.name(logical_id)
             present[name_property] = name
             if kind == "AWS::DynamoDB::GlobalTable":  # one of its regions is here
                 present["BillingMode"] = "PAY_PER_REQUEST"

@@ -23,12 +23,12 @@ class Merged:
     """A template with the resources of its nested stacks.
 
     `written` are the resources of the nested templates before SAM's transform, by their new logical
-    ids; `notices` has a line for each nested stack that is not followed.
+    ids; `notices` has a line for each nested stack that is not followed, by its logical id.
     """
 
     document: Document
     written: dict[str, Mapping[str, Any]] = field(default_factory=dict)
-    notices: list[str] = field(default_factory=list)
+    notices: dict[str, str] = field(default_factory=dict)
 
 
 def merge_nested(
@@ -53,7 +53,7 @@ def merge_nested(
         location = (resource.get("Properties") or {}).get("TemplateURL")
         if not isinstance(location, str) or "://" in location:
             what = location if isinstance(location, str) else "its template"
-            merged.notices.append(
+            merged.notices[logical_id] = (
                 f"{logical_id}: {what} is not on this machine, so it is not followed;"
                 " save it in a file and try python -m local --template FILE"
             )
@@ -62,7 +62,7 @@ def merge_nested(
         try:
             outputs[logical_id] = _merge(merged, logical_id, resource, path, values, region)
         except LocalError as error:
-            merged.notices.append(
+            merged.notices[logical_id] = (
                 f"{logical_id}: it is not followed: {error}; try python -m local --template {path}"
             )
     merged.document = with_outputs(merged.document, outputs)
@@ -112,7 +112,9 @@ def _merge(
     document["Resources"] = {**document["Resources"], **resources}
     originals = {**written["Resources"], **inner.written}
     merged.written.update({logical_id + name: item for name, item in originals.items()})
-    merged.notices.extend(f"{logical_id}: {notice}" for notice in inner.notices)
+    merged.notices.update(
+        {logical_id + name: f"{logical_id}: {notice}" for name, notice in inner.notices.items()}
+    )
     return {
         name: renaming.value(output.get("Value"))
         for name, output in (inner.document.get("Outputs") or {}).items()

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from local.template.properties import Json
+from local.template.resources import NAME_PROPERTIES
 
 # Resources of these kinds are not created, and nothing that runs here needs them.
 _WITHOUT_EFFECT = (
@@ -13,9 +14,9 @@ _WITHOUT_EFFECT = (
     "AWS::WAFv2::",
 )  # fmt: skip
 _RUNNING = {
-    "AWS::DynamoDB::GlobalTable", "AWS::DynamoDB::Table", "AWS::S3::Bucket",
-    "AWS::SNS::Subscription", "AWS::SNS::Topic", "AWS::SNS::TopicPolicy", "AWS::SQS::Queue",
-    "AWS::SQS::QueuePolicy", "AWS::Serverless::SimpleTable",
+    *NAME_PROPERTIES,
+    "AWS::SNS::Subscription", "AWS::SNS::TopicPolicy", "AWS::SQS::QueuePolicy",
+    "AWS::Serverless::SimpleTable",
     # `nested` names those that it does not follow.
     "AWS::CloudFormation::Stack", "AWS::Serverless::Application",
 }  # fmt: skip
@@ -46,6 +47,8 @@ def not_imitated(
             yield f"{logical_id} ({kind}) does not exist here"
         if kind == "AWS::S3::Bucket" and "LifecycleConfiguration" in properties:
             yield f"{logical_id}: its lifecycle rules do not run here, so no file is deleted"
+        if kind == "AWS::Cognito::UserPool" and "LambdaConfig" in properties:
+            yield f"{logical_id}: its triggers do not run here"
         if kind == "AWS::Serverless::Function":
             yield from _invocations(logical_id, properties)
         elif kind == "AWS::Lambda::Url":

@@ -11,12 +11,46 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from local import ids
 from local.errors import Unknown, Unresolvable
 from local.template.model import ACCOUNT_ID, function_of_arn
 
 STACK_NAME = "local"
 
+NAME_PROPERTIES = {
+    "AWS::Cognito::UserPool": "UserPoolName",
+    "AWS::Cognito::UserPoolClient": "ClientName",
+    "AWS::Cognito::UserPoolDomain": "Domain",
+    "AWS::Cognito::UserPoolGroup": "GroupName",
+    "AWS::Cognito::UserPoolUser": "Username",
+    "AWS::Cognito::UserPoolUserToGroupAttachment": "Username",
+    "AWS::DynamoDB::GlobalTable": "TableName",
+    "AWS::DynamoDB::Table": "TableName",
+    "AWS::S3::Bucket": "BucketName",
+    "AWS::SNS::Topic": "TopicName",
+    "AWS::SQS::Queue": "QueueName",
+    "AWS::SSM::Parameter": "Name",
+    "AWS::SecretsManager::Secret": "Name",
+}
+"""The resources that are created here, and the property that names each."""
+
+_OTHERS_THAT_IDENTIFY = {
+    "AWS::Cognito::UserPoolClient": {"UserPoolId"},
+    "AWS::Cognito::UserPoolDomain": {"Domain"},
+    "AWS::Cognito::UserPoolUser": {"Username"},
+    "AWS::Cognito::UserPoolUserToGroupAttachment": {"Username"},
+    "AWS::SSM::Parameter": {"Type", "Value"},
+}
+
 type Properties = Mapping[str, Any]
+
+
+def identifying(kind: str, properties: Properties) -> dict[str, Any]:
+    """Return the properties that `Ref` and `Fn::GetAtt` need: those with names, and few others."""
+    others: set[str] = _OTHERS_THAT_IDENTIFY.get(kind, set())
+    return {
+        key: value for key, value in properties.items() if key.endswith("Name") or key in others
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +76,18 @@ class Names:
 
     def ref(self, logical_id: str, kind: str, properties: Properties) -> str:
         """Return what `Ref` gives for a resource whose properties are resolved."""
-        if kind == "AWS::SNS::Topic" or kind in _REF_IS_ARN:
+        name = self.name(logical_id, kind, properties)
+        match kind:
+            case "AWS::SQS::Queue":
+                return f"https://sqs.{self.region}.amazonaws.com/{ACCOUNT_ID}/{name}"
+            case "AWS::Cognito::UserPool":
+                return ids.user_pool_id(self.region, name)
+            case "AWS::Cognito::UserPoolClient":
+                pool = _Named(logical_id, properties).text("UserPoolId")
+                return ids.user_pool_client_id(pool, name)
+        if kind in _REF_IS_ARN:
             return self.attribute(logical_id, kind, properties, "Arn")
-        if kind == "AWS::SQS::Queue":
-            name = self._name(logical_id, kind, properties)
-            return f"https://sqs.{self.region}.amazonaws.com/{ACCOUNT_ID}/{name}"
-        return self._name(logical_id, kind, properties)
+        return name
 
     def attribute(self, logical_id: str, kind: str, properties: Properties, name: str) -> str:
         """Return what `Fn::GetAtt` gives.
@@ -56,7 +96,7 @@ class Names:
             Unknown: If the attribute is not known here.
 
         """
-        own_name = self._name(logical_id, kind, properties)
+        own_name = self.name(logical_id, kind, properties)
         if name in {"Arn", "LayerVersionArn", "TopicArn"} and kind in _ARNS:
             return _ARNS[kind](self, own_name, _Named(logical_id, properties))
         others = {
@@ -67,6 +107,7 @@ class Names:
                 ("AWS::DynamoDB::Table.StreamArn", "AWS::DynamoDB::GlobalTable.StreamArn"),
                 self.arn("dynamodb", f"table/{own_name}/stream/2012-08-10T00:00:00.000"),
             ),
+            **self._provider(kind, own_name),
             "AWS::S3::Bucket.DomainName": f"{own_name}.s3.amazonaws.com",
             "AWS::S3::Bucket.RegionalDomainName": f"{own_name}.s3.{self.region}.amazonaws.com",
             "AWS::SNS::Topic.TopicName": own_name,
@@ -79,21 +120,32 @@ class Names:
             return own_name  # ApiId, DeploymentId, RouteId and others
         if f"{kind}.{name}" in others:
             return others[f"{kind}.{name}"]
+        if f"{kind}.{name}" in _ATTRIBUTES_LIKE_REF:
+            return self.ref(logical_id, kind, properties)
+        if kind == "AWS::SSM::Parameter" and name in {"Type", "Value"} & properties.keys():
+            return str(properties[name])
         raise Unknown(f"Fn::GetAtt {logical_id}.{name} ({kind}) is known only to AWS")
 
-    def _name(self, logical_id: str, kind: str, properties: Properties) -> str:
+    def _provider(self, kind: str, name: str) -> dict[str, str]:
+        """Return how a user pool is named as the issuer of tokens."""
+        issuer = f"cognito-idp.{self.region}.amazonaws.com/{ids.user_pool_id(self.region, name)}"
+        return {f"{kind}.ProviderName": issuer, f"{kind}.ProviderURL": f"https://{issuer}"}
+
+    def name(self, logical_id: str, kind: str, properties: Properties) -> str:
+        """Return the name of a resource, or what stands for it."""
         if kind == "AWS::ApiGatewayV2::Stage":
             return _Named(logical_id, properties).text("StageName")
         if kind.startswith("AWS::ApiGatewayV2::"):
             return _id(logical_id)
-        if kind == "AWS::S3::Bucket":
-            return str(properties.get("BucketName") or f"{STACK_NAME}-{logical_id}".lower())
+        if kind in NAME_PROPERTIES and properties.get(NAME_PROPERTIES[kind]):
+            return str(properties[NAME_PROPERTIES[kind]])
         if kind == "AWS::Lambda::LayerVersion":
             return str(properties.get("LayerName") or logical_id)
-        for key in _NAME_PROPERTIES:
+        for key in ("FunctionName", "LogGroupName", "RoleName"):  # each has one of them at most
             if properties.get(key):
                 return str(properties[key])
-        return f"{STACK_NAME}-{logical_id}"
+        generated = f"{STACK_NAME}-{logical_id}"
+        return generated.lower() if kind == "AWS::S3::Bucket" else generated
 
     def arn(self, service: str, resource: str) -> str:
         """Return the ARN of a resource of this account and region."""
@@ -104,11 +156,14 @@ class Names:
         return self.arn("lambda", f"function:{name}")
 
 
-# The properties that name a resource; each kind has one of them at most.
-_NAME_PROPERTIES = (
-    "FunctionName", "TableName", "RoleName", "LogGroupName", "QueueName", "TopicName",
-)  # fmt: skip
-_REF_IS_ARN = {"AWS::Lambda::LayerVersion", "AWS::Lambda::Alias", "AWS::Lambda::Version"}
+_REF_IS_ARN = {
+    "AWS::Lambda::Alias", "AWS::Lambda::LayerVersion", "AWS::Lambda::Version", "AWS::SNS::Topic",
+    "AWS::SecretsManager::Secret",
+}  # fmt: skip
+_ATTRIBUTES_LIKE_REF = {
+    "AWS::Cognito::UserPool.UserPoolId", "AWS::Cognito::UserPoolClient.ClientId",
+    "AWS::SecretsManager::Secret.Id",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +185,9 @@ class _Named:
 
 
 _ARNS: dict[str, Callable[[Names, str, _Named], str]] = {
+    "AWS::Cognito::UserPool": lambda names, name, _: names.arn(
+        "cognito-idp", f"userpool/{ids.user_pool_id(names.region, name)}"
+    ),
     "AWS::DynamoDB::GlobalTable": lambda names, name, _: names.arn("dynamodb", f"table/{name}"),
     "AWS::DynamoDB::Table": lambda names, name, _: names.arn("dynamodb", f"table/{name}"),
     "AWS::IAM::Role": lambda _names, name, _: f"arn:aws:iam::{ACCOUNT_ID}:role/{name}",
@@ -141,6 +199,9 @@ _ARNS: dict[str, Callable[[Names, str, _Named], str]] = {
     "AWS::S3::Bucket": lambda _names, name, _: f"arn:aws:s3:::{name}",
     "AWS::SNS::Topic": lambda names, name, _: names.arn("sns", name),
     "AWS::SQS::Queue": lambda names, name, _: names.arn("sqs", name),
+    "AWS::SecretsManager::Secret": lambda names, name, _: ids.secret_arn(
+        names.region, ACCOUNT_ID, name
+    ),
 }
 
 

@@ -45,6 +45,18 @@ class Template:
         value = self._resolve({"Ref": logical_id}, f"{self.path}: ", logical_id, self._note_unknown)
         return str(value)
 
+    def name(self, logical_id: str) -> str:
+        """Return the name of a resource.
+
+        Raises:
+            LocalError: If it cannot be known here.
+
+        """
+        try:
+            return self.names.name(logical_id, *self.resolver.resource(logical_id))
+        except Unresolvable as error:
+            raise LocalError(f"{self.path}: {logical_id}: {error}") from error
+
     def _properties(
         self, logical_id: str, values: Mapping[str, Any], report: OnUnknown
     ) -> Properties:

@@ -16,16 +16,19 @@ from local.template.reading import one_line, read
 
 __all__ = ["LOCAL_BUCKET", "read", "to_cloudformation", "transform_document"]
 
-# The transform refuses folders as code, so it gets `s3://local/<path>` for each.
+# The transform refuses folders and files, so it gets `s3://local/<path>` for each.
 LOCAL_BUCKET = "local"
 
 # It warns that its statistics are not collected.
 logging.getLogger("samtranslator.metrics").setLevel(logging.ERROR)
 
 _FUNCTION = "AWS::Serverless::Function"
-_CODE_PROPERTIES = {
+_PATH_PROPERTIES = {
     _FUNCTION: "CodeUri",
+    "AWS::Serverless::Api": "DefinitionUri",
+    "AWS::Serverless::HttpApi": "DefinitionUri",
     "AWS::Serverless::LayerVersion": "ContentUri",
+    "AWS::Serverless::StateMachine": "DefinitionUri",
     "AWS::Lambda::Function": "Code",
     "AWS::Lambda::LayerVersion": "Content",
 }
@@ -129,7 +132,7 @@ def _point_code_to_local_bucket(document: dict[str, Any], folder: Path) -> None:
         (resource.get("Properties") or {}, resource["Type"], resource.get("Metadata") or {})
         for resource in document["Resources"].values()
     ]:
-        key = _CODE_PROPERTIES.get(kind, "")
+        key = _PATH_PROPERTIES.get(kind, "")
         location = where.get(key)
         if not isinstance(location, str) or location.startswith("s3://"):
             continue

@@ -88,6 +88,7 @@ def test_what_no_route_needs_and_what_only_aws_knows_stop_nothing() -> None:
     ):
         variables = ask(client, action="report")
         (table,) = tables(run)
+        run.wait_for("Warning: local-Broken: ")
     assert variables == {
         "IMPORTED": "Fn::ImportValue other-stack is known only to AWS",
         "ANSWER": "Fn::GetAtt Custom.Answer (Custom::Answer) is known only to AWS",
@@ -96,6 +97,9 @@ def test_what_no_route_needs_and_what_only_aws_knows_stop_nothing() -> None:
             " give it with --parameter-overrides Stored=VALUE"
         ),
         "GIVEN": "here",
+        "CLIENT": (
+            "Fn::GetAtt Client.ClientSecret (AWS::Cognito::UserPoolClient) is known only to AWS"
+        ),
         "SECRET": "{{resolve:secretsmanager:password}}",
     }
     assert table == "local-Table"
@@ -113,7 +117,11 @@ def test_what_no_route_needs_and_what_only_aws_knows_stop_nothing() -> None:
         "Report: Layers: Fn::ImportValue shared-layer is known only to AWS",
         "Elsewhere: ApiId: Fn::ImportValue other-api is known only to AWS",
         "Table: TableName: Fn::ImportValue table-name is known only to AWS",
+        "Triggered: its triggers do not run here",
         "Http (AWS::Serverless::HttpApi) does not exist here",
+        "OtherHttp (AWS::Serverless::HttpApi) does not exist here",
+        "Rest (AWS::Serverless::Api) does not exist here",
+        "Steps (AWS::Serverless::StateMachine) does not exist here",
         "Broken: event Tick (Schedule) does not invoke it here",
         "Broken: event Rule (EventBridgeRule) does not invoke it here",
         "Broken: event SignUp (Cognito) does not invoke it here",
@@ -126,6 +134,24 @@ def test_what_no_route_needs_and_what_only_aws_knows_stop_nothing() -> None:
     assert not any(
         name in line for line in remarks for name in ("Permission", "BrokenTick", "ServerlessRest")
     )
+
+
+def test_function_that_no_route_needs_does_not_delay_ready(tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    with (
+        local_runner(
+            "--parameter-overrides",
+            f"Gate={gate}",
+            template=TEMPLATES / "others" / "template.yaml",
+        ) as run,
+        connect(run.url) as client,
+    ):
+        # One function waits when it is imported, and another one is invoked meanwhile.
+        assert ask(client) == {"called": '"local-ZCalled"'}
+        assert not any("local-ZBroken" in line for line in run.lines)
+        gate.touch()
+        line = run.wait_for("Warning: local-ZBroken: ")
+        assert "the handler cannot be imported: KeyError: 'MISSING' (app.py, line " in line
 
 
 def test_template_with_only_dead_routes_is_an_error_and_not_ready(tmp_path: Path) -> None:
