@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 from personal_data import terminal
 from personal_data.deployment import Deployment
 from personal_data.rate import Rate
-from personal_data.rows import Row, Rows, message_key, record_key
+from personal_data.rows import Row, Rows, capacity_of, message_key, record_key
 from personal_data.scan import ScanCost
 
 _DAY_S = 24 * 60 * 60
@@ -137,7 +137,7 @@ class _Retention:
             answer = self._dynamodb.update_item(**update, ReturnConsumedCapacity="TOTAL")
         except self._dynamodb.exceptions.ConditionalCheckFailedException:
             return False
-        self._rate.spend(answer["ConsumedCapacity"]["CapacityUnits"])
+        self._rate.spend(capacity_of(answer))
         return True
 
     def _write_both(self, message: dict[str, Any], record: dict[str, Any]) -> bool:
@@ -165,7 +165,7 @@ class _Retention:
                 time.sleep(0.1 * 2**conflicts)
                 conflicts += 1
             else:
-                self._rate.spend(sum(each["CapacityUnits"] for each in answer["ConsumedCapacity"]))
+                self._rate.spend(capacity_of(answer))
                 return True
 
     def _keep_file(self, key: str, content_type: str, timestamp: int) -> None:
