@@ -123,8 +123,8 @@ class _Export:
             self._read("messages received", [received], lambda page: page.count, total=None)
             chats = self._chats()
             sent = [partial(self._rows.sent, user_id, each, until=until) for each in chats]
-            queries = [received, *sent]
-            self._read("chats", queries, lambda page: page.cursor is None, total=len(chats))
+            task = {"total": len(chats), "completed": self._state.step - 1}
+            self._read("chats", [received, *sent], lambda page: page.cursor is None, **task)
         counts = {
             "receipts": self._write("receipts", self._rows.receipts(user_id, chats)),
             "connections": self._write("connections", self._rows.connections(user_id)),
@@ -139,9 +139,10 @@ class _Export:
         advance: Callable[[Page], int],
         *,
         total: int | None,
+        completed: int = 0,
     ) -> None:
         """Read the queries from the state's step on, and write what they find."""
-        task = self._bar.add_task(title, total=total)
+        task = self._bar.add_task(title, total=total, completed=completed)
         for query in queries[self._state.step :]:
             for page in query(cursor=self._state.cursor):
                 self._append(page.rows)

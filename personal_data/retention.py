@@ -6,7 +6,6 @@ was sent again over a day after its upload would be deleted before its last mess
 count its age anew.
 """
 
-import itertools
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -17,7 +16,7 @@ from botocore.exceptions import ClientError
 from personal_data import terminal
 from personal_data.deployment import Deployment
 from personal_data.rate import Rate
-from personal_data.rows import Row, Rows, message_key, record_key
+from personal_data.rows import Row, Rows, capacity_of, message_key, record_key
 from personal_data.scan import ScanCost
 
 _DAY_S = 24 * 60 * 60
@@ -39,7 +38,7 @@ def run(deployment: Deployment, rate: Rate, days: int, *, acts: bool) -> int:
         acts: Whether to change anything, rather than only count what would change.
     """
     cost = ScanCost.of(deployment, rate)
-    terminal.say(f"{cost} Each change takes 2 to 6 write units more.")
+    terminal.say(f"{cost} Each change takes 2 to 5 write units more.")
     retention = _Retention(deployment, rate, days, acts=acts)
     with terminal.progress_bar() as bar:
         task = bar.add_task("rows", total=cost.items)
@@ -138,7 +137,7 @@ class _Retention:
             answer = self._dynamodb.update_item(**update, ReturnConsumedCapacity="TOTAL")
         except self._dynamodb.exceptions.ConditionalCheckFailedException:
             return False
-        self._rate.spend(answer["ConsumedCapacity"]["CapacityUnits"])
+        self._rate.spend(capacity_of(answer))
         return True
 
     def _write_both(self, message: dict[str, Any], record: dict[str, Any]) -> bool:
@@ -149,11 +148,12 @@ class _Retention:
         """
         if not self._acts:
             return True
-        for conflicts in itertools.count():
+        writes: Any = [{"Update": message}, {"Update": record}]
+        conflicts = 0
+        while True:
             try:
                 answer = self._dynamodb.transact_write_items(
-                    TransactItems=[{"Update": message}, {"Update": record}],
-                    ReturnConsumedCapacity="TOTAL",
+                    TransactItems=writes, ReturnConsumedCapacity="TOTAL"
                 )
             except self._dynamodb.exceptions.TransactionCanceledException as cancelled:
                 codes = {each["Code"] for each in cancelled.response["CancellationReasons"]}
@@ -163,10 +163,10 @@ class _Retention:
                     raise
                 # A resend of the message, or DynamoDB is busy: a moment later it succeeds.
                 time.sleep(0.1 * 2**conflicts)
+                conflicts += 1
             else:
-                self._rate.spend(sum(each["CapacityUnits"] for each in answer["ConsumedCapacity"]))
-                break
-        return True
+                self._rate.spend(capacity_of(answer))
+                return True
 
     def _keep_file(self, key: str, content_type: str, timestamp: int) -> None:
         """Copy a file onto itself, so that S3 counts its age anew, if its message came late."""

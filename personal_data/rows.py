@@ -140,7 +140,7 @@ class Rows:
                 **arguments,
                 **start,
             )
-            capacity = answer["ConsumedCapacity"]["CapacityUnits"]
+            capacity = capacity_of(answer)
             cursor = answer.get("LastEvaluatedKey")
             self._rate.spend(capacity)
             rows = answer.get("Items", [])
@@ -156,7 +156,7 @@ class Rows:
                     RequestItems=wanted, ReturnConsumedCapacity="TOTAL"
                 )
                 rows = answer["Responses"].get(table, [])
-                capacity = sum(each["CapacityUnits"] for each in answer["ConsumedCapacity"])
+                capacity = capacity_of(answer)
                 self._rate.spend(capacity)
                 yield Page(rows, len(rows), len(rows), capacity, None)
                 wanted = answer["UnprocessedKeys"]
@@ -202,6 +202,12 @@ def record_key(chat_id: str, sender_id: str, client_message_id: str) -> Row:
 
 def _user_key(user_id: str) -> Row:
     return {"connectionId": {"S": f"user#{user_id}"}}
+
+
+def capacity_of(answer: Mapping[str, Any]) -> float:
+    """Return the units that a call has used, by its answer. An emulator may not say it."""
+    used = answer.get("ConsumedCapacity", [])
+    return sum(each["CapacityUnits"] for each in (used if isinstance(used, list) else [used]))
 
 
 def plain(row: Mapping[str, Any]) -> dict[str, Any]:

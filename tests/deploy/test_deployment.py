@@ -14,9 +14,11 @@ import yaml
 from botocore.exceptions import ClientError, WaiterError
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from personal_data.__main__ import main
 from tests.deploy.conftest import MAX_CONNECTIONS
 from tests.deploy.emulator import (
     COLD_START_TIMEOUT_S,
+    REGION,
     STACK,
     Deployment,
     Emulator,
@@ -218,6 +220,35 @@ def test_file_goes_up_and_down_by_its_links(url: str, pair: Pair) -> None:
         assert httpx.get(received["fileUrl"]).content == photo
         download = sender.ask({"action": "sendfile", **chat, **file_key})
         assert httpx.get(download["fileUrl"]).content == photo
+
+
+def test_operator_exports_with_the_documented_permissions(
+    aws: Emulator,
+    deployment: Deployment,
+    pair: Pair,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with device(deployment.url, userId=pair.first) as client:
+        first = client.ask(text_of(pair, "Hello!", "c-1"))["timestamp"]
+    section = (ROOT / "docs/operating.md").read_text().split("## Exporting a user's data")[1]
+    (needed,) = re.findall(r"Your credentials need (.+?)\n\n", section, re.DOTALL)[:1]
+    statement = {"Effect": "Allow", "Action": re.findall(r"`(\w+:\w+)`", needed), "Resource": "*"}
+    iam = aws.client("iam")
+    iam.create_user(UserName="operator")
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    iam.put_user_policy(UserName="operator", PolicyName="export", PolicyDocument=document)
+    key = iam.create_access_key(UserName="operator")["AccessKey"]
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
+    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(aws.certificate))
+    # An export leaves out the last minute.
+    monkeypatch.setattr("personal_data.export._SETTLED_MS", 0)
+    options = [f"--stack={deployment.stack}", f"--endpoint-url={aws.url}", "--scan"]
+    assert main(["export", f"--user={pair.first}", f"--out={tmp_path}/out", *options]) == 0
+    (line,) = (tmp_path / "out/messages.jsonl").read_text().splitlines()
+    assert (json.loads(line)["text"], json.loads(line)["timestamp"]) == ("Hello!", first)
 
 
 def test_file_that_nobody_uploaded_cannot_be_sent(url: str, pair: Pair) -> None:

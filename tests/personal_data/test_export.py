@@ -1,9 +1,12 @@
 """An export has all that is stored of a user, once, and nothing of others."""
 
+import io
 import json
+import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
@@ -405,6 +408,28 @@ def test_no_text_and_no_file_name_is_printed(
     printed = "".join(capfd.readouterr())
     assert "1 messages to the user" in printed
     assert not [each for each in ("private", "secret", "hidden") if each in printed]
+
+
+class Screen(io.StringIO):
+    """A terminal that remembers what it has shown."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_terminal_shows_the_progress(
+    backend: Backend, export: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr("sys.stderr", Screen())
+    History.random(backend, 1, ["alice", "bob"], 9)
+    assert export() == 0
+    shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", cast("Screen", sys.stderr).getvalue())
+    assert re.search(r"messages received.* [1-9]/\?", shown)
+    assert re.search(r"chats.* 1/1", shown)
+    assert re.search(r"counting again.* 2/2", shown)
+    assert "secret" not in shown
 
 
 def test_ten_thousand_messages_are_exported_and_counted(

@@ -88,6 +88,10 @@ def test_second_run_changes_nothing(
     for age in (0.5, 20, 1000, 4000, 6000):
         history.send("alice", "bob", text="x", clientMessageId=f"c{age}", timestamp=ago(age))
     history.put()
+    receipt = {"chatId": {"S": "alice#bob#bob"}, "timestamp": {"N": "0"}}
+    backend.dynamodb.put_item(
+        TableName="ChatMessages", Item={**receipt, "read": {"N": str(ago(0.5))}}
+    )
     assert retain(days) == 0
     before = backend.messages()
     backend.wire.calls.clear()
