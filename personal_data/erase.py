@@ -16,7 +16,7 @@ from personal_data.connections import UserConnections
 from personal_data.deployment import Deployment
 from personal_data.errors import PersonalDataError
 from personal_data.rate import Rate
-from personal_data.rows import Rows
+from personal_data.rows import Rows, capacity_of
 from personal_data.scan import ScanCost, may_scan
 from personal_data.tombstones import Change, ChatErasure
 
@@ -168,7 +168,7 @@ class _Erasure:
     def _make(self, change: Change) -> None:
         with suppress(self._dynamodb.exceptions.ConditionalCheckFailedException):
             answer = self._dynamodb.update_item(**change.update(self._names.messages_table))
-            self._rate.spend(answer["ConsumedCapacity"]["CapacityUnits"])
+            self._rate.spend(capacity_of(answer))
 
     def _delete_receipts(self, chats: list[str]) -> int:
         receipts = [row for page in self._rows.receipts(self._user_id, chats) for row in page.rows]
@@ -178,5 +178,5 @@ class _Erasure:
                 Key={name: row[name] for name in ("chatId", "timestamp")},
                 ReturnConsumedCapacity="TOTAL",
             )
-            self._rate.spend(answer["ConsumedCapacity"]["CapacityUnits"])
+            self._rate.spend(capacity_of(answer))
         return len(receipts)

@@ -529,7 +529,7 @@ def test_erasure_that_is_interrupted_at_any_call_is_completed_by_another(
 
 
 @settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
     steps=_STEPS,
