@@ -206,8 +206,11 @@ def _user_key(user_id: str) -> Row:
 
 def capacity_of(answer: Mapping[str, Any]) -> float:
     """Return the units that a call has used, by its answer. An emulator may not say it."""
-    used = answer.get("ConsumedCapacity", [])
-    return sum(each["CapacityUnits"] for each in (used if isinstance(used, list) else [used]))
+    used: Any = answer.get("ConsumedCapacity", [])
+    units: list[float] = [
+        each["CapacityUnits"] for each in (used if isinstance(used, list) else [used])
+    ]
+    return sum(units)
 
 
 def plain(row: Mapping[str, Any]) -> dict[str, Any]:

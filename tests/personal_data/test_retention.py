@@ -1,7 +1,7 @@
 """The retention that is deployed, applied to what was stored before it."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,7 +11,7 @@ from tests.personal_data.history import History
 from tests.personal_data.tool import Tool
 from tests.support import events
 from tests.support.backend import Backend
-from tests.support.embedded_storage import set_upload_time
+from tests.support.embedded_storage import grow_old
 from tests.support.network import Fault, Killed, Send, answer, killed_after, s3_answers
 
 DAY_S = 86_400
@@ -251,7 +251,7 @@ def test_file_that_was_sent_again_late_is_kept_as_long_as_its_message(
     fresh = history.send_file("bob", "alice", "dog.png", b"dog", timestamp=ago(39.5))["fileKey"]
     history.put()
     for each in (key, fresh):
-        set_upload_time(backend.bucket, each, datetime.now(UTC) - timedelta(days=40))
+        grow_old(backend.bucket, each, timedelta(days=40))
     uploaded = head(backend, key)["LastModified"]
     assert retain(60, "--stack=unused") == 0
     assert head(backend, key)["LastModified"] == uploaded

@@ -6,7 +6,7 @@ moto's internals is in this module, `network` and `flows`.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from unittest.mock import patch
 
@@ -42,13 +42,14 @@ def empty_storage(stack: Stack, dynamodb: Any, s3: Any) -> Iterator[None]:
         mock.stop(remove_data=False)
 
 
+def grow_old(bucket: str, key: str, age: timedelta) -> None:
+    """Let a file have been uploaded some time ago."""
+    files = s3_backends[DEFAULT_ACCOUNT_ID]["aws"].buckets[bucket].keys
+    files[key].last_modified = (datetime.now(UTC) - age).replace(tzinfo=None)
+
+
 @contextmanager
 def pages_of(size: int) -> Iterator[None]:
     """Let a page of a query or a scan have so many bytes, in place of 1 MB."""
     with patch("moto.dynamodb.models.table.RESULT_SIZE_LIMIT", size):
         yield
-
-
-def set_upload_time(bucket: str, key: str, time: datetime) -> None:
-    """Let a file have been uploaded at another time."""
-    s3_backends[DEFAULT_ACCOUNT_ID]["aws"].buckets[bucket].keys[key].last_modified = time
