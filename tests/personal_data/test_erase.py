@@ -3,21 +3,20 @@
 import json
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from moto.core.models import DEFAULT_ACCOUNT_ID
-from moto.s3.models import s3_backends
 
 from tests.personal_data.history import History, sorted_rows
 from tests.personal_data.tool import Tool
 from tests.support import events
 from tests.support.backend import ROOT, Backend
 from tests.support.document import expect_known
+from tests.support.embedded_storage import grow_old
 from tests.support.network import (
     ANY,
     Fault,
@@ -279,12 +278,6 @@ def test_file_of_another_user_stays_when_the_user_sent_it_on(
     assert objects(backend) == {original["fileKey"]}
 
 
-def age(backend: Backend, key: str, hours: int) -> None:
-    """Make a file look as if it was uploaded hours ago."""
-    bucket = s3_backends[DEFAULT_ACCOUNT_ID]["aws"].buckets[backend.bucket]
-    bucket.keys[key].last_modified = datetime.now(UTC) - timedelta(hours=hours)
-
-
 def test_files_that_were_never_sent_are_deleted_once_they_cannot_be_sent(
     backend: Backend, erase: Erase, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -295,8 +288,8 @@ def test_files_that_were_never_sent_are_deleted_once_they_cannot_be_sent(
     backend.say(alice, CHAT, "look", fileKey=sent)
     elsewhere = backend.upload(alice, file | {"chatId": "alice#carol"})
     for key in (old, sent, elsewhere):
-        age(backend, key, hours=25)
-    age(backend, new, hours=23)
+        grow_old(backend.bucket, key, timedelta(hours=25))
+    grow_old(backend.bucket, new, timedelta(hours=23))
     assert erase() == 0
     assert objects(backend) == {new, sent, elsewhere}
     said = capsys.readouterr().err
