@@ -12,16 +12,17 @@ ROOT = Path(__file__).parents[2]
 
 # For each package of `local`: the other packages and modules of `local` that it may import.
 ALLOWED_IMPORTS = {
-    "template": {"errors", "iam", "patches"},
-    "iam": {"credentials", "template.model"},
+    "template": {"errors", "iam", "ids", "patches"},
+    "iam": {"credentials", "ids", "template.model"},
     "gateway": {"invocation_result", "template.model"},
     "lambdas": {"credentials", "invocation_result", "patches", "template.model"},
-    "patches": {"errors"},
+    "patches": {"errors", "ids"},
     "server": {"gateway", "iam", "lambdas", "patches"},
     "storage": {
         "credentials",
         "errors",
         "iam",
+        "ids",
         "listening",
         "patches",
         "server.hosts",
