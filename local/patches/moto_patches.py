@@ -15,9 +15,9 @@ from moto.dynamodb.models.dynamo_type import DynamoType, Item
 from moto.dynamodb.models.table import Table
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
+from local.iam.unsigned_requests import is_for_users, is_issuer_document
 from local.patches.moto_ids import know_ids_of
 from local.patches.versions import require_checked_version
-from local.storage.user_pools import is_for_users, is_issuer_document
 
 type Method = tuple[type, str]
 

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from urllib.parse import unquote
 
 from local.credentials import Credentials
+from local.iam.unsigned_requests import is_issuer_document
 from local.server.hosts import LOOPBACK, is_ours
 from local.storage.refusals import Refusal, access_denied
 from local.storage.s3_forms import check_policy, is_form
 from local.storage.s3_request import S3Request
 from local.storage.s3_signatures import check_form, check_header, check_link, is_presigned
-from local.storage.user_pools import is_issuer_document
 
 _MAX_HEADER_BYTES = 8192
 """https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html"""

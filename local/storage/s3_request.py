@@ -5,8 +5,8 @@ from functools import cached_property
 from typing import Any, Self
 from urllib.parse import parse_qsl, quote, unquote_to_bytes
 
+from local.iam.unsigned_requests import is_for_users
 from local.server.hosts import bucket_in
-from local.storage.user_pools import is_for_users
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ ALLOWED_IMPORTS = {
     "iam": {"credentials", "ids", "template.model"},
     "gateway": {"invocation_result", "template.model"},
     "lambdas": {"credentials", "invocation_result", "patches", "template.model"},
-    "patches": {"errors", "ids"},
+    "patches": {"errors", "iam.unsigned_requests", "ids"},
     "server": {"gateway", "iam", "lambdas", "patches"},
     "storage": {
         "credentials",
