@@ -57,7 +57,7 @@ export class ReadMarker {
     return this.#entries.countUnread(chatId, Math.max(read, this.#storage.readUntil(chatId)));
   }
 
-  /** Store that the chat that is shown is read, if it is visible; the partner is told soon. */
+  /** Store that the chat that is shown is read, if it is visible; the partner learns it soon. */
   mark() {
     const { chatId, isVisible } = this.#shown();
     if (!isVisible) return;

@@ -277,7 +277,7 @@ def test_rows_older_than_the_retention_are_not_read_on(
 
 
 _ROWS = st.lists(
-    # How many days ago it was sent, and for how many days it was to be kept; none: for ever.
+    # How many days ago it was sent, and for how many days it was to be kept; none: without end.
     st.tuples(st.integers(0, 3 * DAYS), st.none() | st.integers(1, 3 * DAYS)),
     max_size=25,
 )
