@@ -3,7 +3,6 @@
 import json
 import os
 import platform
-import re
 import shutil
 import signal
 import socket
@@ -65,16 +64,10 @@ class Emulator:
         )  # fmt: skip
 
     def denied(self) -> list[dict[str, str]]:
-        """Return the calls that were denied since the last time.
-
-        Those whose role is gone are not among them: a function may still run when its stack is
-        deleted. A catch-up looks a second time after two seconds, and a `$disconnect` comes late.
-        """
+        """Return the calls that were denied since the last time."""
         lines = self.calls.read_text().splitlines()
         new, self._read = lines[self._read :], len(lines)
-        denied = [call for call in map(json.loads, new) if call["denied"]]
-        roles = {role["RoleName"] for role in self.client("iam").list_roles()["Roles"]}
-        return [call for call in denied if _role_of(call) in roles | {None}]
+        return [call for call in map(json.loads, new) if call["denied"]]
 
     @property
     def push_endpoint(self) -> str:
@@ -138,12 +131,6 @@ def emulator(folder: Path, *options: str, has_tls: bool = True) -> Iterator[Emul
 def device(url: str, **query: str) -> AbstractContextManager[Device]:
     """Connect a device that waits for cold starts."""
     return open_device(url, query, COLD_START_TIMEOUT_S)
-
-
-def _role_of(call: dict[str, str]) -> str | None:
-    """Return the role that a denied call was made with; none if it was a user's."""
-    found = re.search(r":assumed-role/([^/']+)/", call["denied"])
-    return found[1] if found else None
 
 
 def _wait_for(running: Emulator, process: "subprocess.Popen[bytes]") -> None:
