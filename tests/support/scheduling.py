@@ -32,14 +32,11 @@ class SharedFixtureScheduling(LoadScopeScheduling):  # type: ignore[misc] # no t
 
 @cache
 def _shared_by(path: str) -> str | None:
-    """Return the module, if it or its folder makes fixtures for several tests.
-
-    Not the folder: two workers that run the browser's modules end sooner, though each starts a
-    browser, than one that runs them all.
-    """
+    """Return the folder or the module that makes fixtures for several tests of a module."""
     module = ROOT / path
-    makers = (module, module.with_name("conftest.py"))
-    return path if any(_makes_shared_fixtures(each) for each in makers) else None
+    if _makes_shared_fixtures(module.with_name("conftest.py")):
+        return str(module.parent)
+    return path if _makes_shared_fixtures(module) else None
 
 
 def _makes_shared_fixtures(file: Path) -> bool:
