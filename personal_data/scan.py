@@ -59,7 +59,7 @@ def may_scan(cost: ScanCost, wanted: bool | None) -> bool:
         wanted: What the options say; none where they do not say it.
 
     Raises:
-        UsageError: Neither the options say it, nor is there a terminal to ask on.
+        UsageError: The options do not say it, and there is no terminal to ask on.
     """
     if wanted is False:
         return False
