@@ -14,11 +14,11 @@ def test_missing_chromium_skips_the_browser_tests_with_a_reason(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delenv("CI", raising=False)
-    with pytest.raises(pytest.skip.Exception, match="apt-get install chromium"):
+    with pytest.raises(pytest.skip.Exception, match="apt-get install chromium-headless-shell"):
         find_chromium()
 
 
 def test_missing_chromium_fails_the_browser_tests_in_ci(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CI", "true")
-    with pytest.raises(pytest.fail.Exception, match="apt-get install chromium"):
+    with pytest.raises(pytest.fail.Exception, match="apt-get install chromium-headless-shell"):
         find_chromium()
