@@ -18,7 +18,7 @@ COMPILE_SHIPPED := CUSTOM_COMPILE_COMMAND="make lock" $(COMPILE) --generate-hash
 	--constraint requirements-dev.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run test deploy-test smoke soak bench screenshot lint types venv build format declarations lock audit clean
+.PHONY: help run test test-all deploy-test smoke soak bench screenshot lint types venv build format declarations lock audit clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,9 +27,15 @@ run: $(STAMP) ## run the backend on this machine (PORT=3001, OPTIONS="--host 0.0
 	@exec $(BIN)/python -m local --port $(PORT) --page page --query '?userId=user123' --query '?userId=user456' $(OPTIONS)
 
 # A worker that dies ends the run: pytest-xdist 3.8 waits for ever for the one that would replace it.
-test: $(STAMP) $(NODE_STAMP) ## run all tests, with coverage; or those of TESTS=tests/unit
-	$(BIN)/python -m pytest --numprocesses 3 --max-worker-restart 0 $(or $(TESTS),--cov --cov-report=term)
-	$(if $(TESTS),,@echo "Coverage of local/: $$($(BIN)/coverage report --include='local/*' --fail-under=0 --format=total) %")
+PYTEST := $(BIN)/python -m pytest --numprocesses 3 --max-worker-restart 0
+
+test: $(STAMP) $(NODE_STAMP) ## run the tests but the slow ones (three minutes); or those of TESTS=tests/unit
+	$(PYTEST) $(or $(TESTS),-m "not slow")
+	$(if $(TESTS),,@echo "Slow tests were left out, and coverage: \`make test-all\` has both.")
+
+test-all: $(STAMP) $(NODE_STAMP) ## run all tests, with coverage, as CI does (ten minutes)
+	$(PYTEST) --cov --cov-report=term
+	@echo "Coverage of local/: $$($(BIN)/coverage report --include='local/*' --fail-under=0 --format=total) %"
 
 deploy-test: $(STAMP) $(DEPLOY_STAMP) ## deploy to an emulator of AWS, use it, update it, delete it (two minutes)
 	$(BIN)/python -m pytest --numprocesses 0 --timeout 300 tests/deploy

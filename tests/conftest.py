@@ -24,20 +24,29 @@ _TESTS = Path(__file__).parent
 _WAITING = ("bench", "soak", "browser", "attacks", "smoke", "e2e", "conformance")
 _MEASURED = ("local", "personal_data", "integration", "unit")
 _ORDER = (*_WAITING, *_MEASURED)
+# `make test` leaves them to `make test-all`, as it does what is marked in its module.
+_SLOW = {"bench", "soak", "browser", "attacks", "smoke"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Decide in which order the folders run, and which tests measure coverage.
+    """Decide in which order the folders run, which are slow, and which tests measure coverage.
 
     Tests that wait for other processes come first: they leave time to the others, and the longest
     test does not begin last. Then come those that cover the code. The rest run faster without
     measuring, and last: a process stops to measure once, and never begins again.
     """
     items.sort(key=_place_of)
+    for item in items:
+        if _folder_of(item) in _SLOW:
+            item.add_marker("slow")
+
+
+def _folder_of(item: pytest.Item) -> str:
+    return item.path.relative_to(_TESTS).parts[0]
 
 
 def _place_of(item: pytest.Item) -> int:
-    folder = item.path.relative_to(_TESTS).parts[0]
+    folder = _folder_of(item)
     return _ORDER.index(folder) if folder in _ORDER else len(_ORDER)
 
 

@@ -70,6 +70,7 @@ def test_message_survives_faults_of_all_calls_from_any_one_on(
     exchange.check_all_reached()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "actions",
     [

@@ -30,6 +30,8 @@ from tests.support.network import ANY, Fault, Send, answer, leaves_out, throttle
 from tests.support.stack import containers, loaded
 from tests.support.subscriber import TOPIC_ARN
 
+pytestmark = pytest.mark.slow
+
 # The first retry of botocore's standard mode comes after a random pause of up to a second:
 # https://docs.aws.amazon.com/boto3/latest/guide/retries.html
 _MAX_PAUSE_S = 1.0

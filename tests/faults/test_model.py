@@ -372,6 +372,7 @@ class Chat(RuleBasedStateMachine):
         }
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_every_user_ends_up_with_all_messages_to_them(backend: Backend, clock: Clock) -> None:
     """Takes over ten seconds: it is a search, through some 700 steps."""

@@ -14,6 +14,8 @@ import pytest
 from tests.support import events
 from tests.support.backend import Backend
 
+pytestmark = pytest.mark.slow
+
 TRIALS = 100
 # When a recipient connects: from so long before its message is sent until so long after.
 AROUND_S = (-1.0, 1.0)

@@ -15,6 +15,8 @@ from local.storage.create import create
 from local.template.model import Storage
 from tests.support.runner import LocalRunner, local_runner
 
+pytestmark = pytest.mark.slow
+
 FOLDER = Path(__file__).with_name("templates") / "accounts"
 
 

@@ -26,6 +26,8 @@ from local.terminal import print_remarks
 from tests.support.backend import ROOT
 from tests.support.runner import LocalRunner, local_runner
 
+pytestmark = pytest.mark.slow
+
 TEMPLATES = Path(__file__).with_name("templates")
 
 

@@ -19,6 +19,8 @@ from local.__main__ import main
 from tests.support.backend import ROOT
 from tests.support.runner import local_runner
 
+pytestmark = pytest.mark.slow
+
 HANDLER = (
     "import os\ndef handler(event, context): return {'statusCode': 200, 'body': str(os.getpid())}\n"
 )

@@ -14,6 +14,8 @@ from tests.support.device import device
 from tests.support.runner import NO_LAG, LocalRunner, local_runner
 from tests.support.users import Pair
 
+pytestmark = pytest.mark.slow
+
 CHAT = ROOT / "template-python.yaml"
 CONTENT = b"a picture"
 

@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
+import pytest
 from moto.server import ThreadedMotoServer
 
 from tests.local.test_command import fails_with
@@ -13,6 +14,8 @@ from tests.support.backend import ROOT
 from tests.support.device import device
 from tests.support.runner import LocalRunner, local_runner
 from tests.support.users import Pair
+
+pytestmark = pytest.mark.slow
 
 TEMPLATE = ROOT / "template-python.yaml"
 CONTENT = b"a picture"

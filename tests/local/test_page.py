@@ -10,6 +10,8 @@ from tests.local.test_command import fails_with
 from tests.support.backend import ROOT
 from tests.support.runner import LocalRunner, local_runner
 
+pytestmark = pytest.mark.slow
+
 CHAT = ROOT / "template-python.yaml"
 FORBIDDEN = (403, {"message": "Forbidden"})
 

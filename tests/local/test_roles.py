@@ -14,6 +14,8 @@ from websockets.sync.client import ClientConnection, connect
 
 from tests.support.runner import LocalRunner, local_runner
 
+pytestmark = pytest.mark.slow
+
 TEMPLATE = Path(__file__).with_name("templates") / "roles" / "template.yaml"
 THINGS = "arn:aws:dynamodb:us-east-1:123456789012:table/things"
 KEY = {"id": {"S": "1"}}

@@ -432,6 +432,7 @@ def test_terminal_shows_the_progress(
     assert "secret" not in shown
 
 
+@pytest.mark.slow
 def test_ten_thousand_messages_are_exported_and_counted(
     backend: Backend, export: Callable[..., int], tmp_path: Path
 ) -> None:

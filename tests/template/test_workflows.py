@@ -77,12 +77,12 @@ def test_workflow_runs_only_commands_that_a_laptop_can_run(path: Path) -> None:
         assert called or command == ".ci/run" or command.startswith(".venv/bin/sam deploy ")
 
 
-def test_ci_runs_lint_types_build_deploy_test_and_test() -> None:
+def test_ci_runs_lint_types_build_deploy_test_and_all_tests() -> None:
     (ci,) = (path for path in WORKFLOWS if path.stem == "ci")
     assert {"push", "pull_request"} == loaded(ci)["on"].keys()
     assert [step["run"] for step in steps(ci) if "run" in step] == [".ci/run"]
     run = (ROOT / ".ci" / "run").read_text()
-    targets = ["lint", "types", "build", "deploy-test", "test"]
+    targets = ["lint", "types", "build", "deploy-test", "test-all"]
     assert run.endswith("\n".join(["", *(f"make {target}" for target in targets), ""]))
 
 
