@@ -93,12 +93,13 @@ class Route:
     `mapped` is its integration if that is no proxy.
 
     `replies` is whether the function's body goes back to the client, by a route response.
-    `timeout_s` is the integration's.
+    `timeout_s` is the integration's. `not_imitated` is why it does not run here, or empty.
     """
 
     key: str
     function: str | None
     mapped: MappedIntegration | None = None
+    not_imitated: str = ""
     replies: bool = False
     timeout_s: float = INTEGRATION_TIMEOUT_S
     authorizer: Authorizer | None = None
