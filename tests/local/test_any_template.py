@@ -220,11 +220,24 @@ def test_nothing_that_aws_drops_or_refuses_is_silent() -> None:
             result={"statusCode": 200, "body": "hello"},
         )
         send(
-            "node: its integration does not run: NotImitated: see the lines at the start:"
+            "node: its integration does not run: NotImitated: its function (local-Node) does not"
+            " run here:"
             f" {refused}",
             action="node",
         )
         send(f"broken: local-Broken does not run: KeyError: 'MISSING': {refused}", action="broken")
+        # An exception, and what it does not say: the host. Each host is named once.
+        failed = f"$default: local-Return failed: ConnectionError: Connection error.: {refused}"
+        for host in ("no-such-host.invalid", "transcribestreaming.us-east-1.amazonaws.com"):
+            send(failed, host=host)
+            send(failed, host=host)
+        hosts = [line for line in run.lines if line.startswith("[local-Return] ") and "." in line]
+        unreachable, aws = (line for line in hosts if ".invalid" in line or ".amazonaws" in line)
+        assert unreachable.startswith("[local-Return] Warning: cannot reach no-such-host.invalid: ")
+        assert aws == (
+            "[local-Return] Not imitated: the code calls"
+            " transcribestreaming.us-east-1.amazonaws.com, a host of AWS"
+        )
         client.close()
         line = run.wait_for("Warning: route $disconnect")
         assert line.endswith("returned null, not an object with statusCode: API Gateway ignores it")
@@ -280,20 +293,28 @@ def test_streams_queues_and_topics_invoke_their_functions(tmp_path: Path) -> Non
         assert received() == {"queued": 2, "source": "aws:sqs"}
         client.send(json.dumps({"action": "publish"}))
         assert received() == {"source": "aws:sns"}
-        # A service that moto lacks is an error of AWS, and one line.
+        # A service that moto lacks is an error of AWS, and one line. So is one without effect.
         for _ in range(2):
             client.send(json.dumps({"action": "translate"}))
             assert received()["Code"] == "NotImplemented"
+            client.send(json.dumps({"action": "emit"}))
+            assert received() == {"FailedEntryCount": 0}
     notices = [line for line in run.lines if line.startswith("Not imitated: ")]
     assert not any(line.startswith(("Traceback", "Exception")) for line in run.lines)
     assert list(dict.fromkeys(notices)) == [  # an edit repeats them
         "Not imitated: OnKinesisData: its event source does not exist here",
         "Not imitated: Kinesis (AWS::Kinesis::Stream) does not exist here",
         (
-            "Not imitated: a function called translate TranslateText:"
+            "Not imitated: local-Receive called translate TranslateText:"
             " moto cannot answer it (AttributeError)"
         ),
+        (
+            "Not imitated: local-Receive called events PutEvents: moto answers (200), but events"
+            " does nothing here"
+        ),
     ]
+    failed = "Warning: local-OnWrite failed with records of local-Table: RuntimeError: on purpose"
+    assert run.lines.count(failed) == 2
 
 
 @pytest.mark.parametrize(
