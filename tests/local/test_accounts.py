@@ -97,7 +97,7 @@ def test_user_signs_in_and_the_function_knows_the_token(client: ClientConnection
     # The keys to verify it with are at the issuer's address, for each client of HTTP.
     client.send('{"action": "keys"}')
     header = json.loads(base64.urlsafe_b64decode(token.partition(".")[0] + "=="))
-    assert json.loads(client.recv(timeout=30)) == [[header["kid"]]] * 4
+    assert json.loads(client.recv(timeout=30)) == [[header["kid"]]] * 5
     # This call is not signed.
     assert ask(client, "cognito-idp", "get_user", AccessToken=token)["Username"] == "ann"
 
