@@ -19,6 +19,9 @@ ACCOUNT_ID = "123456789012"
 BODY_PATH = re.compile(r"\$\{request\.body\.([^}]+)\}|\$request\.body\.([\w.\[\]-]+)")
 
 
+# What CloudFormation replaces by a parameter or a secret while it creates resources.
+DYNAMIC_REFERENCE = re.compile(r"\{\{resolve:(ssm|ssm-secure|secretsmanager):([^{}]+)\}\}")
+
 # How long API Gateway waits for a function, if the integration itself sets no limit:
 # https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-execution-service-websocket-limits-table.html
 INTEGRATION_TIMEOUT_S = 29.0

@@ -71,6 +71,19 @@ def test_function_reads_a_generated_secret(client: ClientConnection) -> None:
         assert secret["password"].isalnum()
 
 
+def test_variables_have_the_values_of_dynamic_references(client: ClientConnection) -> None:
+    found = variables(client)
+    answer = ask(client, "secretsmanager", "get_secret_value", SecretId=found["SECRET"])
+    assert found["WHOLE"] == answer["SecretString"]
+    assert found["PASSWORD"] == f"by ARN: {json.loads(answer['SecretString'])['password']}"
+    assert found["STAGED"] == "admin"
+    assert found["STORED"] == f"{found['VALUE']} {found['VALUE']}"
+    assert found["COPIED"] == f"{found['VALUE']}!"
+    assert (
+        ask(client, "ssm", "get_parameter", Name="/copy")["Parameter"]["Value"] == found["COPIED"]
+    )
+
+
 def test_function_lists_the_users_of_a_pool(client: ClientConnection) -> None:
     pool = variables(client)["POOL"]
     pools = ask(client, "cognito-idp", "list_user_pools", MaxResults=10)["UserPools"]

@@ -101,6 +101,7 @@ def test_what_no_route_needs_and_what_only_aws_knows_stop_nothing() -> None:
             "Fn::GetAtt Client.ClientSecret (AWS::Cognito::UserPoolClient) is known only to AWS"
         ),
         "SECRET": "{{resolve:secretsmanager:password}}",
+        "SECURE": "{{resolve:ssm-secure:/chat/key}}",
     }
     assert table == "local-Table"
     remarks = [line for line in run.lines if line.startswith(("Warning: ", "Not imitated: "))]
@@ -109,7 +110,23 @@ def test_what_no_route_needs_and_what_only_aws_knows_stop_nothing() -> None:
         " named 'not_installed_anywhere' (broken.py, line 3); see local/README.md about"
         " dependencies"
     ) in remarks
-    assert "Warning: NotBuilt: there is no folder not-there-yet" in remarks
+    for text in (
+        "NotBuilt: there is no folder not-there-yet",
+        (
+            "{{resolve:secretsmanager:password}} has no value here: ResourceNotFoundException, in"
+            " local-Report: variable SECRET"
+        ),
+        (
+            "{{resolve:ssm-secure:/chat/key}} has no value here: few properties take ssm-secure,"
+            " and none of them is imitated, in local-Report: variable SECURE"
+        ),
+        (
+            "{{resolve:ssm:/chat/delay}} has no value here: ParameterNotFound, in local-Waiting:"
+            " DelaySeconds"
+        ),
+        "{{resolve:ssm:note:2}} has no value here: ParameterNotFound, in note: Description",
+    ):
+        assert f"Warning: {text}" in remarks
     for text in (
         "Node: runtime nodejs22.x does not run",
         "Java: runtime java21 does not run",
@@ -117,6 +134,7 @@ def test_what_no_route_needs_and_what_only_aws_knows_stop_nothing() -> None:
         "Report: Layers: Fn::ImportValue shared-layer is known only to AWS",
         "Elsewhere: ApiId: Fn::ImportValue other-api is known only to AWS",
         "Table: TableName: Fn::ImportValue table-name is known only to AWS",
+        "Waiting: QueueName with a dynamic reference: it is local-Waiting here",
         "Triggered: its triggers do not run here",
         "Http (AWS::Serverless::HttpApi) does not exist here",
         "OtherHttp (AWS::Serverless::HttpApi) does not exist here",
