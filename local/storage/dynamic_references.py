@@ -109,7 +109,7 @@ class DynamicReferences:
     def _secret(self, reference: str) -> str:
         """Return the value for `secret-id:SecretString:json-key:version-stage:version-id`."""
         match = _SECRET.fullmatch(reference)
-        rest = (match and match[2] or "").split(":")
+        rest = ((match and match[2]) or "").split(":")
         _, key, stage, version, *_ = [*rest, "", "", "", ""]
         arguments = {"VersionStage": stage, "VersionId": version}
         answer = self._client_of("secretsmanager").get_secret_value(
