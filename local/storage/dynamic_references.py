@@ -109,11 +109,13 @@ class DynamicReferences:
     def _secret(self, reference: str) -> str:
         """Return the value for `secret-id:SecretString:json-key:version-stage:version-id`."""
         match = _SECRET.fullmatch(reference)
-        rest = ((match and match[2]) or "").split(":")
+        if match is None:
+            raise _NoValueError("it has a line break")
+        rest = (match[2] or "").split(":")
         _, key, stage, version, *_ = [*rest, "", "", "", ""]
         arguments = {"VersionStage": stage, "VersionId": version}
         answer = self._client_of("secretsmanager").get_secret_value(
-            SecretId=match and match[1],
+            SecretId=match[1],
             **{name: text for name, text in arguments.items() if text},
         )
         text: str = answer["SecretString"]
