@@ -111,7 +111,7 @@ class DynamicReferences:
         match = _SECRET.fullmatch(reference)
         if match is None:
             raise _NoValueError("it has a line break")
-        rest = (match[2] or "").split(":")
+        rest: list[str] = (match[2] or "").split(":")
         _, key, stage, version, *_ = [*rest, "", "", "", ""]
         arguments = {"VersionStage": stage, "VersionId": version}
         answer = self._client_of("secretsmanager").get_secret_value(

@@ -49,6 +49,10 @@ _WRITES = {
 }  # fmt: skip
 
 
+# The page, not an error of AWS, for an operation whose path moto lacks.
+_NO_SUCH_PATH = b"<!doctype html>\n<html lang=en>\n<title>40"
+
+
 class MotoApplication:
     """An ASGI application that hands requests to moto, one after the other.
 
@@ -155,6 +159,8 @@ class MotoApplication:
             content = b"".join(moto(environ, lambda *args: start.extend(args)))
         except Exception as error:  # noqa: BLE001 -- moto lacks services, operations and libraries
             return self._unknown.answer(environ, error)
+        if request.service != "s3" and content.startswith(_NO_SUCH_PATH):
+            return self._unknown.answer(environ, NotImplementedError())
         self._unknown.after(environ, start[0])
         return start[0], start[1], content
 

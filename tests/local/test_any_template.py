@@ -315,6 +315,8 @@ def test_streams_queues_and_topics_invoke_their_functions(tmp_path: Path) -> Non
         for _ in range(2):
             client.send(json.dumps({"action": "translate"}))
             assert received()["Code"] == "NotImplemented"
+            client.send(json.dumps({"action": "recommend"}))
+            assert received()["Code"] == "NotImplemented"
             client.send(json.dumps({"action": "emit"}))
             assert received() == {"FailedEntryCount": 0}
     notices = [line for line in run.lines if line.startswith("Not imitated: ")]
@@ -326,6 +328,7 @@ def test_streams_queues_and_topics_invoke_their_functions(tmp_path: Path) -> Non
             "Not imitated: local-Receive called translate TranslateText:"
             " moto cannot answer it (AttributeError)"
         ),
+        ("Not imitated: local-Receive called personalize /recommendations: moto cannot answer it"),
         (
             "Not imitated: local-Receive called events PutEvents: moto answers (200), but events"
             " does nothing here"
