@@ -111,7 +111,9 @@ class Route:
     @property
     def runs(self) -> str:
         """What the route runs, for the developer."""
-        return self.function or "its integration"
+        mapped = self.mapped
+        invoked = mapped.target if mapped is not None and mapped.kind == "function" else None
+        return self.function or invoked or "its integration"
 
 
 @dataclass(frozen=True, slots=True)

@@ -495,6 +495,11 @@ def test_mock_and_aws_integrations_answer_by_their_mapping_templates() -> None:
             "messages": ['{"action": "queue", "n": 1}'],
         }
         assert ask(client, action="loop")["message"] == "Internal server error"
+        assert (
+            ask(client, action="echo", text={"deep": "fail"})["message"] == "Internal server error"
+        )
+        failed = "Warning: route echo: local-Echo failed: ValueError: on purpose: the client gets"
+        assert any(line.startswith(failed) for line in run.lines)
     assert [line for line in run.lines if line.startswith("Not imitated: ")] == [
         "Not imitated: route loop: #foreach in a mapping template is not imitated",
         (
