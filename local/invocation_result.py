@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+_MAX_ERROR_LENGTH = 300
+
 
 @dataclass(frozen=True, slots=True)
 class InvocationResult:
@@ -15,3 +17,11 @@ class InvocationResult:
     payload: Any
     is_error: bool = False
     has_run: bool = True
+
+    @property
+    def error(self) -> str:
+        """The type and the message of an error in one line, for the developer."""
+        message = " ".join(str(self.payload.get("errorMessage", "")).split())
+        line = ": ".join(filter(None, [self.payload.get("errorType"), message]))
+        is_short = len(line) <= _MAX_ERROR_LENGTH
+        return line if is_short else f"{line[:_MAX_ERROR_LENGTH]}…"

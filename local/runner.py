@@ -132,7 +132,7 @@ async def _serve(options: Options, listeners: list[socket.socket]) -> None:
             ServiceCalls(aws, options.region).call,
             terminal.print_warning,
         )
-        invoke_api = InvokeApi(functions, options.retry_delays)
+        invoke_api = InvokeApi(functions, options.retry_delays, terminal.print_warning)
         event_sources = EventSources(functions, invoke_api, terminal.print_warning)
         opened.push_async_callback(event_sources.close)
         port = listeners[0].getsockname()[1]

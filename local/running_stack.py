@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from pathlib import Path
 
 from local.credentials import EMBEDDED, Credentials
@@ -10,7 +11,9 @@ from local.iam.access import RolesFile
 from local.invocation_result import InvocationResult
 from local.lambdas.event_sources import EventSources
 from local.lambdas.functions import Endpoints, Functions
+from local.storage.clients import clients
 from local.storage.create import create
+from local.storage.dynamic_references import DynamicReferences
 from local.template.model import Function, Stack
 
 
@@ -78,10 +81,7 @@ class RunningStack:
 
         """
         # Tables first: some functions look for them at import.
-        for line in await asyncio.to_thread(
-            create, stack.storage, self._aws, stack.region, self._credentials
-        ):
-            self._report(line)
+        stack = await asyncio.to_thread(self._create, stack)
         self.stack = stack
         self._roles.write(stack.roles)
         self._gateway.replace_api(stack.api)
@@ -89,6 +89,15 @@ class RunningStack:
         errors = await self._use_functions(set(), stack.functions.keys() - needed)
         await self._event_sources.use(stack.event_sources, self._aws, stack.region)
         return errors
+
+    def _create(self, stack: Stack) -> Stack:
+        """Create what the stack has, and return it with the values of its dynamic references."""
+        refused = create(stack.storage, self._aws, stack.region, self._credentials)
+        references = DynamicReferences(clients(self._aws, stack.region, self._credentials))
+        functions = references.in_functions(stack.functions)
+        for line in [*refused, *references.unresolved]:
+            self._report(line)
+        return replace(stack, functions=functions)
 
     async def restart_functions(self, names: set[str]) -> dict[str, str]:
         """Restart functions with their changed code; return a line for each import error."""

@@ -37,7 +37,7 @@ def decide(result: InvocationResult, method_arn: str) -> Denial | dict[str, Any]
         message = result.payload.get("errorMessage") if isinstance(result.payload, dict) else ""
         if message == "Unauthorized":
             return 401, 'the authorizer raised "Unauthorized"'
-        return 500, "the authorizer failed"
+        return 500, f"the authorizer failed: {result.error}"
     try:
         principal = result.payload["principalId"]
         statements = result.payload["policyDocument"]["Statement"]

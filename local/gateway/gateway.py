@@ -123,8 +123,7 @@ class Gateway:
         response = results.read_proxy_response(result)
         if response is None:
             # Exceptions and malformed results: serverless-websockets-plugin#13.
-            problem = results.problem_of(result) or "failed: see its log"
-            return (502, f"route $connect: {route.runs} {problem}"), {}
+            return (502, f"route $connect: {route.runs} {results.problem_of(result)}"), {}
         if is_success(response.status):
             return None, response.headers
         # A status that the function returned goes to the client (architect/sandbox).

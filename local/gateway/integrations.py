@@ -51,7 +51,8 @@ class Integrations:
         elif route.function is not None:
             running = self._invoke(route.function, event)
         else:
-            error = {"errorType": "NotImitated", "errorMessage": "see the lines at the start"}
+            reason = route.not_imitated or "it has no integration"
+            error = {"errorType": "NotImitated", "errorMessage": reason}
             return InvocationResult(error, is_error=True, has_run=False)
         invocation = asyncio.ensure_future(running)
         try:

@@ -50,15 +50,13 @@ def read_proxy_response(result: InvocationResult) -> ProxyResponse | None:
 
 
 def problem_of(result: InvocationResult) -> str | None:
-    """Return what is wrong with a result, for the developer; `None` if nothing is.
-
-    An exception of the handler is no problem in this sense: it is in the function's log.
-    """
+    """Return what is wrong with a result, for the developer; `None` if nothing is."""
     payload = result.payload
     if not result.has_run:
-        message = " ".join(str(payload.get("errorMessage")).split())
-        return f"does not run: {payload.get('errorType')}: {message}"
-    if result.is_error or read_proxy_response(result) is not None:
+        return f"does not run: {result.error}"
+    if result.is_error:
+        return f"failed: {result.error}"
+    if read_proxy_response(result) is not None:
         return None
     if not isinstance(payload, dict):
         return f"returned {_short(payload)}, not an object with statusCode"

@@ -18,6 +18,7 @@ import logging
 import os
 import queue
 import re
+import runpy
 import signal
 import sys
 import threading
@@ -219,11 +220,9 @@ def main() -> None:
     results = os.fdopen(int(sys.argv[1]), "w", buffering=1)
     sys.path[:0] = sys.argv[2:]
     requests = _requests()
-    if "LOCAL_ISSUERS" in os.environ:
-        import runpy  # noqa: PLC0415 -- few functions need it
-
-        script = runpy.run_path(__file__.replace("bootstrap.py", "issuers.py"))
-        script["redirect_issuers"](*os.environ.pop("LOCAL_ISSUERS").split(":"))
+    scripts = ["unreachable", *(["issuers"] if "LOCAL_ISSUERS" in os.environ else [])]
+    for name in scripts:
+        runpy.run_path(__file__.replace("bootstrap.py", f"{name}.py"))["install"]()
     logs = _LogHandler()
     logging.getLogger().addHandler(logs)
     # Botocore logs where it found endpoints and credentials, which are always the same here.

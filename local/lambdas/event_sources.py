@@ -162,6 +162,7 @@ class EventSources:
             return every
         result = await self._functions.invoke(source.function, {"Records": records})
         if result.is_error:
+            self._report(f"{source.function} failed with records of {source.name}: {result.error}")
             return every
         return _failures(result, every) if source.reports_failures else set()
 

@@ -7,7 +7,7 @@ import asyncio
 import base64
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,12 +35,19 @@ class InvokeApi:
     Args:
         functions: The functions.
         retry_delays: Seconds before each retry of a failed asynchronous invocation.
+        report: Called with a line for each asynchronous invocation that fails.
 
     """
 
-    def __init__(self, functions: Functions, retry_delays: Sequence[float] = RETRY_DELAYS) -> None:
+    def __init__(
+        self,
+        functions: Functions,
+        retry_delays: Sequence[float] = RETRY_DELAYS,
+        report: Callable[[str], None] = lambda _line: None,
+    ) -> None:
         self._functions = functions
         self._retry_delays = retry_delays
+        self._report = report
         self._running: set[asyncio.Task[None]] = set()
 
     async def invoke(
@@ -77,8 +84,8 @@ class InvokeApi:
     async def _invoke_with_retries(self, name: str, event: Any, context: Any) -> None:
         # Retries have the request id of the first attempt.
         request_id = str(uuid.uuid4())
-        retries = self._functions.max_retries(name)
-        for delay in (0.0, *self._retry_delays[:retries]):
+        delays = self._retry_delays[: self._functions.max_retries(name)]
+        for delay, next_delay in zip((0.0, *delays), (*delays, None), strict=True):
             await asyncio.sleep(delay)
             if name not in self._functions:
                 return
@@ -87,6 +94,10 @@ class InvokeApi:
             )
             if not result.is_error:
                 return
+            then = "drops the event" if next_delay is None else f"retries in {next_delay:g} s"
+            self._report(
+                f"{name} failed in an asynchronous invocation: {result.error}: Lambda {then}"
+            )
 
 
 def _response(result: InvocationResult) -> InvokeResponse:

@@ -1,16 +1,16 @@
 """Create a stack's tables, buckets and the rest, in the embedded AWS or at another endpoint."""
 
 import contextlib
-import functools
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local.credentials import EMBEDDED, Credentials
 from local.errors import LocalError
+from local.storage.clients import clients
 from local.storage.coercion import coerced
+from local.storage.dynamic_references import DynamicReferences, has_references
 from local.storage.messaging import create_messaging, refers
 from local.storage.one_call import KINDS, WITH_IDS, create_by_one_call
 from local.template.model import Storage
@@ -35,36 +35,26 @@ def create(
     """Create the tables, the buckets and the other resources that do not exist yet.
 
     Return a line for each of the others that the endpoint does not take: another endpoint than the
-    embedded one may have DynamoDB and S3 alone.
+    embedded one may have DynamoDB and S3 alone. Return a line too for each dynamic reference that
+    has no value: its property is left out.
 
     Raises:
         LocalError: If the endpoint does not answer, or refuses a table or a bucket.
 
     """
-    import boto3  # noqa: PLC0415 -- in this thread, while others start
-
-    session = boto3.Session(
-        credentials.access_key,
-        credentials.secret_key,
-        credentials.session_token,
-        region_name=region,
-    )
-    config = Config(retries={"total_max_attempts": 3}, connect_timeout=5, read_timeout=20)
-    dynamodb = session.client("dynamodb", endpoint_url=endpoint, config=config)
-    s3 = session.client("s3", endpoint_url=endpoint, config=config)
-    client_of = functools.cache(
-        lambda name: session.client(name, endpoint_url=endpoint, config=config)
-    )
+    client_of = clients(endpoint, region, credentials)
+    references = DynamicReferences(client_of)
     # What refers to others comes last.
     refused = []
-    for item in sorted(storage, key=refers):
+    for written in sorted(storage, key=lambda each: (has_references(each), refers(each))):
+        item = references.in_storage(written)
         if item.kind in WITH_IDS and credentials.access_key != EMBEDDED.access_key:
             refused.append(f"{item.name}: {item.kind} exists in the embedded AWS alone")
             continue
         is_needed = item.kind in {"AWS::DynamoDB::Table", "AWS::S3::Bucket"}
         try:
             if is_needed:
-                create_item(item, dynamodb, s3)
+                create_item(item, client_of("dynamodb"), client_of("s3"))
             elif item.kind in KINDS:
                 create_by_one_call(item, client_of)
             else:
@@ -74,7 +64,7 @@ def create(
             if is_needed:
                 raise LocalError(line) from error
             refused.append(line)
-    return refused
+    return [*refused, *references.unresolved]
 
 
 def create_item(item: Storage, dynamodb: "DynamoDBClient", s3: "S3Client") -> None:

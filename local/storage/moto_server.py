@@ -37,7 +37,7 @@ from local.storage.role_check import Wsgi, with_role_check
 from local.storage.s3_forms import is_form
 from local.storage.s3_request import S3Request
 from local.storage.s3_signatures import check_body
-from local.storage.unknown_services import Answer, not_imitated
+from local.storage.unknown_services import Answer, UnknownServices
 
 type Scope = dict[str, Any]
 
@@ -47,6 +47,10 @@ _WRITES = {
         "PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "TransactWriteItems",
     )
 }  # fmt: skip
+
+
+# The page, not an error of AWS, for an operation whose path moto lacks.
+_NO_SUCH_PATH = b"<!doctype html>\n<html lang=en>\n<title>40"
 
 
 class MotoApplication:
@@ -71,7 +75,7 @@ class MotoApplication:
         self._hosts = hosts
         self._write_delay_s = write_delay_s
         self._persistence: Persistence | None = None
-        self._named: set[str] = set()
+        self._unknown = UnknownServices()
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
         """Answer a request: a refusal at once, others after their whole body has arrived."""
@@ -154,7 +158,10 @@ class MotoApplication:
         try:
             content = b"".join(moto(environ, lambda *args: start.extend(args)))
         except Exception as error:  # noqa: BLE001 -- moto lacks services, operations and libraries
-            return not_imitated(environ, error, self._named)
+            return self._unknown.answer(environ, error)
+        if request.service != "s3" and content.startswith(_NO_SUCH_PATH):
+            return self._unknown.answer(environ, NotImplementedError())
+        self._unknown.after(environ, start[0])
         return start[0], start[1], content
 
 

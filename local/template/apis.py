@@ -34,16 +34,19 @@ def build_api(
     )
     routes = {}
     for route in resources.routes:
+        reasons: list[str] = []
         routes[route.key] = Route(
             key=route.key,
-            function=_function(route, functions, stage.variables, notices),
-            mapped=_mapped(route, functions, stage.variables, notices),
+            function=_function(route, functions, stage.variables, reasons),
+            mapped=_mapped(route, functions, stage.variables, reasons),
+            not_imitated="".join(reasons[:1]),
             replies=route.id in resources.answered_route_ids,
             timeout_s=route.integration.timeout_s if route.integration else INTEGRATION_TIMEOUT_S,
             authorizer=_authorizer(route, functions, stage.variables, notices),
             throttle=stage.throttles.get(route.key),
         )
-        notices.extend(f"route {route.key}: {name} is not imitated" for name in route.not_imitated)
+        reasons += [f"{name} is not imitated" for name in route.not_imitated]
+        notices.extend(f"route {route.key}: {reason}" for reason in reasons)
     return Api(
         id=resources.id,
         stage=stage.name,
@@ -67,20 +70,20 @@ def _function(
     route: RouteResource,
     functions: Container[str],
     variables: Mapping[str, str],
-    notices: list[str],
+    reasons: list[str],
 ) -> str | None:
     integration = route.integration
     if integration is None or integration.kind != "AWS_PROXY":
         return None  # the lint, or `_mapped`, reports it
     name = function_of_uri(integration.uri, variables)
-    return _running(f"route {route.key}: its function", name, functions, notices)
+    return _running("its function", name, functions, reasons)
 
 
 def _mapped(
     route: RouteResource,
     functions: Container[str],
     variables: Mapping[str, str],
-    notices: list[str],
+    reasons: list[str],
 ) -> MappedIntegration | None:
     resource = route.integration
     if resource is None or resource.kind == "AWS_PROXY":
@@ -90,14 +93,14 @@ def _mapped(
     if target is None:
         what = function or resource.uri.partition(":apigateway:")[2].partition(":")[2]
         what = what or resource.uri
-        notices.append(f"route {route.key}: integration {resource.kind} ({what}) does not run here")
+        reasons.append(f"integration {resource.kind} ({what}) does not run here")
         return None
     integration = MappedIntegration(
         *target, resource.templates, resource.selection, resource.responses
     )
     directive = unknown_directive(integration)
     if directive:
-        notices.append(f"route {route.key}: {directive} in a mapping template is not imitated")
+        reasons.append(f"{directive} in a mapping template is not imitated")
         return None
     return integration
 

@@ -159,12 +159,7 @@ def _environment(
             template.notices.append(f"{logical_id}: variable {name}: {error}")
         except Unresolvable as error:
             raise LocalError(f"{logical_id}: variable {name}: {error}") from error
-        for text in map(as_text, resolved):  # none, if it is AWS::NoValue
-            if "{{resolve:" in text:
-                template.notices.append(
-                    f"{logical_id}: variable {name} is a secret: it has no value here"
-                )
-            found.append((name, text))
+        found += [(name, as_text(text)) for text in resolved]  # none, if it is AWS::NoValue
     return tuple(found)
 
 

@@ -21,7 +21,7 @@ from local.template.arguments import (
     look_up,
 )
 from local.template.properties import Json, as_text
-from local.template.resources import Names, identifying
+from local.template.resources import Names, identifying, without_later_names
 
 
 class Resolver:
@@ -197,7 +197,7 @@ class Resolver:
         naming = identifying(resource["Type"], resource.get("Properties") or {})
         # A name that only AWS knows counts as none: the resource gets one here.
         known = self.resolve_known(naming, "", ignore)
-        return resource["Type"], known
+        return resource["Type"], without_later_names(known)
 
     def _equals(self, argument: Json) -> bool:
         # CloudFormation compares texts: a parameter of type Number equals a number.

@@ -85,6 +85,10 @@ def _storage(template: Template) -> tuple[Storage, ...]:
             resolved = {name: properties.read(name) for name in properties}
             present = {name: value for name, value in resolved.items() if value is not None}
             name = template.name(logical_id)
+            if "{{resolve:" in str(present.get(name_property, "")):
+                template.notices.append(
+                    f"{logical_id}: {name_property} with a dynamic reference: it is {name} here"
+                )
             present[name_property] = name
             if kind == "AWS::DynamoDB::GlobalTable":  # one of its regions is here
                 present["BillingMode"] = "PAY_PER_REQUEST"

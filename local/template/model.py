@@ -19,6 +19,9 @@ ACCOUNT_ID = "123456789012"
 BODY_PATH = re.compile(r"\$\{request\.body\.([^}]+)\}|\$request\.body\.([\w.\[\]-]+)")
 
 
+# What CloudFormation replaces by a parameter or a secret while it creates resources.
+DYNAMIC_REFERENCE = re.compile(r"\{\{resolve:(ssm|ssm-secure|secretsmanager):([^{}]+)\}\}")
+
 # How long API Gateway waits for a function, if the integration itself sets no limit:
 # https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-execution-service-websocket-limits-table.html
 INTEGRATION_TIMEOUT_S = 29.0
@@ -93,12 +96,13 @@ class Route:
     `mapped` is its integration if that is no proxy.
 
     `replies` is whether the function's body goes back to the client, by a route response.
-    `timeout_s` is the integration's.
+    `timeout_s` is the integration's. `not_imitated` is why it does not run here, or empty.
     """
 
     key: str
     function: str | None
     mapped: MappedIntegration | None = None
+    not_imitated: str = ""
     replies: bool = False
     timeout_s: float = INTEGRATION_TIMEOUT_S
     authorizer: Authorizer | None = None
@@ -107,7 +111,9 @@ class Route:
     @property
     def runs(self) -> str:
         """What the route runs, for the developer."""
-        return self.function or "its integration"
+        mapped = self.mapped
+        invoked = mapped.target if mapped is not None and mapped.kind == "function" else None
+        return self.function or invoked or "its integration"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import Any
 
 from local import ids
 from local.errors import Unknown, Unresolvable
-from local.template.model import ACCOUNT_ID, function_of_arn
+from local.template.model import ACCOUNT_ID, DYNAMIC_REFERENCE, function_of_arn
 
 STACK_NAME = "local"
 
@@ -50,6 +50,15 @@ def identifying(kind: str, properties: Properties) -> dict[str, Any]:
     others: set[str] = _OTHERS_THAT_IDENTIFY.get(kind, set())
     return {
         key: value for key, value in properties.items() if key.endswith("Name") or key in others
+    }
+
+
+def without_later_names(properties: Properties) -> dict[str, Any]:
+    """Return properties without the names that are known after parameters and secrets exist."""
+    return {
+        key: value
+        for key, value in properties.items()
+        if not (key.endswith("Name") and DYNAMIC_REFERENCE.search(str(value)))
     }
 
 

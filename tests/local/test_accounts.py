@@ -73,6 +73,19 @@ def test_function_reads_a_generated_secret(client: ClientConnection) -> None:
         assert secret["password"].isalnum()
 
 
+def test_variables_have_the_values_of_dynamic_references(client: ClientConnection) -> None:
+    found = variables(client)
+    answer = ask(client, "secretsmanager", "get_secret_value", SecretId=found["SECRET"])
+    assert found["WHOLE"] == answer["SecretString"]
+    assert found["PASSWORD"] == f"by ARN: {json.loads(answer['SecretString'])['password']}"
+    assert found["STAGED"] == "admin"
+    assert found["STORED"] == f"{found['VALUE']} {found['VALUE']}"
+    assert found["COPIED"] == f"{found['VALUE']}!"
+    assert (
+        ask(client, "ssm", "get_parameter", Name="/copy")["Parameter"]["Value"] == found["COPIED"]
+    )
+
+
 def test_function_lists_the_users_of_a_pool(client: ClientConnection) -> None:
     pool = variables(client)["POOL"]
     pools = ask(client, "cognito-idp", "list_user_pools", MaxResults=10)["UserPools"]
@@ -99,7 +112,7 @@ def test_user_signs_in_and_the_function_knows_the_token(client: ClientConnection
     # The keys to verify it with are at the issuer's address, for each client of HTTP.
     client.send('{"action": "keys"}')
     header = json.loads(base64.urlsafe_b64decode(token.partition(".")[0] + "=="))
-    assert json.loads(client.recv(timeout=30)) == [[header["kid"]]] * 4
+    assert json.loads(client.recv(timeout=30)) == [[header["kid"]]] * 5
     # This call is not signed.
     assert ask(client, "cognito-idp", "get_user", AccessToken=token)["Username"] == "ann"
 

@@ -103,6 +103,7 @@ def test_what_no_route_needs_and_what_only_aws_knows_stop_nothing() -> None:
             "Fn::GetAtt Client.ClientSecret (AWS::Cognito::UserPoolClient) is known only to AWS"
         ),
         "SECRET": "{{resolve:secretsmanager:password}}",
+        "SECURE": "{{resolve:ssm-secure:/chat/key}}",
     }
     assert table == "local-Table"
     remarks = [line for line in run.lines if line.startswith(("Warning: ", "Not imitated: "))]
@@ -111,7 +112,23 @@ def test_what_no_route_needs_and_what_only_aws_knows_stop_nothing() -> None:
         " named 'not_installed_anywhere' (broken.py, line 3); see local/README.md about"
         " dependencies"
     ) in remarks
-    assert "Warning: NotBuilt: there is no folder not-there-yet" in remarks
+    for text in (
+        "NotBuilt: there is no folder not-there-yet",
+        (
+            "{{resolve:secretsmanager:password}} has no value here: ResourceNotFoundException, in"
+            " local-Report: variable SECRET"
+        ),
+        (
+            "{{resolve:ssm-secure:/chat/key}} has no value here: few properties take ssm-secure,"
+            " and none of them is imitated, in local-Report: variable SECURE"
+        ),
+        (
+            "{{resolve:ssm:/chat/delay}} has no value here: ParameterNotFound, in local-Waiting:"
+            " DelaySeconds"
+        ),
+        "{{resolve:ssm:note:2}} has no value here: ParameterNotFound, in note: Description",
+    ):
+        assert f"Warning: {text}" in remarks
     for text in (
         "Node: runtime nodejs22.x does not run",
         "Java: runtime java21 does not run",
@@ -119,6 +136,7 @@ def test_what_no_route_needs_and_what_only_aws_knows_stop_nothing() -> None:
         "Report: Layers: Fn::ImportValue shared-layer is known only to AWS",
         "Elsewhere: ApiId: Fn::ImportValue other-api is known only to AWS",
         "Table: TableName: Fn::ImportValue table-name is known only to AWS",
+        "Waiting: QueueName with a dynamic reference: it is local-Waiting here",
         "Triggered: its triggers do not run here",
         "Http (AWS::Serverless::HttpApi) does not exist here",
         "OtherHttp (AWS::Serverless::HttpApi) does not exist here",
@@ -222,11 +240,24 @@ def test_nothing_that_aws_drops_or_refuses_is_silent() -> None:
             result={"statusCode": 200, "body": "hello"},
         )
         send(
-            "node: its integration does not run: NotImitated: see the lines at the start:"
+            "node: its integration does not run: NotImitated: its function (local-Node) does not"
+            " run here:"
             f" {refused}",
             action="node",
         )
         send(f"broken: local-Broken does not run: KeyError: 'MISSING': {refused}", action="broken")
+        # An exception, and what it does not say: the host. Each host is named once.
+        failed = f"$default: local-Return failed: ConnectionError: Connection error.: {refused}"
+        for host in ("no-such-host.invalid", "transcribestreaming.us-east-1.amazonaws.com"):
+            send(failed, host=host)
+            send(failed, host=host)
+        hosts = [line for line in run.lines if line.startswith("[local-Return] ") and "." in line]
+        unreachable, aws = (line for line in hosts if ".invalid" in line or ".amazonaws" in line)
+        assert unreachable.startswith("[local-Return] Warning: cannot reach no-such-host.invalid: ")
+        assert aws == (
+            "[local-Return] Not imitated: the code calls"
+            " transcribestreaming.us-east-1.amazonaws.com, a host of AWS"
+        )
         client.close()
         line = run.wait_for("Warning: route $disconnect")
         assert line.endswith("returned null, not an object with statusCode: API Gateway ignores it")
@@ -282,20 +313,31 @@ def test_streams_queues_and_topics_invoke_their_functions(tmp_path: Path) -> Non
         assert received() == {"queued": 2, "source": "aws:sqs"}
         client.send(json.dumps({"action": "publish"}))
         assert received() == {"source": "aws:sns"}
-        # A service that moto lacks is an error of AWS, and one line.
+        # A service that moto lacks is an error of AWS, and one line. So is one without effect.
         for _ in range(2):
             client.send(json.dumps({"action": "translate"}))
             assert received()["Code"] == "NotImplemented"
+            client.send(json.dumps({"action": "recommend"}))
+            assert received()["Code"] == "NotImplemented"
+            client.send(json.dumps({"action": "emit"}))
+            assert received() == {"FailedEntryCount": 0}
     notices = [line for line in run.lines if line.startswith("Not imitated: ")]
     assert not any(line.startswith(("Traceback", "Exception")) for line in run.lines)
     assert list(dict.fromkeys(notices)) == [  # an edit repeats them
         "Not imitated: OnKinesisData: its event source does not exist here",
         "Not imitated: Kinesis (AWS::Kinesis::Stream) does not exist here",
         (
-            "Not imitated: a function called translate TranslateText:"
+            "Not imitated: local-Receive called translate TranslateText:"
             " moto cannot answer it (AttributeError)"
         ),
+        ("Not imitated: local-Receive called personalize /recommendations: moto cannot answer it"),
+        (
+            "Not imitated: local-Receive called events PutEvents: moto answers (200), but events"
+            " does nothing here"
+        ),
     ]
+    failed = "Warning: local-OnWrite failed with records of local-Table: RuntimeError: on purpose"
+    assert run.lines.count(failed) == 2
 
 
 @pytest.mark.parametrize(
@@ -455,6 +497,11 @@ def test_mock_and_aws_integrations_answer_by_their_mapping_templates() -> None:
             "messages": ['{"action": "queue", "n": 1}'],
         }
         assert ask(client, action="loop")["message"] == "Internal server error"
+        assert (
+            ask(client, action="echo", text={"deep": "fail"})["message"] == "Internal server error"
+        )
+        failed = "Warning: route echo: local-Echo failed: ValueError: on purpose: the client gets"
+        assert any(line.startswith(failed) for line in run.lines)
     assert [line for line in run.lines if line.startswith("Not imitated: ")] == [
         "Not imitated: route loop: #foreach in a mapping template is not imitated",
         (

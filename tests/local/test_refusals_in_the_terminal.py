@@ -143,7 +143,7 @@ def test_refusal_with_an_issuer_prints_the_reason(
         ({"token": "deny"}, 403, "the authorizer's policy denies it"),
         ({"token": "broken"}, 500, "the authorizer returned no valid policy"),
         ({"token": "allow", "status": 404}, 404, "local-ConnectFunction returned this status"),
-        ({"token": "allow", "raise": "x"}, 502, "local-ConnectFunction failed: see its log"),
+        ({"token": "allow", "raise": "x"}, 502, "local-ConnectFunction failed: RuntimeError: x"),
         ({"token": "allow", "result": "{}"}, 502, "returned no status, but the statusCode null"),
     ],
     ids=str,

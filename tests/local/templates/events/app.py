@@ -32,6 +32,15 @@ def receive(event: Event, _context: object) -> Event:
             )
         except ClientError as error:
             push(message, error.response["Error"])
+    elif body["action"] == "recommend":
+        try:
+            boto3.client("personalize-runtime").get_recommendations(campaignArn="a", userId="u")
+        except ClientError as error:
+            push(message, error.response["Error"])
+    elif body["action"] == "emit":
+        entry = {"Source": "chat", "DetailType": "said", "Detail": json.dumps(body)}
+        answer = boto3.client("events").put_events(Entries=[entry])
+        push(message, {"FailedEntryCount": answer["FailedEntryCount"]})
     else:
         boto3.client("sns").publish(TopicArn=os.environ["TOPIC"], Message=json.dumps(message))
     return {"statusCode": 200}
