@@ -12,6 +12,7 @@ from tests.support.clock import Clock
 from tests.support.exchange import Exchange
 from tests.support.network import (
     ANY,
+    FAULT_ACTIONS,
     Fault,
     FaultAction,
     Network,
@@ -26,7 +27,6 @@ from tests.support.network import (
 
 pytestmark = pytest.mark.usefixtures("clock")
 
-FAULT_ACTIONS = [killed_before, killed_after, throttled, failing, lost_on_its_way, answer_lost]
 # Who sends, two look-ups, the transaction, four pushes, the dead one's row.
 CALLS = 9
 

@@ -23,20 +23,9 @@ from hypothesis.stateful import (
 from tests.support import events
 from tests.support.backend import Backend
 from tests.support.clock import Clock
-from tests.support.network import (
-    ANY,
-    Fault,
-    Killed,
-    answer_lost,
-    failing,
-    killed_after,
-    killed_before,
-    lost_on_its_way,
-    throttled,
-)
+from tests.support.network import ANY, FAULT_ACTIONS, Fault, Killed
 
 USERS = ("ann", "bob", "cem")
-FAULT_ACTIONS = [killed_before, killed_after, throttled, failing, lost_on_its_way, answer_lost]
 # How late a message may be stored after it was received: an integration runs up to 29 s.
 LATEST_MS = 29_000
 INDEX_LAG_S = 1.9

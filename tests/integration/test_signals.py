@@ -9,23 +9,10 @@ from hypothesis import strategies as st
 
 from tests.support import events
 from tests.support.backend import Backend
-from tests.support.network import (
-    ANY,
-    Fault,
-    FaultAction,
-    Killed,
-    Network,
-    answer_lost,
-    failing,
-    killed_after,
-    killed_before,
-    lost_on_its_way,
-    throttled,
-)
+from tests.support.network import ANY, FAULT_ACTIONS, Fault, FaultAction, Killed, Network
 
 CHAT = "user123#user456"
 THEN = 1764000000000
-FAULT_ACTIONS = [killed_before, killed_after, throttled, failing, lost_on_its_way, answer_lost]
 
 
 def signal(backend: Backend, connection_id: str, **fields: Any) -> dict[str, Any]:

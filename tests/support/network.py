@@ -154,6 +154,10 @@ def killed_after(_: AWSPreparedRequest, send: Send) -> AWSResponse | None:
     raise Killed
 
 
+FAULT_ACTIONS = [killed_before, killed_after, throttled, failing, lost_on_its_way, answer_lost]
+"""All that may go wrong with a call."""
+
+
 ANY = "*"
 """In a fault: whatever the operation is."""
 
