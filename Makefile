@@ -33,7 +33,7 @@ test: $(STAMP) $(NODE_STAMP) ## run the tests but the slow ones (three minutes);
 	$(PYTEST) $(or $(TESTS),-m "not slow")
 	$(if $(TESTS),,@echo "Slow tests were left out, and coverage: \`make test-all\` has both.")
 
-test-all: $(STAMP) $(NODE_STAMP) ## run all tests, with coverage, as CI does (ten minutes)
+test-all: $(STAMP) $(NODE_STAMP) ## run all tests, with coverage, as CI does (twelve minutes)
 	$(PYTEST) --cov --cov-report=term
 	@echo "Coverage of local/: $$($(BIN)/coverage report --include='local/*' --fail-under=0 --format=total) %"
 
