@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support import events
-from tests.support.backend import Backend
+from tests.support.backend import Backend, Logs
 from tests.support.network import ANY, FAULT_ACTIONS, Fault, FaultAction, Killed, Network
 
 CHAT = "user123#user456"
@@ -50,6 +50,22 @@ def sender(backend: Backend) -> str:
 
 
 # --- Receipts -------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("sender")
+def test_log_says_which_signal_was_sent_and_whether_it_was_pushed(
+    backend: Backend, logs: Logs
+) -> None:
+    phone = backend.connect("user456")
+    logs()
+    for fields in ({"received": THEN}, {"received": THEN}, {"typing": True}):
+        signal(backend, phone, **fields)
+    sent = [line for line in logs() if line.get("message") == "signal sent"]
+    assert [(line["is_receipt"], line["is_pushed"]) for line in sent] == [
+        (True, True),
+        (True, False),
+        (False, True),
+    ]
 
 
 def test_receipt_is_stored_pushed_and_acknowledged(backend: Backend, sender: str) -> None:
