@@ -63,7 +63,10 @@ async def test_browser_that_offers_sub_protocols_can_connect_in_the_open_mode(
 async def test_client_reconnects_with_a_fresh_token_and_misses_nothing(
     page: Page, target: Target, closed: LocalRunner, served: Issuer, pair: Pair
 ) -> None:
-    """Its first token expires while messages are sent to it, its second lasts."""
+    """Its first token expires while messages are sent to it, its second lasts.
+
+    Takes over ten seconds, as the first token lasts.
+    """
     expires_at = int(time.time()) + 10
     tokens = [served.token(pair.first, exp=expires_at), served.token(pair.first)]
     await page.goto(str(target.page))
