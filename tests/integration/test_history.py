@@ -314,6 +314,7 @@ def test_page_is_three_strongly_consistent_reads_in_parallel(
     assert all(each["ConsistentRead"] for each in wire.bodies["dynamodb.GetItem"][-2:])
 
 
+@pytest.mark.slow
 @settings(
     max_examples=15,
     deadline=None,

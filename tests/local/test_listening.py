@@ -15,6 +15,8 @@ from tests.support.backend import ROOT
 from tests.support.raw_http import HANDSHAKE, status_of
 from tests.support.runner import LocalRunner, local_runner
 
+pytestmark = pytest.mark.slow
+
 ROOMS = ROOT / "tests/local/templates/rooms.yaml"
 
 

@@ -14,6 +14,8 @@ from tests.conformance.conftest import TEMPLATE
 from tests.support.issuer import AUDIENCE, Issuer, issuer, rsa_key
 from tests.support.runner import LocalRunner, local_runner
 
+pytestmark = pytest.mark.slow
+
 USER_ID = "w4lt3r"
 OTHER = "j3ss1e"
 
